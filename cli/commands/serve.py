@@ -1,0 +1,39 @@
+"""`thamesthrive serve`."""
+
+from collector import server
+from collector.logs import log_to_stderr
+from collector.settings import load_settings
+
+from .options import BundleOption, DbOption, HostOption, PortOption, QaOption, QueueOption, SiteOption, WorkersOption
+
+
+def serve(
+    db: DbOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    workers: WorkersOption = None,
+    bundle: BundleOption = None,
+    site: SiteOption = None,
+    qa: QaOption = None,
+    queue_mb: QueueOption = None,
+) -> None:
+    """Runs the collector in the foreground, until Ctrl-C or SIGTERM.
+
+    It answers an event when the event is on disk, and finishes what it accepted before it stops.
+
+    Example: `thamesthrive serve --port 8686 --workers 2`
+    """
+    settings = load_settings(
+        {
+            "db": db,
+            "host": host,
+            "port": port,
+            "workers": workers,
+            "bundle": bundle,
+            "site": site,
+            "qa": qa,
+            "queue_mb": queue_mb,
+        }
+    )
+    log_to_stderr()
+    server.serve(settings)

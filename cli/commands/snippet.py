@@ -1,0 +1,49 @@
+"""`thamesthrive snippet`."""
+
+from typing import Annotated
+
+import typer
+
+from collector import store
+from collector.http.bundle import default_bundle
+from collector.settings import load_settings
+
+from ..builder.snippet import render_snippet
+from ..output import data, note
+from .options import BundleOption, DbOption, open_database
+from .source import SourceArgument
+
+
+def snippet(
+    source_id: SourceArgument,
+    api: Annotated[
+        str | None, typer.Option(help="The collector's address, as pages reach it.", show_default="from host and port")
+    ] = None,
+    one_line: Annotated[bool, typer.Option("--one-line", help="A single script tag, nothing inline.")] = False,
+    integrity: Annotated[
+        bool, typer.Option("--integrity", help="With --one-line: pin the tracker's exact bytes by their hash.")
+    ] = False,
+    nonce: Annotated[str | None, typer.Option(help="A CSP nonce for the script tags.")] = None,
+    bundle: BundleOption = None,
+    db: DbOption = None,
+) -> None:
+    """Prints the HTML that goes into the page's header, and nothing else.
+
+    Example: `thamesthrive snippet 1d9e… --api https://events.example.com > snippet.html`
+    """
+    settings = load_settings({"db": db, "bundle": bundle})
+    with open_database(db) as database:
+        source = store.get_source(database, source_id)
+    rendered = render_snippet(
+        source.id,
+        api or f"http://{settings.host}:{settings.port}",
+        settings.bundle or default_bundle(),
+        one_line=one_line,
+        integrity=integrity,
+        nonce=nonce,
+    )
+    data(rendered.html)
+    if not source.enabled:
+        note(f"Source {source.id} is disabled: its events are refused. Enable it: thamesthrive source enable {source.id}")
+    if rendered.csp_hash:
+        note(f"For a Content-Security-Policy without nonces: script-src '{rendered.csp_hash}'")

@@ -1,0 +1,79 @@
+"""`create_app(settings)`: the only place where the parts of the collector are wired together."""
+
+import json
+import logging
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import PayloadTooLarge, SanicException
+
+from .errors import Internal, TooLarge
+from .http import bundle, ingest, ops, qa
+from .http.cors import cors_headers, is_ingestion
+from .ids import uuid7
+from .outbox import Outbox
+from .settings import Settings
+from .store import Registry, connect_readonly
+
+log = logging.getLogger("collector")
+
+MAX_WIRE = 256 * 1024  # bytes of a body as it arrives
+_numbers = count(1)
+
+
+def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
+    """One worker of the collector as a Sanic app. `writer`: the writer process's socket. The database must exist.
+
+    Raises sqlite3.Error if it cannot be read.
+    """
+    app: Sanic[Any, Any] = Sanic(f"thamesthrive-{next(_numbers)}", configure_logging=False)
+    app.config.update(
+        {
+            "REQUEST_MAX_SIZE": MAX_WIRE,
+            "FALLBACK_ERROR_FORMAT": "json",
+            "ACCESS_LOG": False,
+            "MOTD": False,
+            "KEEP_ALIVE_TIMEOUT": 75,
+            "GRACEFUL_SHUTDOWN_TIMEOUT": 10.0,
+            "AUTO_EXTEND": False,
+        }
+    )
+    registry = Registry(settings.db)
+    outbox = Outbox(writer, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers)
+    ingest.add_routes(app, registry, outbox)
+    bundle.add_routes(app, bundle.load_bundle(settings.bundle or bundle.default_bundle()))
+    ops.add_routes(app)
+    if settings.qa:
+        qa.add_routes(app, connect_readonly(settings.db))
+    if settings.site:
+        app.static("/", settings.site, index="index.html", name="site")
+    app.error_handler.add(Exception, _on_error)
+
+    @app.before_server_start
+    async def start(_: Sanic[Any, Any]) -> None:
+        await outbox.open()
+
+    @app.after_server_stop
+    async def stop(_: Sanic[Any, Any]) -> None:
+        await outbox.close()
+        registry.close()
+
+    return app
+
+
+def _on_error(request: Request, error: Exception) -> HTTPResponse:
+    """Whatever a route did not answer itself: unknown paths, bodies too large while reading, and our own mistakes."""
+    if isinstance(error, PayloadTooLarge):
+        return ingest.refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."), "")
+    if not isinstance(error, SanicException):
+        request_id = uuid7()
+        log.error("request %s failed", request_id, exc_info=error)
+        return ingest.refuse(request, Internal(), request_id)
+    headers = dict(error.headers) if getattr(error, "headers", None) else {}
+    if is_ingestion(request.path):
+        headers |= cors_headers(request)
+    body = json.dumps({"detail": HTTPStatus(error.status_code).phrase + "."})
+    return HTTPResponse(body, error.status_code, headers, "application/json")

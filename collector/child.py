@@ -1,0 +1,10 @@
+"""`python -m collector.child TASK`: a process of a running collector. Started by server.py only."""
+
+import sys
+
+from .logs import log_to_stderr
+from .server import run_child
+
+if __name__ == "__main__":
+    log_to_stderr()
+    run_child(sys.argv[1])

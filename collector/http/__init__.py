@@ -1,0 +1,1 @@
+"""Routes only: each a thin translation between HTTP and the library."""

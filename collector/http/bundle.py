@@ -1,0 +1,105 @@
+"""`/tracker/*`: the built tracker, from memory, by exact name."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic
+
+from .cors import cors_headers, preflight_headers
+
+log = logging.getLogger("collector.bundle")
+
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_SHORT = "public, max-age=300"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file of the bundle, compressed once."""
+
+    name: str
+    content: dict[str, bytes]  # encoding → bytes
+    etag: str
+    content_type: str
+    cache_control: str
+
+
+def default_bundle() -> Path:
+    """Where the built tracker is: inside the installed package, or in the source tree."""
+    package = Path(__file__).parent.parent
+    installed = package / "_dist"
+    return installed if installed.is_dir() else package.parent / "js" / "dist"
+
+
+def load_bundle(folder: Path) -> dict[str, Asset]:
+    """The files that the build's manifest names, by name; none if nothing was built yet."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        log.warning("the tracker is not built, pages cannot load it: run `thamesthrive build bundle`")
+        return {}
+    assets = {}
+    for name, facts in manifest["files"].items():
+        content = (folder / name).read_bytes()
+        assets[name] = Asset(
+            name,
+            {
+                "identity": content,
+                "gzip": (folder / f"{name}.gz").read_bytes(),
+                "br": (folder / f"{name}.br").read_bytes(),
+            },
+            hashlib.sha256(content).hexdigest()[:20],
+            "application/json" if name.endswith(".map") else "text/javascript; charset=utf-8",
+            _IMMUTABLE if facts["immutable"] else _SHORT,
+        )
+    return assets
+
+
+def add_routes(app: Sanic[Any, Any], assets: dict[str, Asset]) -> None:
+    """Adds /tracker/<name> to the app."""
+
+    @app.route("/tracker/<name:str>", methods=["GET", "HEAD"], name="tracker")
+    async def tracker(request: Request, name: str) -> HTTPResponse:
+        asset = assets.get(name)
+        headers = {**cors_headers(request), "X-Content-Type-Options": "nosniff"}
+        if asset is None:
+            hint = (
+                "There is no such file." if assets else "The tracker is not built. Run `thamesthrive build bundle` and restart."
+            )
+            return HTTPResponse(json.dumps({"detail": hint}), 404, headers, "application/json")
+        encoding = _negotiate(request.headers.get("accept-encoding", ""))
+        etag = f'"{asset.etag}-{encoding}"'
+        headers |= {
+            "Cache-Control": asset.cache_control,
+            "Cross-Origin-Resource-Policy": "cross-origin",
+            "Timing-Allow-Origin": "*",
+            "Vary": "Origin, Accept-Encoding",
+            "ETag": etag,
+        }
+        if not asset.name.endswith(".map"):
+            headers["SourceMap"] = f"{asset.name.split('.')[0]}.min.js.map"
+        if etag in request.headers.get("if-none-match", ""):
+            return HTTPResponse(status=304, headers=headers)
+        if encoding != "identity":
+            headers["Content-Encoding"] = encoding
+        return HTTPResponse(asset.content[encoding], 200, headers, asset.content_type)
+
+    @app.options("/tracker/<name:str>", name="tracker_preflight")
+    async def preflight(request: Request, name: str) -> HTTPResponse:
+        return HTTPResponse(status=204, headers=preflight_headers(request, "GET, HEAD, OPTIONS"))
+
+
+def _negotiate(accepted: str) -> str:
+    """The smallest encoding that the client takes."""
+    offers = {}
+    for part in accepted.split(","):
+        name, _, parameters = part.strip().partition(";")
+        offers[name.strip().lower()] = "".join(parameters.split()) not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    for encoding in ("br", "gzip"):
+        if offers.get(encoding, offers.get("*", False)):
+            return encoding
+    return "identity"

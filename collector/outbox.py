@@ -1,0 +1,98 @@
+"""A worker's side of the way to the writer process: jobs go out, results come back as futures."""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import cast
+
+from .errors import Internal, Overloaded, Refused, UnknownSource
+from .event import Payload
+from .jobs import Frames, Job, Result
+from .store import Source
+
+log = logging.getLogger("collector.outbox")
+
+RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
+_REFUSALS: dict[str, type[Refused]] = {kind.reason: kind for kind in (Overloaded, UnknownSource, Internal)}
+
+
+class Outbox(asyncio.Protocol):
+    """Used from one event loop. What is submitted during one turn of the loop travels as one frame."""
+
+    def __init__(self, address: Path, *, max_bytes: int) -> None:
+        """`address`: the writer's socket. `max_bytes`: of requests without an answer, before senders are told to come again."""
+        self._address = address
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._number = 0
+        self._waiting: dict[int, tuple[asyncio.Future[Result], int]] = {}
+        self._outgoing: list[Job] = []
+        self._transport: asyncio.WriteTransport | None = None
+        self._closing = False
+
+    async def open(self) -> None:
+        """Connects, for as long as it takes: the writer may just be starting."""
+        self._loop = asyncio.get_running_loop()
+        while not self._transport:
+            try:
+                await self._loop.create_unix_connection(lambda: self, str(self._address))
+            except OSError:
+                await asyncio.sleep(RECONNECT)
+
+    async def close(self) -> None:
+        """Waits for the results of all that was submitted, then disconnects."""
+        self._closing = True
+        await asyncio.gather(*(done for done, _ in self._waiting.values()), return_exceptions=True)
+        if self._transport:
+            self._transport.close()
+
+    def submit(self, payload: Payload, source: Source, request_id: str, received_at: str, size: int) -> asyncio.Future[Result]:
+        """Sends a request to be stored; the future ends when its rows are on disk, or with the Refused that says why not.
+
+        `size`: bytes of the request, which count until it ends. Raises Overloaded if too much waits already, or if there is
+        nobody to write.
+        """
+        if not self._transport or self._closing or self._bytes + size > self._max_bytes:
+            raise Overloaded
+        self._bytes += size
+        self._number += 1
+        done: asyncio.Future[Result] = self._loop.create_future()
+        self._waiting[self._number] = done, size
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing.append(Job(self._number, source.id, source.static_profiles, request_id, received_at, payload))
+        return done
+
+    def _send(self) -> None:
+        jobs, self._outgoing = self._outgoing, []
+        if self._transport:
+            self._transport.write(Frames.pack(jobs))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._frames = Frames(Result)
+
+    def data_received(self, data: bytes) -> None:
+        for result in self._frames.feed(data):
+            self._end(result.number, result)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The writer has gone. Nobody knows what it still stored, so nothing is acknowledged, and senders come again."""
+        self._transport = None
+        self._outgoing = []
+        lost = list(self._waiting)
+        for number in lost:
+            self._end(number, Result(number, refused=Overloaded.reason))
+        if not self._closing:
+            log.warning("the writer has gone, %d requests were told to come again", len(lost))
+            self._reconnecting = self._loop.create_task(self.open())
+
+    def _end(self, number: int, result: Result) -> None:
+        done, size = self._waiting.pop(number)
+        self._bytes -= size
+        if done.done():  # the sender has gone
+            return
+        if result.refused:
+            done.set_exception(_REFUSALS[result.refused]())
+        else:
+            done.set_result(result)

@@ -1,0 +1,223 @@
+"""Running the collector: a supervisor, one writer process, and the workers that speak HTTP.
+
+Sanic's own worker manager is not used: it starts no worker anew that was killed, and its workers go on without it when it
+is killed itself, holding the port (seen with Sanic 25.12).
+"""
+
+import logging
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from .errors import SettingsError
+from .settings import Settings
+from .store import migrate
+
+log = logging.getLogger("collector")
+
+BIND_PATIENCE = 3.0  # seconds: a collector that was just killed may still hold the port
+STOP_PATIENCE = 20.0  # seconds a process may take to finish what it has
+START_PATIENCE = 30.0  # seconds until the first answer
+BACKLOG = 1024
+MIN_PAUSE, MAX_PAUSE = 0.05, 5.0  # seconds before a process is replaced
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
+    """Listens and serves until SIGTERM or SIGINT, then finishes what was accepted and returns.
+
+    `on_ready` is called with the address, from another thread, once the collector answers there.
+
+    Raises SettingsError if the address cannot be had, sqlite3.Error if the database cannot.
+    """
+    migrate(settings.db)
+    with _listen(settings) as public, tempfile.TemporaryDirectory(prefix="thamesthrive-") as folder:
+        address = Path(folder) / "writer"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner:
+            inner.bind(str(address))
+            inner.listen(BACKLOG)
+            Supervisor(settings, public, inner, address).run(on_ready)
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address a socket listens on, e.g. `http://127.0.0.1:8686`."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    patience = time.monotonic() + BIND_PATIENCE
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    while True:
+        try:
+            return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            if time.monotonic() > patience:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                raise SettingsError(
+                    f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another --port, or --port 0 for a free one."
+                ) from error
+            time.sleep(0.05)
+
+
+@dataclass
+class Child:
+    """A process that is kept running."""
+
+    task: "WriterTask | WorkerTask"
+    process: subprocess.Popen[bytes]
+    started: float  # monotonic seconds
+    pause: float = MIN_PAUSE  # before it is replaced; doubles while it keeps ending at once
+
+
+@dataclass(frozen=True)
+class WriterTask:
+    """What a writer process is told."""
+
+    settings: Settings
+    descriptor: int  # of the socket that workers connect to
+
+
+@dataclass(frozen=True)
+class WorkerTask:
+    """What a worker process is told."""
+
+    settings: Settings
+    descriptor: int  # of the public socket
+    writer: Path
+
+
+class Supervisor:
+    """Keeps one writer and `settings.workers` workers running, and starts another for each that ends on its own."""
+
+    def __init__(self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path) -> None:
+        self._public = public
+        self._settings = settings
+        self._tasks: list[WriterTask | WorkerTask] = [
+            WriterTask(settings, inner.fileno()),
+            *[WorkerTask(settings, public.fileno(), address)] * settings.workers,
+        ]
+        self._children: list[Child] = []
+        self._stop = threading.Event()
+
+    def run(self, on_ready: Callable[[str], None] | None = None) -> None:
+        """Blocks until a signal has come and every process has finished."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._children = [Child(task, _start(task), time.monotonic()) for task in self._tasks]
+        threading.Thread(target=self._announce, args=(on_ready,), daemon=True).start()
+        try:
+            while not self._stop.wait(0.1):
+                for child in self._children:
+                    self._revive(child)
+        finally:
+            # Workers first: they finish what they accepted, and need the writer for that.
+            _finish([child.process for child in self._children if isinstance(child.task, WorkerTask)])
+            _finish([child.process for child in self._children])
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        log.info("%s: finishing what was accepted", signal.Signals(number).name)
+        self._stop.set()
+
+    def _revive(self, child: Child) -> None:
+        if child.process.poll() is None:
+            return
+        if time.monotonic() - child.started > MAX_PAUSE:
+            child.pause = MIN_PAUSE
+        log.warning(
+            "%s %d ended (%s), starting another",
+            child.task.__class__.__name__,
+            child.process.pid,
+            child.process.returncode,
+        )
+        if not self._stop.wait(child.pause):
+            child.pause = min(child.pause * 2, MAX_PAUSE)
+            child.process, child.started = _start(child.task), time.monotonic()
+
+    def _announce(self, on_ready: Callable[[str], None] | None) -> None:
+        """Says where the collector listens, once it answers there."""
+        address = url_of(self._public)
+        local = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - the other way round
+        deadline = time.monotonic() + START_PATIENCE
+        while time.monotonic() < deadline and not self._stop.is_set():
+            try:
+                urlopen(f"{local}/health", timeout=START_PATIENCE).close()  # noqa: S310 - our own address
+            except URLError:
+                self._stop.wait(0.05)
+            else:
+                workers = self._settings.workers
+                plural = "s" if workers > 1 else ""
+                log.info("listening on %s, %d worker%s, database %s", address, workers, plural, self._settings.db)
+                if on_ready:
+                    on_ready(address)
+                return
+
+
+def _start(task: WriterTask | WorkerTask) -> subprocess.Popen[bytes]:
+    # Its standard input ends when this process does, however it ends. Its own process group keeps a terminal's Ctrl-C from
+    # it: the supervisor alone decides when it finishes.
+    return subprocess.Popen(
+        [sys.executable, "-m", "collector.child", b64encode(pickle.dumps(task)).decode()],
+        pass_fds=[task.descriptor],
+        stdin=subprocess.PIPE,
+        process_group=0,
+    )
+
+
+def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_PATIENCE
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("process %d did not finish in %d s, killing it", process.pid, STOP_PATIENCE)
+            process.kill()
+            process.wait()
+
+
+def run_child(encoded: str) -> None:
+    """The body of a process that the supervisor started."""
+    task = pickle.loads(b64decode(encoded))  # noqa: S301 - from our own parent, on our own command line
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    body: Callable[..., None] = _write if isinstance(task, WriterTask) else _work
+    body(task)
+
+
+def _write(task: WriterTask) -> None:
+    from .writer import Loop, Writer
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    writer = Writer(task.settings.db)
+    Loop(writer, socket.socket(fileno=task.descriptor)).run()
+    writer.close()
+
+
+def _work(task: WorkerTask) -> None:
+    from sanic import Sanic
+
+    from .app import create_app
+
+    app = create_app(task.settings, task.writer)
+    app.prepare(sock=socket.socket(fileno=task.descriptor), single_process=True, motd=False, access_log=False)
+    Sanic.serve_single(app)
+
+
+def _die_with_parent() -> None:
+    """Ends at once when the supervisor was killed: an orphan would hold the port, and what was answered is on disk."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)

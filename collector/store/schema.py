@@ -1,0 +1,112 @@
+"""The schema, as numbered migrations. Each runs in a transaction together with the record that it ran.
+
+Times are ISO 8601 UTC text, JSON columns are JSON text: readable with any SQLite client.
+"""
+
+from pathlib import Path
+
+from sqlite_utils import Database, Migrations
+
+from .connection import connect
+
+migrations = Migrations("thamesthrive")
+
+_SCHEMA_1 = (
+    """
+    CREATE TABLE sources (
+        id TEXT PRIMARY KEY NOT NULL,
+        name TEXT NOT NULL,
+        enabled INTEGER NOT NULL DEFAULT 1 CHECK (enabled IN (0, 1)),
+        origins TEXT NOT NULL DEFAULT '[]',
+        bridges TEXT NOT NULL DEFAULT '["rest"]',
+        static_profiles INTEGER NOT NULL DEFAULT 0 CHECK (static_profiles IN (0, 1)),
+        created_at TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE profiles (
+        id TEXT PRIMARY KEY NOT NULL,
+        first_seen_at TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE sessions (
+        id TEXT PRIMARY KEY NOT NULL,
+        profile_id TEXT NOT NULL REFERENCES profiles(id),
+        source_id TEXT REFERENCES sources(id) ON DELETE SET NULL,
+        device_id TEXT,
+        context TEXT NOT NULL DEFAULT '{}',
+        dropped INTEGER NOT NULL DEFAULT 0,
+        first_seen_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX sessions_profile ON sessions(profile_id)",
+    # seq is the order of storing; the id is the sender's, and its uniqueness is the deduplication.
+    """
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        type TEXT NOT NULL,
+        source_id TEXT NOT NULL REFERENCES sources(id),
+        session_id TEXT REFERENCES sessions(id),
+        profile_id TEXT REFERENCES profiles(id),
+        properties TEXT NOT NULL DEFAULT '{}',
+        context TEXT NOT NULL DEFAULT '{}',
+        options TEXT,
+        tags TEXT,
+        extra TEXT,
+        request TEXT,
+        request_id TEXT NOT NULL,
+        occurred_at TEXT NOT NULL,
+        received_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX events_source ON events(source_id, received_at)",
+    "CREATE INDEX events_type ON events(type, occurred_at)",
+    "CREATE INDEX events_session ON events(session_id)",
+    "CREATE INDEX events_profile ON events(profile_id)",
+    """
+    CREATE TABLE rejected (
+        seq INTEGER PRIMARY KEY,
+        reason TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        event_id TEXT,
+        type TEXT,
+        source_id TEXT REFERENCES sources(id) ON DELETE CASCADE,
+        payload TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        received_at TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX rejected_source ON rejected(source_id, received_at)",
+    # Counts changes of sources, whoever makes them, so that a collector sees one without reading them all.
+    "CREATE TABLE registry (version INTEGER NOT NULL)",
+    "INSERT INTO registry VALUES (0)",
+    "CREATE TRIGGER sources_added AFTER INSERT ON sources BEGIN UPDATE registry SET version = version + 1; END",
+    "CREATE TRIGGER sources_changed AFTER UPDATE ON sources BEGIN UPDATE registry SET version = version + 1; END",
+    "CREATE TRIGGER sources_removed AFTER DELETE ON sources BEGIN UPDATE registry SET version = version + 1; END",
+)
+
+
+@migrations()
+def m001_foundation(db: Database) -> None:
+    for statement in _SCHEMA_1:
+        db.execute(statement)
+
+
+def migrate(path: Path) -> None:
+    """Creates the database or brings it up to date. Safe to call from several processes at once.
+
+    Raises sqlite3.Error if the file cannot be written or is no database.
+    """
+    connection = connect(path)
+    try:
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # only a database without tables takes it
+        database = Database(connection)
+        if migrations.pending(database):
+            connection.execute("BEGIN IMMEDIATE")  # another process may be at it: who comes second finds nothing to do
+            migrations.apply(database)
+            connection.execute("COMMIT")
+    finally:
+        connection.close()

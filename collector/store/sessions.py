@@ -1,0 +1,50 @@
+"""Sessions and profiles, inside the writer's transaction."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Sequence
+
+from .rows import insert_rows
+
+_SESSION = "INSERT INTO sessions (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at)"
+# A later page of a visit adds to its context and keeps what it does not mention, the campaign that began it above all.
+_SEEN_AGAIN = """
+    ON CONFLICT (id) DO UPDATE SET
+        last_seen_at = max(last_seen_at, excluded.last_seen_at),
+        dropped = dropped + excluded.dropped,
+        device_id = coalesce(device_id, excluded.device_id),
+        context = CASE WHEN excluded.context IN ('{}', context) THEN context ELSE json_patch(context, excluded.context) END
+"""
+SessionRow = tuple[str, str, str, str | None, str, int, str, str]
+
+
+def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) -> dict[str, str]:
+    """The profile of each of these sessions that exists."""
+    if not session_ids:
+        return {}
+    (found,) = connection.execute(
+        "SELECT json_group_object(id, profile_id) FROM sessions WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(session_ids)),),
+    ).fetchone()
+    return dict(json.loads(found))
+
+
+def known_profiles(connection: sqlite3.Connection, profile_ids: Collection[str]) -> set[str]:
+    """Which of these profiles exist."""
+    if not profile_ids:
+        return set()
+    (found,) = connection.execute(
+        "SELECT json_group_array(id) FROM profiles WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(profile_ids)),),
+    ).fetchone()
+    return set(json.loads(found))
+
+
+def insert_profiles(connection: sqlite3.Connection, rows: Sequence[tuple[str, str]]) -> None:
+    """Stores (id, first_seen_at)."""
+    insert_rows(connection, "INSERT INTO profiles (id, first_seen_at)", rows)
+
+
+def upsert_sessions(connection: sqlite3.Connection, rows: Sequence[SessionRow]) -> None:
+    """Stores (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at), new or seen again."""
+    insert_rows(connection, _SESSION, rows, _SEEN_AGAIN)

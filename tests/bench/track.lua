@@ -1,0 +1,51 @@
+-- Requests as the tracker sends them: three events, about 2 KB, ids and sessions varying.
+-- Arguments after `--`: source id, run number (so that ids differ between runs).
+local threads = 0
+
+function setup(thread)
+  threads = threads + 1
+  thread:set("number", threads)
+end
+
+local head, prefix
+local sequence = 0
+
+local function uuid(millis, count, salt)
+  return string.format("%08x-%04x-7%03x-8%03x-%012x", math.floor(millis / 65536), millis % 65536, count % 4096, salt % 4096, count)
+end
+
+local page = '"context":{"page":{"url":"https://shop.example.com/glasses/sun?utm_source=news","path":"/glasses/sun","title":"Sun glasses - Badoo","referrer":"https://www.example.org/search?q=sun+glasses"}}'
+
+function init(args)
+  local source, run = args[1], tonumber(args[2])
+  prefix = run * 64 + number
+  head = '{"source":{"id":"' .. source .. '"},"session":{"id":"%s"},"profile":null,"device":{"id":"%s"},'
+    .. '"context":{"browser":{"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36",'
+    .. '"language":"en-US","languages":["en-US","en"],"platform":"Linux x86_64","cookieEnabled":true,"timezone":"Europe/London"},'
+    .. '"screen":{"width":1280,"height":720,"availWidth":1280,"availHeight":720,"colorDepth":24,"innerWidth":1280,"innerHeight":720,"devicePixelRatio":1},'
+    .. '"utm":{"source":"news","medium":"email","campaign":"autumn"}},"sentAt":"2026-11-23T10:00:00.500Z","events":['
+    .. '{"id":"%s","type":"purchase-order","time":{"create":"2026-11-23T10:00:00.000Z"},"properties":{"product":"Sun glasses - Badoo","price":13.45},' .. page .. ',"options":{}},'
+    .. '{"id":"%s","type":"interest","time":{"create":"2026-11-23T10:00:00.001Z"},"properties":{"Eletronics":["Mobile phones","Accessories"]},' .. page .. ',"options":{}},'
+    .. '{"id":"%s","type":"page-view","time":{"create":"2026-11-23T10:00:00.002Z"},"properties":{},' .. page .. ',"options":{}}]}'
+  head = head:gsub("%%([^s])", "%%%%%1")
+  wrk.method = "POST"
+  wrk.headers["Content-Type"] = "text/plain;charset=UTF-8"
+  wrk.headers["Origin"] = "https://shop.example.com"
+  start = os.time() * 1000
+end
+
+function request()
+  sequence = sequence + 1
+  local millis = start + math.floor(sequence / 10)
+  local n = sequence * 8
+  local body = string.format(head, uuid(millis, n, prefix), uuid(millis, n + 1, prefix), uuid(millis, n + 2, prefix),
+    uuid(millis, n + 3, prefix), uuid(millis, n + 4, prefix))
+  return wrk.format(nil, nil, nil, body)
+end
+
+function done(summary, latency)
+  io.write(string.format('{"requests":%d,"seconds":%f,"non2xx":%d,"socket_errors":%d,"p50":%f,"p99":%f,"max":%f}\n',
+    summary.requests, summary.duration / 1e6, summary.errors.status,
+    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))
+end

@@ -1,0 +1,244 @@
+"""n events tracked = n rows stored, whatever happens in between. Rows are counted, not requests."""
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Error, Page
+
+from ..support import Collector, wait_for
+from .visitor import EVENTS, TYPES, Network, Site, Visitor, settled, snippet, split_snippet
+
+READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+
+
+def types(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["type"] for row in rows]
+
+
+def test_collector_down_while_the_page_tracks_and_up_again_later(collector: Collector, site: Site, visitor: Visitor) -> None:
+    """Not even the bundle can be loaded."""
+    source = collector.add_source()
+    address = site.add("p.html", EVENTS, head=snippet(source, collector.url))
+    collector.stop()
+    page = visitor.open(address)
+    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.')).length") == 3
+    collector.start()
+    rows = settled(collector, source, 3)
+    page.goto("about:blank")
+    assert types(settled(collector, source, 3)) == TYPES
+    assert len({row["request_id"] for row in rows}) == 1
+
+
+def test_collector_down_the_tab_closed_and_the_page_opened_again(collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = collector.add_source()
+    address = site.add("p.html", EVENTS, head=snippet(source, collector.url))
+    collector.stop()
+    visitor.open(address).close()
+    collector.start()
+    page = visitor.open(address)
+    rows = settled(collector, source, 6)
+    page.goto("about:blank")
+    assert types(settled(collector, source, 6)) == TYPES + TYPES
+    assert rows[0]["occurred_at"] < rows[3]["occurred_at"]
+
+
+def test_collector_goes_away_under_a_loaded_page(collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = collector.add_source()
+    page = visitor.open(site.add("p.html", "tracker.track('before')", head=snippet(source, collector.url)))
+    settled(collector, source, 1)
+    collector.kill()
+    page.evaluate("() => { tracker.track('during', {n: 1}, {fire: true}); tracker.track('during', {n: 2}); }")
+    collector.start()
+    page.evaluate("() => { tracker.track('after') }")
+    rows = settled(collector, source, 4)
+    assert types(rows) == ["before", "during", "during", "after"]
+    assert [json.loads(row["properties"]) for row in rows[1:3]] == [{"n": 1}, {"n": 2}]
+
+
+def test_the_tab_closed_during_an_outage_and_the_page_opened_again(collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = collector.add_source()
+    address = site.add("p.html", head=snippet(source, collector.url))
+    page = visitor.open(address)
+    page.wait_for_function(READY)
+    collector.kill()
+    page.evaluate("() => { for (let n = 0; n < 20; n++) tracker.track('during', {n}) }")
+    page.close()
+    collector.start()
+    visitor.open(address)
+    assert [json.loads(row["properties"])["n"] for row in settled(collector, source, 20)] == list(range(20))
+
+
+def test_an_answer_that_is_lost_after_storing_makes_no_second_row(collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = collector.add_source()
+    with Network(collector) as network:
+        network.weather = lambda _: "lost" if len(network.bodies) <= 2 else None
+        page = visitor.open(site.add("p.html", "var done = " + EVENTS.strip(), head=split_snippet(source, collector, network)))
+        result = page.evaluate("() => done")
+        assert (result["stored"], result["duplicate"]) == (True, True)
+        assert len(network.bodies) > 2
+    assert types(settled(collector, source, 3)) == TYPES
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (500, {}, b"<h1>Internal Server Error</h1>"),
+        (502, {"Content-Type": "text/html"}, b"<h1>Bad Gateway</h1>"),
+        (429, {"Retry-After": "1"}, b'{"detail":"slow down"}'),
+        (503, {"Retry-After": "1"}, b'{"detail":"later"}'),
+        (408, {}, b""),
+        (200, {"Content-Type": "text/html"}, b"<h1>Welcome to the hotel</h1>"),
+        (200, {}, b'{"events": []}'),
+    ],
+    ids=["500", "502", "429", "503", "408", "captive portal", "no verdict"],
+)
+def test_passing_faults_cost_nothing(
+    page_collector: Collector, site: Site, visitor: Visitor, bad: tuple[int, dict[str, str], bytes]
+) -> None:
+    source = page_collector.add_source()
+    with Network(page_collector) as network:
+        network.weather = lambda _: bad if len(network.bodies) == 1 else None
+        page = visitor.open(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        assert types(settled(page_collector, source, 3)) == TYPES
+        wait_for(
+            lambda: not page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))"),
+            "the queue to be empty",
+        )
+    assert visitor.said("[ThamesThrive]") == []
+
+
+def test_retry_after_is_honoured(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    with Network(page_collector) as network:
+        network.weather = lambda _: (503, {"Retry-After": "3"}, b"{}") if len(network.bodies) == 1 else None
+        visitor.open(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        settled(page_collector, source, 3)
+        first, second = (body["sentAt"] for body in network.bodies)
+    page = visitor.context.pages[0]
+    assert page.evaluate(f"Date.parse('{second}') - Date.parse('{first}')") >= 3000
+
+
+def test_a_413_halves_the_batch_and_keeps_the_order(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    script = "for (let n = 0; n < 8; n++) tracker.track('a', {n})"
+    with Network(page_collector) as network:
+        network.weather = lambda body: (413, {}, b'{"detail":"too large"}') if len(body["events"]) > 2 else None
+        visitor.open(site.add("p.html", script, head=split_snippet(source, page_collector, network)))
+        rows = settled(page_collector, source, 8)
+    assert [json.loads(row["properties"])["n"] for row in rows] == list(range(8))
+
+
+def test_other_refusals_are_final_and_said_once(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    with Network(page_collector) as network:
+        network.weather = lambda _: (403, {"X-Collector-Reason": "origin_not_allowed"}, b'{"detail": "Access denied."}')
+        page = visitor.open(
+            site.add("p.html", "var done = " + EVENTS.strip(), head=split_snippet(source, page_collector, network))
+        )
+        assert page.evaluate("() => done")["reason"] == "origin_not_allowed"
+        page.evaluate("() => tracker.track('again', {}, {fire: true})")
+        assert len(network.bodies) == 2
+    assert len(visitor.said("[ThamesThrive]")) == 1
+    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))") == []
+
+
+def test_many_events_go_in_several_requests_in_order(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    script = "for (let n = 0; n < 200; n++) tracker.track('a', {n, text: 'é'.repeat(500)})"
+    visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
+    rows = settled(page_collector, source, 200)
+    assert [json.loads(row["properties"])["n"] for row in rows] == list(range(200))
+    assert 5 <= len({row["request_id"] for row in rows}) <= 8  # 200 of 1.4 KB in bodies of at most 60 KB
+
+
+def test_order_survives_an_outage_in_the_middle(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    """Half of the requests fail; what waits keeps its place before what was tracked later."""
+    source = page_collector.add_source()
+    script = "for (let n = 0; n < 120; n++) tracker.track('a', {n, text: 'x'.repeat(1000)})"
+    with Network(page_collector) as network:
+        network.weather = lambda _: (503, {}, b"{}") if len(network.bodies) in (2, 4) else None
+        page = visitor.open(site.add("p.html", script, head=split_snippet(source, page_collector, network)))
+        page.evaluate("() => { for (let n = 120; n < 140; n++) tracker.track('a', {n}) }")
+        rows = settled(page_collector, source, 140)
+    assert [json.loads(row["properties"])["n"] for row in rows] == list(range(140))
+
+
+@pytest.mark.parametrize("leave", ["location", "close", "reload", "link"])
+def test_events_tracked_while_leaving_are_stored(page_collector: Collector, site: Site, visitor: Visitor, leave: str) -> None:
+    source = page_collector.add_source()
+    site.add("next.html")
+    body = "<a id='out' href='next.html' onclick='tracker.track(\"leaving\")'>out</a>"
+    page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url), body=body))
+    page.wait_for_function(READY)
+    if leave == "link":
+        page.click("#out")
+    else:
+        page.evaluate("() => { tracker.track('leaving') }")
+        if leave == "close":
+            page.close(run_before_unload=True)
+        elif leave == "reload":
+            page.reload()
+        else:
+            page.evaluate("() => { location.href = 'next.html' }")
+    assert types(settled(page_collector, source, 1)) == ["leaving"]
+
+
+def test_a_crashed_tab_loses_nothing(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    address = site.add("p.html", head=snippet(source, page_collector.url))
+    page = visitor.open(address)
+    page.wait_for_function(READY)
+    page.evaluate("() => { tracker.track('last words') }")
+    with page.expect_event("crash"):
+        _crash(page)
+    visitor.open(address)
+    assert types(settled(page_collector, source, 1)) == ["last words"]
+
+
+def _crash(page: Page) -> None:
+    with contextlib.suppress(Error):  # the tab is gone, as it should be
+        page.goto("chrome://crash", wait_until="commit", timeout=5000)
+
+
+def test_several_tabs_store_each_event_once(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    script = "for (let n = 0; n < 10; n++) tracker.track('tab', {n})"
+    address = site.add("p.html", script, head=snippet(source, page_collector.url))
+    pages = [visitor.open(address) for _ in range(4)]
+    for page in pages:
+        page.reload()
+    rows = settled(page_collector, source, 80)
+    for page in pages:
+        page.goto("about:blank")
+    assert len({row["id"] for row in settled(page_collector, source, 80)}) == 80
+    assert len({row["session_id"] for row in rows}) == 1
+
+
+def test_a_full_queue_drops_the_oldest_and_reports_how_many(collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = collector.add_source()
+    page = visitor.open(site.add("p.html", head=snippet(source, collector.url)))
+    page.wait_for_function(READY)
+    collector.kill()
+    first = page.evaluate(
+        "() => { const first = tracker.track('a', {n: 0}); for (let n = 1; n < 1005; n++) tracker.track('a', {n}); return first }"
+    )
+    assert (first["stored"], first["reason"]) == (False, "overloaded")
+    collector.start()
+    rows = settled(collector, source, 1000)
+    assert [json.loads(row["properties"])["n"] for row in rows] == list(range(5, 1005))
+    assert collector.rows("SELECT sum(dropped) AS n FROM sessions") == [{"n": 5}]
+
+
+def test_events_of_another_source_on_the_same_origin_are_left_alone(collector: Collector, site: Site, visitor: Visitor) -> None:
+    shop, blog = collector.add_source(), collector.add_source()
+    shop_page = site.add("shop.html", "tracker.track('shop')", head=snippet(shop, collector.url))
+    blog_page = site.add("blog.html", "tracker.track('blog')", head=snippet(blog, collector.url))
+    collector.stop()
+    visitor.open(shop_page).close()
+    collector.start()
+    visitor.open(blog_page)
+    assert types(settled(collector, blog, 1)) == ["blog"]
+    visitor.open(shop_page)
+    assert types(settled(collector, shop, 2)) == ["shop", "shop"]

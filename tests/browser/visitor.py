@@ -1,0 +1,160 @@
+"""A site of another origin, a visitor who opens its pages, and a network between them and the collector that can fail."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+from playwright.sync_api import Browser, Page
+
+from cli.builder.snippet import render_snippet
+
+from ..support import ROOT, Collector, wait_for, web_server
+
+DIST = ROOT / "js" / "dist"
+EVENTS = """
+  window.tracker.track("purchase-order", {"product": "Sun glasses - Badoo", "price": 13.45});
+  window.tracker.track("interest", {"Eletronics": ["Mobile phones", "Accessories"]});
+  window.tracker.track("page-view", {});
+"""
+TYPES = ["purchase-order", "interest", "page-view"]
+
+
+class Site:
+    """Pages served on a port of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._server = web_server(folder)
+        self.origin = ""
+
+    def __enter__(self) -> "Site":
+        self.origin = self._server.__enter__()
+        return self
+
+    def __exit__(self, *error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._server.__exit__(*error)  # type: ignore[arg-type]
+
+    def add(self, name: str, script: str = "", *, head: str = "", body: str = "") -> str:
+        """Writes a page and gives its address."""
+        html = f"<!doctype html><html><head><title>{name}</title>\n{head}\n</head><body>{body}\n"
+        (self.folder / name).write_text(f"{html}<script>{script}</script></body></html>", encoding="utf-8")
+        return f"{self.origin}/{name}"
+
+
+def snippet(source: str, api: str, **options: Any) -> str:
+    """What `thamesthrive snippet` prints."""
+    return render_snippet(source, api, DIST, **options).html
+
+
+class Visitor:
+    """A browser context; keeps cookies and storage from page to page."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.context = browser.new_context()
+        self.console: list[str] = []
+        self.errors: list[str] = []
+
+    def open(self, url: str) -> Page:
+        page = self.context.new_page()
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    def said(self, text: str) -> list[str]:
+        """What the consoles of all pages said so far, with this text in it."""
+        for page in self.context.pages:
+            page.evaluate("0")  # events of the browser are delivered while it is being talked to
+        return [message for message in self.console if text in message]
+
+    def leave(self) -> None:
+        """Leaves every page as a person does; what is sent on leaving is sent before the context goes."""
+        for page in self.context.pages:
+            with contextlib.suppress(Exception):
+                page.goto("about:blank")
+        self.context.close()
+
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+class Network:
+    """Stands between pages and a collector. `weather` sees each POST's body and says what happens to it:
+    None passes it on, "lost" passes it on and cuts the answer, a (status, headers, body) answers in the collector's place."""
+
+    def __init__(self, collector: Collector) -> None:
+        self.weather: Callable[[dict[str, Any]], Reply | str | None] = lambda _: None
+        self.bodies: list[dict[str, Any]] = []
+        network = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def do_POST(self) -> None:
+                raw = self.rfile.read(int(self.headers["Content-Length"]))
+                body = json.loads(raw)
+                network.bodies.append(body)
+                verdict = network.weather(body)
+                if isinstance(verdict, tuple):
+                    cors = {
+                        "Access-Control-Allow-Origin": "*",
+                        "Access-Control-Expose-Headers": "Retry-After, X-Collector-Reason",
+                    }
+                    return self._reply(verdict[0], {**cors, **verdict[1]}, verdict[2])
+                answer = httpx.post(f"{collector.url}/track", content=raw, headers={"Origin": self.headers["Origin"]}, timeout=20)
+                if verdict == "lost":
+                    self.close_connection = True
+                    self.connection.close()
+                    return None
+                return self._reply(answer.status_code, dict(answer.headers), answer.content)
+
+            def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "connection", "content-encoding"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:  # a browser that hangs up is part of the weather
+                pass
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Network":
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def split_snippet(source: str, collector: Collector, network: Network) -> str:
+    """The snippet with the bundle from the collector and the requests through the network."""
+    html = snippet(source, collector.url)
+    return html.replace(f'api: "{collector.url}"', f'api: "{network.url}"')
+
+
+def stored(page: Page, call: str) -> Any:
+    """What a call of `track` resolves to."""
+    return page.evaluate(f"() => window.tracker.track({call})")
+
+
+def settled(collector: Collector, source: str, count: int) -> list[dict[str, Any]]:
+    """Exactly `count` events of a source: they came, and nothing more came with them."""
+    wait_for(lambda: len(collector.events(source)) >= count, f"{count} events")
+    found = collector.events(source)
+    assert len(found) == count
+    return found

@@ -1,0 +1,22 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .support import Collector
+
+
+@pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
+def shared_collector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector for tests that only post to sources of their own; each layout of workers."""
+    collector = Collector(tmp_path_factory.mktemp("shared"), workers=request.param).start()
+    yield collector
+    collector.end()
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[Collector]:
+    """A collector of the test's own, with one worker."""
+    collector = Collector(tmp_path).start()
+    yield collector
+    collector.end()

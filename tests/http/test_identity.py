@@ -1,0 +1,79 @@
+"""Which profile a request gets: the contract's table, through the front door."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ..support import Collector
+
+
+def send(collector: Collector, source: str, session: str | None = None, profile: str | None = None) -> dict[str, Any]:
+    body: dict[str, Any] = {"source": {"id": source}, "events": [{"type": "a"}]}
+    if session:
+        body["session"] = {"id": session}
+    if profile:
+        body["profile"] = {"id": profile}
+    answer = collector.post(body)
+    assert answer.status_code == 200
+    return {"session": answer.json()["session"]["id"], "profile": answer.json()["profile"]["id"]}
+
+
+def test_new_session_without_profile_gets_a_new_profile(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    session = str(uuid.uuid4())
+    got = send(shared_collector, source, session)
+    assert got["session"] == session
+    assert shared_collector.rows("SELECT profile_id FROM sessions WHERE id = ?", session) == [{"profile_id": got["profile"]}]
+    assert shared_collector.rows("SELECT count(*) AS n FROM profiles WHERE id = ?", got["profile"]) == [{"n": 1}]
+
+
+def test_new_session_with_known_profile_keeps_it(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    first = send(shared_collector, source, str(uuid.uuid4()))
+    assert send(shared_collector, source, str(uuid.uuid4()), first["profile"])["profile"] == first["profile"]
+
+
+def test_new_session_with_unknown_profile_gets_a_random_one(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    guessed = str(uuid.uuid4())
+    assert send(shared_collector, source, str(uuid.uuid4()), guessed)["profile"] != guessed
+    assert shared_collector.rows("SELECT * FROM profiles WHERE id = ?", guessed) == []
+
+
+def test_a_source_with_static_profiles_takes_the_pages_word(shared_collector: Collector) -> None:
+    source = shared_collector.add_source(static_profiles=True)
+    chosen = f"customer-{uuid.uuid4()}"
+    assert send(shared_collector, source, str(uuid.uuid4()), chosen)["profile"] == chosen
+
+
+def test_known_session_keeps_its_profile_whatever_the_payload_says(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    session, other = str(uuid.uuid4()), send(shared_collector, source, str(uuid.uuid4()))["profile"]
+    own = send(shared_collector, source, session)["profile"]
+    assert send(shared_collector, source, session, other)["profile"] == own != other
+
+
+def test_no_session_gets_a_new_session_and_profile(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    known = send(shared_collector, source, str(uuid.uuid4()))
+    got = send(shared_collector, source, None, known["profile"])
+    assert got["session"] != known["session"]
+    assert got["profile"] != known["profile"]
+
+
+def test_first_requests_of_one_session_in_parallel_make_one_profile(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    for _ in range(5):
+        session = str(uuid.uuid4())
+        with ThreadPoolExecutor(8) as pool:
+            got = list(pool.map(lambda _, session=session: send(shared_collector, source, session)["profile"], range(8)))
+        assert len(set(got)) == 1
+    assert shared_collector.rows("SELECT count(*) AS n FROM sessions WHERE source_id = ?", source) == [{"n": 5}]
+
+
+def test_session_context_grows_and_keeps_the_campaign_that_began_it(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    for context in ({"utm": {"source": "news"}, "screen": {"width": 1}}, {"screen": {"width": 2}}, {}):
+        shared_collector.post({"source": {"id": source}, "session": {"id": source}, "context": context, "events": []})
+    (row,) = shared_collector.rows("SELECT context FROM sessions WHERE id = ?", source)
+    assert row["context"] == '{"utm":{"source":"news"},"screen":{"width":2}}'

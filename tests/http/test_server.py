@@ -1,0 +1,193 @@
+"""The collector as a process: starting, stopping, and what it promises about the disk."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ..support import Collector, run, wait_for
+
+
+def body(source: str, kind: str = "a") -> dict[str, object]:
+    return {"source": {"id": source}, "events": [{"id": str(uuid.uuid4()), "type": kind}]}
+
+
+def test_health_says_ok_and_version(shared_collector: Collector) -> None:
+    answer = httpx.get(f"{shared_collector.url}/health")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+    assert answer.json()["version"]
+
+
+def test_unknown_paths_and_methods_are_json_and_echo_nothing(shared_collector: Collector) -> None:
+    missing, wrong = httpx.get(f"{shared_collector.url}/<script>"), httpx.put(f"{shared_collector.url}/track")
+    assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found."})
+    assert (wrong.status_code, wrong.json()) == (405, {"detail": "Method Not Allowed."})
+
+
+def test_ingestion_errors_of_the_framework_carry_cors(shared_collector: Collector) -> None:
+    origin = "https://shop.example.com"
+    wrong = httpx.put(f"{shared_collector.url}/track", headers={"Origin": origin})
+    other = httpx.get(f"{shared_collector.url}/health", headers={"Origin": origin})
+    assert wrong.headers["Access-Control-Allow-Origin"] == origin
+    assert "Access-Control-Allow-Origin" not in other.headers
+
+
+def test_qa_is_not_offered_unless_asked_for(shared_collector: Collector) -> None:
+    assert httpx.get(f"{shared_collector.url}/qa/events?session_id=x").status_code == 404
+
+
+def test_nothing_is_answered_before_the_commit(collector: Collector) -> None:
+    """Another client holds the database's write lock: the answer has to wait for it, and then the row is there."""
+    source = collector.add_source()
+    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        answer = pool.submit(collector.post, body(source))
+        with pytest.raises(httpx.ReadTimeout):
+            collector.post(body(source), timeout=1)
+        assert not answer.done()
+        other.execute("COMMIT")
+        assert answer.result().status_code == 200
+    assert answer.result().json()["events"][0] in {row["id"] for row in collector.events(source)}
+
+
+def test_a_database_that_stays_locked_is_answered_503_and_nothing_is_lost_later(collector: Collector) -> None:
+    source = collector.add_source()
+    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        refused = collector.post(body(source))
+        other.execute("COMMIT")
+    assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (503, "overloaded")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert collector.post(body(source)).status_code == 200
+    assert len(collector.events(source)) == 1
+
+
+def test_another_client_may_read_and_write_while_the_collector_runs(collector: Collector) -> None:
+    source = collector.add_source()
+    for _ in range(20):
+        collector.post(body(source))
+        collector.add_source()
+    assert len(collector.events(source)) == 20
+
+
+def test_sigterm_finishes_what_was_accepted(collector: Collector) -> None:
+    source = collector.add_source()
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(collector.post, body(source)) for _ in range(100)]
+        wait_for(lambda: len(collector.events(source)) > 10, "some rows")
+        assert collector.stop() == 0
+    acknowledged = set()
+    for answer in answers:
+        if answer.exception() is None and answer.result().status_code == 200:
+            acknowledged |= set(answer.result().json()["events"])
+    stored = [row["id"] for row in collector.events(source)]
+    assert acknowledged <= set(stored)
+    assert len(stored) == len(set(stored))
+
+
+def test_ctrl_c_stops_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, workers=2).start()
+    children = collector.children()
+    assert len(children) == 3
+    assert collector.process
+    collector.process.send_signal(signal.SIGINT)
+    assert collector.process.wait(30) == 0
+    assert not [child for child in children if Path(f"/proc/{child}").exists()]
+    assert not [line for line in collector.log if "Traceback" in line]
+
+
+@pytest.mark.parametrize("module", ["writer", "worker"])
+def test_a_killed_process_is_replaced(tmp_path: Path, module: str) -> None:
+    collector = Collector(tmp_path).start()
+    source = collector.add_source()
+    writer, worker = collector.children()
+    victim = writer if module == "writer" else worker
+    assert collector.post(body(source)).status_code == 200
+    os.kill(victim, signal.SIGKILL)
+
+    def stored() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return collector.post(body(source)).status_code == 200
+        return False
+
+    wait_for(stored, "the collector to store again")
+    assert victim not in collector.children()
+    assert len(collector.children()) == 2
+    assert collector.stop() == 0
+
+
+def test_orphans_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, workers=2).start()
+    children = collector.children()
+    assert collector.process
+    os.kill(collector.process.pid, signal.SIGKILL)
+    collector.process.wait(10)
+    wait_for(lambda: not [c for c in children if Path(f"/proc/{c}").exists()], "the children to end")
+    assert collector.start().post(body(collector.add_source())).status_code == 200
+    collector.end()
+
+
+def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port), "--db", str(tmp_path / "x.db"))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_text("this is a letter, not a database, and long enough to be read as one " * 20)
+    done = run("serve", "--port", "0", "--db", str(tmp_path / "x.db"))
+    assert (done.returncode, done.stderr) == (1, "Error: The database cannot be used: file is not a database.\n")
+
+
+def test_an_outbox_that_is_full_is_answered_503(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, options=("--queue-mb", "1")).start()
+    source = collector.add_source()
+    big = body(source) | {"context": {"text": "x" * 200_000}}
+    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other, ThreadPoolExecutor(10) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        answers = list(pool.map(lambda _: collector.post(big | {"events": [{"id": str(uuid.uuid4()), "type": "a"}]}), range(10)))
+        other.execute("COMMIT")
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) <= {200, 503}
+    assert 503 in statuses
+    assert len(collector.events(source)) == statuses.count(200)
+    collector.end()
+
+
+def test_the_database_is_readable_with_plain_sqlite(collector: Collector) -> None:
+    source = collector.add_source()
+    collector.post(body(source) | {"session": {"id": source}})
+    (row,) = collector.rows(
+        "SELECT e.type, s.name, json_extract(e.properties, '$.x') AS x, datetime(e.received_at) AS at"
+        " FROM events e JOIN sources s ON s.id = e.source_id JOIN sessions v ON v.id = e.session_id"
+        " JOIN profiles p ON p.id = e.profile_id AND p.id = v.profile_id"
+    )
+    assert (row["type"], row["name"], row["x"]) == ("a", "Test", None)
+    assert row["at"].startswith("20")
+    assert collector.rows("PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        ("source_id = 'x' ORDER BY received_at DESC LIMIT 1", "events_source"),
+        ("type = 'x' AND occurred_at > '2026' ORDER BY occurred_at", "events_type"),
+        ("session_id = 'x'", "events_session"),
+        ("profile_id = 'x'", "events_profile"),
+    ],
+)
+def test_common_questions_have_an_index(collector: Collector, where: str, index: str) -> None:
+    plan = collector.rows(f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {where}")
+    assert [f"USING INDEX {index} " in json.dumps(plan)] == [True]
+    assert "TEMP B-TREE" not in json.dumps(plan)

@@ -1,0 +1,186 @@
+"""What tests stand on: a real collector as a process, its database, a web server for pages of another origin."""
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+from sqlite_utils import Database
+
+from collector import store
+
+ROOT = Path(__file__).parent.parent
+PATIENCE = 20.0  # seconds a test waits for what must happen
+COMMAND = [sys.executable, "-m", "cli.main"]
+
+T = TypeVar("T")
+
+
+def wait_for(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """The first true value of `look`, polled; an assertion error that names `what` if there is none in time."""
+    deadline = time.monotonic() + patience
+    while True:
+        value = look()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {patience} s for {what}, last seen: {value!r}"
+        threading.Event().wait(0.02)
+
+
+def run(
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """The command line, run to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+class Collector:
+    """`thamesthrive serve` on a database of its own. Can be killed and started again, on the same port."""
+
+    def __init__(self, folder: Path, *, workers: int = 1, options: tuple[str, ...] = ()) -> None:
+        self.db = folder / "events.db"
+        self.workers = workers
+        self.options = options
+        self.port = 0
+        self.url = ""
+        self.log: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> "Collector":
+        command = [*COMMAND, "serve", "--db", self.db, "--port", self.port, "--workers", self.workers, *self.options]
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.log = []
+        threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
+        found = wait_for(self._listening, "the collector to listen", 40)
+        self.url = found
+        self.port = int(found.rpartition(":")[2])
+        return self
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stderr
+        with process.stderr as lines:
+            for line in lines:
+                self.log.append(line.rstrip())
+
+    def _listening(self) -> str:
+        assert self.process
+        assert self.process.poll() is None, "\n".join(self.log)
+        return next((found[1] for line in self.log if (found := re.search(r"listening on (http://\S+?),", line))), "")
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+    def children(self, module: str = "") -> list[int]:
+        """Process ids of the writer and the workers."""
+        assert self.process
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                    if int(stat[1]) == self.process.pid and stat[0] != "Z" and module in (entry / "cmdline").read_text():
+                        found.append(int(entry.name))
+        return sorted(found)
+
+    def kill(self) -> None:
+        """kill -9 of everything at once, as a power cut would."""
+        assert self.process
+        victims = [*self.children(), self.process.pid]
+        for victim in victims:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGKILL)
+        self.process.wait(10)
+
+    def end(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.stop()
+
+    def add_source(self, **options: Any) -> str:
+        with self.database() as database:
+            return store.add_source(database, "Test", **options).id
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[Database]:
+        store.migrate(self.db)
+        connection = store.connect(self.db)
+        try:
+            yield Database(connection)
+        finally:
+            connection.close()
+
+    def rows(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """A query on the database, on a connection of its own, as any SQLite client would."""
+        connection = sqlite3.connect(f"file:{self.db}?mode=ro", uri=True)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(sql, values)]
+        finally:
+            connection.close()
+
+    def events(self, source: str) -> list[dict[str, Any]]:
+        """The stored events of a source, in the order of storing."""
+        return self.rows("SELECT * FROM events WHERE source_id = ? ORDER BY seq", source)
+
+    def wait_for_events(self, source: str, count: int) -> list[dict[str, Any]]:
+        """The events of a source once there are at least `count`."""
+        return wait_for(lambda: found if len(found := self.events(source)) >= count else [], f"{count} events of {source}")
+
+    def counts(self) -> dict[str, int]:
+        """Rows per table: what "nothing was written" is proved with."""
+        tables = ("events", "rejected", "sessions", "profiles")
+        return {table: self.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in tables}
+
+    def post(self, body: Any, **options: Any) -> httpx.Response:
+        """POST /track. A dict goes as JSON, anything else as it is."""
+        content = {"json": body} if isinstance(body, dict) else {"content": body}
+        return httpx.post(f"{self.url}/track", **content, **{"timeout": PATIENCE, **options})
+
+
+class _Pages(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")
+        super().end_headers()
+
+
+@contextlib.contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Serves a folder on a free port; gives its origin."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
