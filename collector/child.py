@@ -1,4 +1,7 @@
-"""`python -m collector.child TASK`: a process of a running collector. Started by server.py only."""
+"""`python -m collector.child ROLE TASK`: a process of a running collector. Started by server.py only.
+
+The role is there for people who read a process list.
+"""
 
 import sys
 
@@ -7,4 +10,4 @@ from .server import run_child
 
 if __name__ == "__main__":
     log_to_stderr()
-    run_child(sys.argv[1])
+    run_child(sys.argv[2])

@@ -12,8 +12,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from .event import Payload
 from .ids import uuid7
+from .payload import Payload
 from .store import sessions
 
 

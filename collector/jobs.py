@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from .event import Payload
+from .payload import Payload
 
 _LENGTH = struct.Struct("!I")
 

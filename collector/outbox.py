@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import cast
 
 from .errors import Internal, Overloaded, Refused, UnknownSource
-from .event import Payload
 from .jobs import Frames, Job, Result
+from .payload import Payload
 from .store import Source
 
 log = logging.getLogger("collector.outbox")

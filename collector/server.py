@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import ClassVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -88,6 +89,7 @@ class WriterTask:
 
     settings: Settings
     descriptor: int  # of the socket that workers connect to
+    role: ClassVar[str] = "writer"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class WorkerTask:
     settings: Settings
     descriptor: int  # of the public socket
     writer: Path
+    role: ClassVar[str] = "worker"
 
 
 class Supervisor:
@@ -138,7 +141,7 @@ class Supervisor:
             child.pause = MIN_PAUSE
         log.warning(
             "%s %d ended (%s), starting another",
-            child.task.__class__.__name__,
+            child.task.role,
             child.process.pid,
             child.process.returncode,
         )
@@ -169,7 +172,7 @@ def _start(task: WriterTask | WorkerTask) -> subprocess.Popen[bytes]:
     # Its standard input ends when this process does, however it ends. Its own process group keeps a terminal's Ctrl-C from
     # it: the supervisor alone decides when it finishes.
     return subprocess.Popen(
-        [sys.executable, "-m", "collector.child", b64encode(pickle.dumps(task)).decode()],
+        [sys.executable, "-m", "collector.child", task.role, b64encode(pickle.dumps(task)).decode()],
         pass_fds=[task.descriptor],
         stdin=subprocess.PIPE,
         process_group=0,

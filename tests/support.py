@@ -99,15 +99,15 @@ class Collector:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(40)
 
-    def children(self, module: str = "") -> list[int]:
-        """Process ids of the writer and the workers."""
+    def children(self, role: str = "collector.child") -> list[int]:
+        """Process ids of the writer and the workers, or of one of the two roles."""
         assert self.process
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                    if int(stat[1]) == self.process.pid and stat[0] != "Z" and module in (entry / "cmdline").read_text():
+                    if int(stat[1]) == self.process.pid and stat[0] != "Z" and role in (entry / "cmdline").read_text():
                         found.append(int(entry.name))
         return sorted(found)
 

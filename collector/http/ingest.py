@@ -14,6 +14,7 @@ from ..gate import admit
 from ..ids import uuid7
 from ..jobs import Result
 from ..outbox import Outbox
+from ..payload import Payload
 from ..store import Registry
 from .cors import StoredAnswer, cors_headers, preflight_headers
 
@@ -80,7 +81,7 @@ def _body_of(request: Request) -> bytes:
     return inflated
 
 
-def _answer(request: Request, payload: event.Payload, result: Result, request_id: str) -> HTTPResponse:
+def _answer(request: Request, payload: Payload, result: Result, request_id: str) -> HTTPResponse:
     duplicates = result.duplicates
     warnings = [{"index": n.index, "id": n.id, "reason": n.reason, "detail": n.detail} for n in payload.warnings]
     if duplicates:

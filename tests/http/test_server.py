@@ -104,12 +104,11 @@ def test_ctrl_c_stops_cleanly_and_leaves_no_process(tmp_path: Path) -> None:
     assert not [line for line in collector.log if "Traceback" in line]
 
 
-@pytest.mark.parametrize("module", ["writer", "worker"])
-def test_a_killed_process_is_replaced(tmp_path: Path, module: str) -> None:
+@pytest.mark.parametrize("role", ["writer", "worker"])
+def test_a_killed_process_is_replaced(tmp_path: Path, role: str) -> None:
     collector = Collector(tmp_path).start()
     source = collector.add_source()
-    writer, worker = collector.children()
-    victim = writer if module == "writer" else worker
+    (victim,) = collector.children(role)
     assert collector.post(body(source)).status_code == 200
     os.kill(victim, signal.SIGKILL)
 

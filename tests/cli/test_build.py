@@ -1,0 +1,193 @@
+"""The builder: what it makes, and what it refuses with file, line and cure."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cli.builder.bundle import BUDGETS, build_bundle
+from cli.builder.site import build_site
+from cli.errors import BuildError, CliError
+from collector.errors import Refused
+
+from ..support import ROOT, run
+
+DIST = ROOT / "js" / "dist"
+
+
+@pytest.fixture
+def js(tmp_path: Path) -> Path:
+    """A copy of the tracker's sources that a test may break."""
+    shutil.copytree(ROOT / "js" / "src", tmp_path / "js" / "src")
+    (tmp_path / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
+    return tmp_path / "js"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A copy of the site's sources that a test may break."""
+    shutil.copytree(ROOT / "site", tmp_path / "site")
+    return tmp_path / "site"
+
+
+def build(site: Path, tmp_path: Path) -> list[Path]:
+    return build_site(tmp_path / "out", source="s-1", api="https://e.example.com", bundle=DIST, site=site)
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_files_stay_within_their_budget(name: str) -> None:
+    """Loader at most 600 bytes brotli, tracker at most 4,096."""
+    facts = json.loads((DIST / "manifest.json").read_text())["files"][name]
+    assert facts["brotli"] <= facts["budget"] == BUDGETS[name]
+    assert facts["brotli"] == (DIST / f"{name}.br").stat().st_size
+
+
+def test_build_bundle_prints_a_table_of_sizes_and_hashes() -> None:
+    done = run("build", "bundle", cwd=ROOT)
+    assert done.returncode == 0
+    header, *rows = done.stdout.splitlines()
+    assert header.split() == ["file", "raw", "gzip", "brotli", "budget", "integrity"]
+    assert [row.split()[0] for row in rows][0::2] == ["loader.min.js", "tracker.min.js"]
+    assert all("sha384-" in row for row in rows)
+
+
+def test_build_bundle_as_json_is_the_manifest() -> None:
+    assert json.loads(run("build", "bundle", "--json", cwd=ROOT).stdout) == json.loads((DIST / "manifest.json").read_text())
+
+
+def test_a_build_is_reproducible(js: Path) -> None:
+    assert build_bundle(js).as_dict() == json.loads((DIST / "manifest.json").read_text())
+
+
+def test_a_mistake_in_the_tracker_is_shown_with_file_and_line(js: Path) -> None:
+    (js / "src" / "queue.ts").write_text("export const = 5;\n")
+    with pytest.raises(BuildError, match=r"js/src/queue.ts:1:13"):
+        build_bundle(js)
+
+
+def test_growing_over_the_budget_fails_the_build(js: Path) -> None:
+    source = js / "src" / "loader.ts"
+    words = " ".join(str(n**7) for n in range(60))
+    source.write_text(source.read_text() + f'\nconsole.debug("{words}");\n')
+    with pytest.raises(BuildError, match=r"loader\.min\.js is \d+ bytes \(brotli\), its budget is 600"):
+        build_bundle(js)
+
+
+def test_a_missing_esbuild_says_how_to_install_it(tmp_path: Path) -> None:
+    with pytest.raises(CliError, match="npm ci") as raised:
+        build_bundle(tmp_path)
+    assert raised.value.exit_code == 3
+
+
+def test_source_maps_lead_back_to_the_sources() -> None:
+    """The loader's first mapping points behind its longer head; its sources are inside."""
+    facts = json.loads((DIST / "loader.min.js.map").read_text())
+    code = (DIST / "loader.min.js").read_text()
+    column = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(facts["mappings"][0]) >> 1
+    assert code[:column] == "!function(){"
+    assert any(source.endswith("src/loader.ts") for source in facts["sources"])
+    assert len(facts["sourcesContent"]) == len(facts["sources"])
+
+
+def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
+    done = run("build", "--out", str(tmp_path / "site"), "--source", "s-1", "--api", "https://e.example.com", "--json", cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["site"] == str(tmp_path / "site")
+    guide = (tmp_path / "site" / "docs" / "getting-started.html").read_text()
+    assert "s-1" in guide
+    assert "https://e.example.com" in guide
+    assert "ee2db027" not in guide
+    assert (tmp_path / "site" / "pages" / "basic.html").is_file()
+
+
+def test_build_site_alone(tmp_path: Path) -> None:
+    done = run("build", "site", "--out", str(tmp_path / "site"), cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "pages in" in done.stderr
+    assert json.loads(run("build", "site", "--out", str(tmp_path / "site"), "--json", cwd=ROOT).stdout)["pages"] > 5
+
+
+MISTAKES = {
+    "javascript in a doc": (
+        "docs/getting-started.md",
+        'window.tracker.track("page-view");\n});',
+        'window.tracker.track("page-view";\n});',
+        r"getting-started\.md:{line}: this example does not parse",
+    ),
+    "html in a doc": (
+        "docs/getting-started.md",
+        'window.tracker.track("page-view", {});',
+        'window.tracker.track("page-view", {);',
+        r"getting-started\.md:{line}: this example does not parse",
+    ),
+    "a script in a page": (
+        "pages/basic.html",
+        'window.tracker.track("page-view", {});',
+        'window.tracker.track("page-view", {);',
+        r"basic\.html:{line}: this script does not parse",
+    ),
+    "an unknown fence": (
+        "docs/getting-started.md",
+        "```snippet\n",
+        "```snippet two-line\n",
+        r"\.md:{line}: there is no 'snippet two-line'",
+    ),
+    "an unknown language": ("docs/getting-started.md", "```bash\n", "```bahs\n", r"\.md:{line}: nobody can highlight 'bahs'"),
+    "no front matter": ("pages/basic.html", "+++\ntitle", "title", r"basic\.html:1: no front matter"),
+    "front matter no TOML": (
+        "pages/basic.html",
+        'title = "Three',
+        "title = Three",
+        r"basic\.html:1: the front matter is not TOML",
+    ),
+    "no summary": ("pages/basic.html", "summary = ", "sumary = ", r"basic\.html:1: the front matter needs a summary"),
+    "no expectations": ("pages/basic.html", "requests = 1", "", r"basic\.html:1: say what must happen"),
+    "a source nobody defined": ("pages/basic.html", "order = 1", 'source = "mine"', r"basic\.html:1: source is demo or unknown"),
+    "a typo in an event": (
+        "pages/basic.html",
+        'type = "interest"',
+        'typ = "interest"',
+        r"basic\.html:1: an \[\[expect\.events\]\]",
+    ),
+    "a name the template lacks": (
+        "pages/basic.html",
+        "{% block main %}",
+        "{% block main %}{{ nope }}",
+        r"basic\.html: 'nope' is undefined",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_fails_the_build_with_file_and_line_and_keeps_the_old_site(site: Path, tmp_path: Path, mistake: str) -> None:
+    build(site, tmp_path)
+    name, right, wrong, message = MISTAKES[mistake]
+    path = site / name
+    text = path.read_text()
+    assert right in text
+    line = text[: text.index(right)].count("\n") + 1
+    path.write_text(text.replace(right, wrong, 1))
+    with pytest.raises(BuildError, match=message.format(line=line)):
+        build(site, tmp_path)
+    assert "Three events" in (tmp_path / "out" / "pages" / "basic.html").read_text()
+
+
+def test_every_reason_word_is_in_the_docs() -> None:
+    page = (ROOT / "site" / "docs" / "http.md").read_text()
+    kinds = [Refused]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    words = {kind.reason for kind in kinds} | {"stored", "duplicate"}
+    assert [word for word in sorted(words) if f"`{word}`" not in page] == []
+
+
+def test_every_setting_and_command_is_in_the_docs() -> None:
+    from collector.settings import Settings
+
+    page = (ROOT / "site" / "docs" / "cli.md").read_text()
+    names = [f"THAMESTHRIVE_{name.upper()}" for name in Settings.__dataclass_fields__]
+    commands = ["serve", "demo", "source add", "source list", "source show", "source enable", "source disable", "source remove"]
+    commands += ["snippet", "events list", "build", "build bundle", "build site"]
+    wanted = [*names, *(f"thamesthrive {command}" for command in commands)]
+    assert [name for name in wanted if name not in page] == []

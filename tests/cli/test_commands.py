@@ -1,0 +1,239 @@
+"""The command line as a newcomer uses it: what it prints where, and how it ends."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from ..support import Collector, run
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> str:
+    return str(tmp_path / "x.db")
+
+
+def add(db: str, *options: str) -> str:
+    done = run("source", "add", "Shop", "--db", db, *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_source_add_prints_the_id_on_stdout_and_what_is_next_on_stderr(db: str) -> None:
+    done = run("source", "add", "My shop", "--db", db)
+    assert UUID.fullmatch(done.stdout.strip())
+    assert f"thamesthrive snippet {done.stdout.strip()}" in done.stderr
+    assert done.returncode == 0
+
+
+def test_source_add_as_json(db: str) -> None:
+    done = run(
+        "source",
+        "add",
+        "A",
+        "--origin",
+        "https://Shop.example.com/",
+        "--bridge",
+        "rest",
+        "--bridge",
+        "webhook",
+        "--db",
+        db,
+        "--json",
+    )
+    source = json.loads(done.stdout)
+    assert UUID.fullmatch(source["id"])
+    assert (source["origins"], source["bridges"], source["enabled"]) == (["https://shop.example.com"], ["rest", "webhook"], True)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["  "], "An event source needs a name."),
+        (["A", "--origin", "shop.example.com"], "'shop.example.com' is not an origin."),
+        (["A", "--bridge", "telepathy"], "'telepathy' is not a bridge. Choose from rest, webhook, redirect."),
+    ],
+)
+def test_source_add_says_what_is_wrong(db: str, options: list[str], problem: str) -> None:
+    done = run("source", "add", *options, "--db", db)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"Error: {problem}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_sources_are_listed_switched_and_removed(db: str) -> None:
+    source = add(db)
+    assert run("source", "disable", source, "--db", db).stderr == f"Source {source} is disabled.\n"
+    assert "disabled" in run("source", "list", "--db", db).stdout
+    assert json.loads(run("source", "show", source, "--db", db, "--json").stdout)["enabled"] is False
+    assert json.loads(run("source", "enable", source, "--db", db, "--json").stdout)["enabled"] is True
+    assert "Shop" in run("source", "show", source, "--db", db).stdout
+    assert run("source", "remove", source, "--db", db).returncode == 0
+    empty = run("source", "list", "--db", db)
+    assert (empty.stdout, empty.stderr) == ("", "No event sources yet. Create one: thamesthrive source add NAME\n")
+    assert json.loads(run("source", "list", "--db", db, "--json").stdout) == []
+
+
+def test_a_source_with_events_is_only_removed_with_them(collector: Collector) -> None:
+    source = collector.add_source()
+    collector.post({"source": {"id": source}, "events": [{"type": "a"}, {"type": "b"}]})
+    kept = run("source", "remove", source, "--db", str(collector.db))
+    assert kept.returncode == 1
+    assert f"Source {source} has 2 events. Disable it to keep them" in kept.stderr
+    gone = run("source", "remove", source, "--with-events", "--json", "--db", str(collector.db))
+    assert json.loads(gone.stdout) == {"id": source, "removed": True, "events": 2}
+    assert collector.events(source) == []
+
+
+@pytest.mark.parametrize("command", [["source", "show"], ["source", "disable"], ["source", "remove"], ["snippet"]])
+def test_an_unknown_source_is_said(db: str, command: list[str]) -> None:
+    add(db)
+    done = run(*command, "nobody", "--db", db)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: There is no event source 'nobody'. `thamesthrive source list` shows those there are.\n"
+
+
+@pytest.mark.parametrize("command", [["source", "list"], ["events", "list"], ["snippet", "x"]])
+def test_a_missing_database_is_missing(tmp_path: Path, command: list[str]) -> None:
+    done = run(*command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("Error: There is no database thamesthrive.db.")
+    assert not (tmp_path / "thamesthrive.db").exists()
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_snippet_prints_paste_ready_html_and_nothing_else(db: str) -> None:
+    source = add(db)
+    done = run("snippet", source, "--db", db, "--api", "https://events.example.com/")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "<script>"
+    assert lines[1].strip().startswith("!function(){")
+    assert lines[1].endswith("}();")
+    assert lines[-1] == "</script>"
+    assert 'url: { script: "https://events.example.com/tracker", api: "https://events.example.com" }' in done.stdout
+    assert f'source: {{ id: "{source}" }}' in done.stdout
+    assert "script-src 'sha256-" in done.stderr
+
+
+def test_snippet_one_line(db: str) -> None:
+    source = add(db)
+    done = run("snippet", source, "--one-line", "--db", db)
+    assert done.stdout == f'<script async src="http://127.0.0.1:8686/tracker/tracker.min.js" data-source="{source}"></script>\n'
+
+
+def test_snippet_with_integrity_and_nonce(db: str) -> None:
+    tags = _Tags()
+    tags.feed(run("snippet", add(db), "--one-line", "--integrity", "--nonce", 'a"b', "--db", db).stdout)
+    ((_, attributes),) = tags.tags
+    assert attributes["nonce"] == 'a"b'
+    assert (attributes["integrity"] or "").startswith("sha384-")
+    assert re.search(r"/tracker\.[0-9a-f]{12}\.min\.js$", attributes["src"] or "")
+
+
+def test_snippet_takes_the_address_from_the_settings(db: str) -> None:
+    done = run("snippet", add(db), "--one-line", "--db", db, env={"THAMESTHRIVE_PORT": "9999"})
+    assert 'src="http://127.0.0.1:9999/tracker/' in done.stdout
+
+
+def test_snippet_refuses_what_is_no_address(db: str) -> None:
+    done = run("snippet", add(db), "--api", "events.example.com", "--db", db)
+    assert done.returncode == 1
+    assert "'events.example.com' is not an address." in done.stderr
+
+
+def test_snippet_warns_of_a_disabled_source(db: str) -> None:
+    source = add(db)
+    run("source", "disable", source, "--db", db)
+    assert f"Source {source} is disabled" in run("snippet", source, "--db", db).stderr
+
+
+def test_snippet_without_a_built_tracker_says_how_to_build_it(db: str, tmp_path: Path) -> None:
+    done = run("snippet", add(db), "--bundle", str(tmp_path), "--db", db)
+    assert (done.returncode, done.stderr) == (3, "Error: The tracker is not built. Run: thamesthrive build bundle\n")
+
+
+def test_events_list_filters_and_orders(collector: Collector) -> None:
+    source, db = collector.add_source(), str(collector.db)
+    empty = run("events", "list", "--db", db)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert empty.stderr.startswith("No events.")
+    events = [{"type": kind, "properties": {"text": "é"}} for kind in ("a", "b", "c")]
+    collector.post({"source": {"id": source}, "session": {"id": "s1"}, "events": events})
+    assert [e["type"] for e in json.loads(run("events", "list", "-n", "2", "--json", "--db", db).stdout)] == ["b", "c"]
+    assert [e["type"] for e in json.loads(run("events", "list", "--type", "b", "--json", "--db", db).stdout)] == ["b"]
+    assert json.loads(run("events", "list", "--session", "s2", "--json", "--db", db).stdout) == []
+    shown = run("events", "list", "--source", source, "--db", db).stdout
+    assert [line.split()[1] for line in shown.splitlines()[1:]] == ["a", "b", "c"]
+    assert '{"text": "é"}' in shown
+
+
+def test_events_list_follow_shows_new_ones_until_interrupted(collector: Collector) -> None:
+    import signal
+
+    source = collector.add_source()
+    command = [sys.executable, "-m", "cli.main", "events", "list", "--follow", "--json", "--db", str(collector.db)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout
+        for kind in ("one", "two"):
+            collector.post({"source": {"id": source}, "events": [{"type": kind}]})
+            assert json.loads(follower.stdout.readline())["type"] == kind
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(20) == 130
+        assert follower.stderr
+        assert follower.stderr.read() == ""
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--port", "x"], ["source", "add"], ["events", "list", "-n", "0"]])
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "toml", "problem"),
+    [
+        ({"THAMESTHRIVE_PORT": "eight"}, "", "THAMESTHRIVE_PORT: expected a whole number, not 'eight'"),
+        ({"THAMESTHRIVE_QA": "maybe"}, "", "THAMESTHRIVE_QA: expected true or false, not 'maybe'"),
+        ({}, "prot = 1", "thamesthrive.toml: there is no setting 'prot'"),
+        ({}, "port = ", "thamesthrive.toml: Invalid value"),
+        ({}, "port = 70000", "port must be between 0 and 65535, not 70000"),
+        ({"THAMESTHRIVE_WORKERS": "0"}, "", "workers must be at least 1, not 0"),
+        ({"THAMESTHRIVE_QUEUE_MB": "0"}, "", "queue_mb must be at least 1, not 0"),
+    ],
+)
+def test_wrong_configuration_ends_with_2_and_names_the_place(
+    tmp_path: Path, env: dict[str, str], toml: str, problem: str
+) -> None:
+    (tmp_path / "thamesthrive.toml").write_text(toml)
+    done = run("serve", cwd=tmp_path, env=env)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Error: {problem}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_version_and_help() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version").stdout)
+    help_text = run("--help").stdout
+    for command in ("serve", "demo", "source", "snippet", "events", "build"):
+        assert command in help_text
+    serve = re.sub(r"\s+", " ", run("serve", "--help", env={"COLUMNS": "200"}).stdout)
+    assert "[THAMESTHRIVE_PORT]" in serve
+
+
+def test_completion_is_offered() -> None:
+    assert "--show-completion" in run("--help").stdout

@@ -1,0 +1,123 @@
+"""Bytes → Payload, both ways through the parser."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from collector import event
+from collector.errors import Invalid, TooLarge
+from collector.payload import MAX_KNOWN, Payload
+
+REQUEST = str(uuid.uuid4())
+NOW = "2026-11-23T10:00:00.000Z"
+
+
+def parse(body: Any) -> Payload:
+    return event.parse(body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, NOW)
+
+
+EXACT: dict[str, Any] = {
+    "source": {"id": "s"},
+    "session": {"id": "v"},
+    "profile": None,
+    "device": {"id": "d"},
+    "context": {"screen": {"width": 1}},
+    "sentAt": NOW,
+    "options": {},
+    "events": [{"id": "e1", "type": " a ", "properties": {"x": [1, {"y": None}]}, "options": {"fire": True}}, {"type": "b"}],
+}
+
+
+def test_both_ways_say_the_same() -> None:
+    """An unknown key sends a request the long way round; everything else of it must come out as before."""
+    quick, careful = parse(EXACT), parse(EXACT | {"unknown": 1})
+    assert careful.request == '{"unknown":1}'
+    for name in ("source_id", "session_id", "profile_id", "device_id", "context", "events", "rejected", "warnings"):
+        assert getattr(quick, name) == getattr(careful, name), name
+    assert [e.type for e in quick.events] == ["a", "b"]
+    assert quick.events[0].options == '{"fire": true}'
+
+
+def test_properties_stay_the_bytes_that_came() -> None:
+    body = b'{"source":{"id":"s"},"events":[{"type":"a","properties":{ "n":1.50, "big":123456789012345678901234567890 }}]}'
+    assert parse(body).events[0].properties == '{ "n":1.50, "big":123456789012345678901234567890 }'
+
+
+@pytest.mark.parametrize("missing", ["session", "profile", "device", "context", "properties", "options", "events", "sentAt"])
+@pytest.mark.parametrize("null", [True, False])
+def test_parts_may_be_missing_or_null(missing: str, null: bool) -> None:
+    body = {key: value for key, value in EXACT.items() if key != missing} | ({missing: None} if null else {})
+    assert parse(body).source_id == "s"
+
+
+@pytest.mark.parametrize("part", ["id", "time", "properties", "context", "options", "tags"])
+def test_parts_of_an_event_may_be_null(part: str) -> None:
+    payload = parse({"source": {"id": "s"}, "events": [{"type": "a", part: None}]})
+    assert (len(payload.events), payload.rejected, payload.events[0].occurred_at) == (1, (), NOW)
+
+
+@pytest.mark.parametrize(
+    ("levels", "verdict"), [(29, True), (30, False), (200, False)], ids=["as deep as allowed", "one deeper", "far deeper"]
+)
+@pytest.mark.parametrize("pair", [("[", "]"), ('{"a":', "}")], ids=["arrays", "objects"])
+def test_depth_is_bounded(levels: int, verdict: bool, pair: tuple[str, str]) -> None:
+    """Envelope and events array are two levels, an event is the third, its properties the first of `levels`."""
+    value = '{"a":' + pair[0] * (levels - 1) + "1" + pair[1] * (levels - 1) + "}"
+    body = f'{{"source":{{"id":"s"}},"events":[{{"type":"a","properties":{value}}}]}}'.encode()
+    assert event.too_deep(body) is not verdict
+    if verdict:
+        assert len(parse(body).events) == 1
+    else:
+        with pytest.raises(TooLarge):
+            parse(body)
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    text = "[" * 500 + '\\"' + "{" * 500
+    assert len(parse({"source": {"id": "s"}, "events": [{"type": "a", "properties": {"text": text}}]}).events) == 1
+
+
+@pytest.mark.parametrize(
+    ("escaped", "mended"),
+    [
+        (r"\ud83d", "\ufffd"),
+        (r"\ude00", "\ufffd"),
+        (r"\ud83d\ude00", "😀"),
+        (r"\ud83d\ud83d\ude00", "\ufffd😀"),
+        (r"\\ud83d", r"\ud83d"),
+        (r"\\\ud83d", "\\\ufffd"),
+        (r"\ud83dx\u0041", "\ufffdxA"),
+    ],
+)
+def test_halves_of_surrogate_pairs_become_replacement_characters(escaped: str, mended: str) -> None:
+    body = f'{{"source":{{"id":"s"}},"events":[{{"type":"a","properties":{{"t":"{escaped}"}}}}]}}'.encode()
+    assert json.loads(parse(body).events[0].properties) == {"t": mended}
+
+
+def test_a_byte_order_mark_is_no_reason_to_refuse() -> None:
+    assert parse(b"\xef\xbb\xbf" + json.dumps(EXACT).encode()).session_id == "v"
+
+
+@pytest.mark.parametrize("body", [b"", b"nil", b"[1]", b'"x"', b"{]", b'{"a":NaN}', b'{"a":1}}', b'{"a":"\x01"}', b'{"a":01}'])
+def test_what_is_no_json_object_is_invalid(body: bytes) -> None:
+    with pytest.raises(Invalid) as raised:
+        parse(body)
+    assert raised.value.status == 422
+
+
+def test_a_batch_that_was_cut_off_is_not_json_rather_than_too_deep() -> None:
+    body = json.dumps({"source": {"id": "s"}, "events": [{"type": "a", "context": {"page": {}}}] * 40}).encode()
+    with pytest.raises(Invalid, match="Not JSON"):
+        parse(body[:-20])
+
+
+def test_known_ids_are_bounded() -> None:
+    assert len(parse({"source": {"id": "s"}, "known": ["x"] * 5000}).known) == MAX_KNOWN
+
+
+def test_a_text_that_never_ends_costs_no_more_than_its_length() -> None:
+    body = b'{"source":{"id":"' + b"[" * 100 + b'\\"' * 120_000
+    with pytest.raises(Invalid):
+        parse(body)
