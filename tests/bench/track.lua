@@ -1,10 +1,10 @@
 -- Requests as the tracker sends them: three events, about 2 KB, ids and sessions varying.
 -- Arguments after `--`: source id, run number (so that ids differ between runs).
-local threads = 0
+local threads = {}
 
 function setup(thread)
-  threads = threads + 1
-  thread:set("number", threads)
+  table.insert(threads, thread)
+  thread:set("number", #threads)
 end
 
 local head, prefix
@@ -40,12 +40,13 @@ function request()
   local n = sequence * 8
   local body = string.format(head, uuid(millis, n, prefix), uuid(millis, n + 1, prefix), uuid(millis, n + 2, prefix),
     uuid(millis, n + 3, prefix), uuid(millis, n + 4, prefix))
+  body_bytes = #body
   return wrk.format(nil, nil, nil, body)
 end
 
 function done(summary, latency)
-  io.write(string.format('{"requests":%d,"seconds":%f,"non2xx":%d,"socket_errors":%d,"p50":%f,"p99":%f,"max":%f}\n',
+  io.write(string.format('{"requests":%d,"seconds":%f,"non2xx":%d,"socket_errors":%d,"p50":%f,"p99":%f,"max":%f,"body_bytes":%d}\n',
     summary.requests, summary.duration / 1e6, summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3))
+    latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3, threads[1]:get("body_bytes")))
 end
