@@ -134,6 +134,12 @@ MISTAKES = {
         r"\.md:{line}: there is no 'snippet two-line'",
     ),
     "an unknown language": ("docs/getting-started.md", "```bash\n", "```bahs\n", r"\.md:{line}: nobody can highlight 'bahs'"),
+    "a link to nowhere": (
+        "docs/getting-started.md",
+        "[a page of its own](access-denied.md)",
+        "[a page of its own](acces-denied.md)",
+        r"\.md:\d+: there is no acces-denied\.md to link to",
+    ),
     "no front matter": ("pages/basic.html", "+++\ntitle", "title", r"basic\.html:1: no front matter"),
     "front matter no TOML": (
         "pages/basic.html",
