@@ -2,7 +2,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from .browser.install import find_chromium, launch_options
 from .support import Collector
 
 
@@ -20,3 +22,13 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
     collector = Collector(tmp_path).start()
     yield collector
     collector.end()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    executable = find_chromium()
+    assert executable, "no Chromium: python -m tests.browser.install"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(**launch_options(executable))
+        yield chromium
+        chromium.close()

@@ -1,5 +1,6 @@
 """What tests stand on: a real collector as a process, its database, a web server for pages of another origin."""
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -10,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +27,12 @@ PATIENCE = 20.0  # seconds a test waits for what must happen
 COMMAND = [sys.executable, "-m", "cli.main"]
 
 T = TypeVar("T")
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end, in a thread: the main one may have the event loop of a browser."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def wait_for(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:

@@ -2,21 +2,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from ..support import Collector
-from .install import find_chromium, launch_options
 from .visitor import Site, Visitor
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    executable = find_chromium()
-    assert executable, "no Chromium: python -m tests.browser.install"
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(**launch_options(executable))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

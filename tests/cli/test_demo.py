@@ -11,7 +11,6 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from ..browser.conftest import browser as browser  # noqa: PLC0414 - a fixture
 from ..support import ROOT
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ..support import Collector, wait_for
+from ..support import Collector, run_async, wait_for
 
 ROUNDS = 10  # for each layout and each kind of kill that follows
 SENDERS = 12
@@ -64,7 +64,7 @@ def kill_under_load(collector: Collector, load: Load, victims: str) -> None:
         stop.set()
         await running
 
-    asyncio.run(scenario())
+    run_async(scenario())
 
 
 def check(collector: Collector, load: Load) -> None:
