@@ -1,13 +1,11 @@
-"""`python -m collector.child ROLE TASK`: a process of a running collector. Started by server.py only.
+"""`python -m collector.child ROLE`: a process of a running collector. Started by server.py only.
 
 The role is there for people who read a process list.
 """
-
-import sys
 
 from .logs import log_to_stderr
 from .server import run_child
 
 if __name__ == "__main__":
     log_to_stderr()
-    run_child(sys.argv[2])
+    run_child()

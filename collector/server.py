@@ -4,9 +4,9 @@ Sanic's own worker manager is not used: it starts no worker anew that was killed
 is killed itself, holding the port (seen with Sanic 25.12).
 """
 
+import contextlib
 import logging
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -14,14 +14,16 @@ import sys
 import tempfile
 import threading
 import time
-from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar
+from typing import IO, cast
 from urllib.error import URLError
 from urllib.request import urlopen
+
+import msgspec
+from msgspec import Struct
 
 from .errors import SettingsError
 from .settings import Settings
@@ -73,33 +75,23 @@ def _listen(settings: Settings) -> socket.socket:
             time.sleep(0.05)
 
 
+class Task(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a child process is told, as JSON on its standard input."""
+
+    role: str  # "writer" or "worker"
+    settings: Settings
+    descriptor: int  # of the socket it serves: for a worker the public one, for the writer that which workers connect to
+    writer: str  # where workers find the writer
+
+
 @dataclass
 class Child:
     """A process that is kept running."""
 
-    task: "WriterTask | WorkerTask"
+    task: Task
     process: subprocess.Popen[bytes]
     started: float  # monotonic seconds
     pause: float = MIN_PAUSE  # before it is replaced; doubles while it keeps ending at once
-
-
-@dataclass(frozen=True)
-class WriterTask:
-    """What a writer process is told."""
-
-    settings: Settings
-    descriptor: int  # of the socket that workers connect to
-    role: ClassVar[str] = "writer"
-
-
-@dataclass(frozen=True)
-class WorkerTask:
-    """What a worker process is told."""
-
-    settings: Settings
-    descriptor: int  # of the public socket
-    writer: Path
-    role: ClassVar[str] = "worker"
 
 
 class Supervisor:
@@ -108,9 +100,9 @@ class Supervisor:
     def __init__(self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path) -> None:
         self._public = public
         self._settings = settings
-        self._tasks: list[WriterTask | WorkerTask] = [
-            WriterTask(settings, inner.fileno()),
-            *[WorkerTask(settings, public.fileno(), address)] * settings.workers,
+        self._tasks = [
+            Task("writer", settings, inner.fileno(), str(address)),
+            *[Task("worker", settings, public.fileno(), str(address))] * settings.workers,
         ]
         self._children: list[Child] = []
         self._stop = threading.Event()
@@ -127,7 +119,7 @@ class Supervisor:
                     self._revive(child)
         finally:
             # Workers first: they finish what they accepted, and need the writer for that.
-            _finish([child.process for child in self._children if isinstance(child.task, WorkerTask)])
+            _finish([child.process for child in self._children if child.task.role == "worker"])
             _finish([child.process for child in self._children])
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
@@ -168,15 +160,20 @@ class Supervisor:
                 return
 
 
-def _start(task: WriterTask | WorkerTask) -> subprocess.Popen[bytes]:
+def _start(task: Task) -> subprocess.Popen[bytes]:
     # Its standard input ends when this process does, however it ends. Its own process group keeps a terminal's Ctrl-C from
     # it: the supervisor alone decides when it finishes.
-    return subprocess.Popen(
-        [sys.executable, "-m", "collector.child", task.role, b64encode(pickle.dumps(task)).decode()],
+    process = subprocess.Popen(
+        [sys.executable, "-m", "collector.child", task.role],
         pass_fds=[task.descriptor],
         stdin=subprocess.PIPE,
         process_group=0,
     )
+    pipe = cast("IO[bytes]", process.stdin)
+    with contextlib.suppress(BrokenPipeError):  # it ended already; that is for _revive to see
+        pipe.write(msgspec.json.encode(task, enc_hook=str) + b"\n")
+        pipe.flush()
+    return process
 
 
 def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
@@ -192,15 +189,17 @@ def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def run_child(encoded: str) -> None:
+def run_child() -> None:
     """The body of a process that the supervisor started."""
-    task = pickle.loads(b64decode(encoded))  # noqa: S301 - from our own parent, on our own command line
+    line = sys.stdin.buffer.readline()
+    if not line:
+        sys.exit("collector.child is started by `thamesthrive serve`, not by hand.")
+    task = msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    body: Callable[..., None] = _write if isinstance(task, WriterTask) else _work
-    body(task)
+    {"writer": _write, "worker": _work}[task.role](task)
 
 
-def _write(task: WriterTask) -> None:
+def _write(task: Task) -> None:
     from .writer import Loop, Writer
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -209,12 +208,12 @@ def _write(task: WriterTask) -> None:
     writer.close()
 
 
-def _work(task: WorkerTask) -> None:
+def _work(task: Task) -> None:
     from sanic import Sanic
 
     from .app import create_app
 
-    app = create_app(task.settings, task.writer)
+    app = create_app(task.settings, Path(task.writer))
     app.prepare(sock=socket.socket(fileno=task.descriptor), single_process=True, motd=False, access_log=False)
     Sanic.serve_single(app)
 

@@ -16,6 +16,15 @@ def shared_collector(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     collector.end()
 
 
+@pytest.fixture(autouse=True)
+def no_collector_stays_behind() -> Iterator[None]:
+    """Ends those that a test has started itself, however the test ended."""
+    before = set(Collector.running)
+    yield
+    for left in Collector.running - before:
+        left.end()
+
+
 @pytest.fixture
 def collector(tmp_path: Path) -> Iterator[Collector]:
     """A collector of the test's own, with one worker."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import httpx
 from sqlite_utils import Database
@@ -64,6 +64,8 @@ def run(
 class Collector:
     """`thamesthrive serve` on a database of its own. Can be killed and started again, on the same port."""
 
+    running: ClassVar["set[Collector]"] = set()
+
     def __init__(self, folder: Path, *, workers: int = 1, options: tuple[str, ...] = ()) -> None:
         self.db = folder / "events.db"
         self.workers = workers
@@ -83,6 +85,7 @@ class Collector:
             text=True,
             start_new_session=True,
         )
+        Collector.running.add(self)
         self.log = []
         threading.Thread(target=self._read, args=(self.process,), daemon=True).start()
         found = wait_for(self._listening, "the collector to listen", 40)
@@ -129,6 +132,8 @@ class Collector:
         self.process.wait(10)
 
     def end(self) -> None:
+        """Leaves nothing behind, whatever became of the test."""
+        Collector.running.discard(self)
         if self.process and self.process.poll() is None:
             self.stop()
 
