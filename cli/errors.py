@@ -11,6 +11,16 @@ class BuildError(CliError):
     """A build that found something wrong in its sources: file, line, what, and what to do."""
 
 
+class Usage(CliError):
+    """What was asked for cannot be."""
+
+    exit_code = 2
+
+
+class Findings(CliError):
+    """A check that found something."""
+
+
 class Missing(CliError):
     """Something that the command needs is not on this machine."""
 

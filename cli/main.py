@@ -1,5 +1,6 @@
 """The entry point: one app, its groups, and what an error looks like."""
 
+import os
 import sqlite3
 import sys
 from typing import Annotated
@@ -7,9 +8,24 @@ from typing import Annotated
 import typer
 
 from collector import __version__
-from collector.errors import CollectorError, SettingsError
+from collector.errors import CollectorError, InUse, NotFound, SettingsError, StoreError
 
-from .commands import build, demo, events, serve, snippet, source
+from .commands import (
+    build,
+    config,
+    database,
+    demo,
+    doctor,
+    events,
+    profile,
+    redirect,
+    rejected,
+    schema,
+    serve,
+    snippet,
+    source,
+    token,
+)
 from .errors import CliError
 from .output import data, note
 
@@ -25,7 +41,15 @@ app.command(rich_help_panel="Run")(serve.serve)
 app.command(rich_help_panel="Run")(demo.demo)
 app.add_typer(source.app, name="source", rich_help_panel="Set up")
 app.command(rich_help_panel="Set up")(snippet.snippet)
+app.add_typer(schema.app, name="schema", rich_help_panel="Set up")
+app.add_typer(redirect.app, name="redirect", rich_help_panel="Set up")
+app.add_typer(token.app, name="token", rich_help_panel="Set up")
 app.add_typer(events.app, name="events", rich_help_panel="Look")
+app.add_typer(rejected.app, name="rejected", rich_help_panel="Look")
+app.add_typer(profile.app, name="profile", rich_help_panel="Look")
+app.command(rich_help_panel="Look after")(doctor.doctor)
+app.add_typer(config.app, name="config", rich_help_panel="Look after")
+app.add_typer(database.app, name="db", rich_help_panel="Look after")
 app.add_typer(build.app, name="build", rich_help_panel="Develop")
 
 
@@ -52,10 +76,20 @@ def main() -> None:
         _fail(str(error), 2)
     except CliError as error:
         _fail(str(error), error.exit_code)
+    except (NotFound, InUse) as error:
+        _fail(str(error), 1)
+    except StoreError as error:
+        _fail(str(error), 2)
     except CollectorError as error:
         _fail(str(error), 1)
     except sqlite3.Error as error:
         _fail(f"The database cannot be used: {error}.", 1)
+    except BrokenPipeError:
+        # Who read our output has seen enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'The output'}: {error.strerror}.", 1)
 
 
 def _fail(message: str, code: int) -> None:

@@ -36,3 +36,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seq
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(shown)
+
+
+def pairs(described: dict[str, str]) -> None:
+    """Names and values on standard output, one pair a line."""
+    width = max(map(len, described))
+    for name, value in described.items():
+        data(f"{name:<{width}}  {value}")

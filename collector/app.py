@@ -10,8 +10,10 @@ from typing import Any
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import PayloadTooLarge, SanicException
 
+from . import metrics
 from .errors import Internal, TooLarge
-from .http import bundle, ingest, ops, qa
+from .gate import Gate
+from .http import api, bridges, bundle, docs, ingest, ops, qa
 from .http.cors import cors_headers, is_ingestion
 from .ids import uuid7
 from .outbox import Outbox
@@ -33,6 +35,7 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
     app.config.update(
         {
             "REQUEST_MAX_SIZE": MAX_WIRE,
+            "REQUEST_TIMEOUT": 30,  # seconds for a request to arrive
             "FALLBACK_ERROR_FORMAT": "json",
             "ACCESS_LOG": False,
             "MOTD": False,
@@ -43,9 +46,14 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
     )
     registry = Registry(settings.db)
     outbox = Outbox(writer, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers)
-    ingest.add_routes(app, registry, outbox)
+    ingestion = ingest.Ingest(Gate(registry), outbox, proxies=settings.proxies)
+    health = ops.Health(settings, outbox, ingestion.times)
+    ingest.add_routes(app, ingestion)
+    bridges.add_routes(app, ingestion, registry)
+    api.add_routes(app, registry, settings.db)
+    docs.add_routes(app)
     bundle.add_routes(app, bundle.load_bundle(settings.bundle or bundle.default_bundle()))
-    ops.add_routes(app)
+    ops.add_routes(app, health)
     if settings.qa:
         qa.add_routes(app, connect_readonly(settings.db))
     if settings.site:
@@ -55,10 +63,12 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
     @app.before_server_start
     async def start(_: Sanic[Any, Any]) -> None:
         await outbox.open()
+        health.watch()
 
     @app.after_server_stop
     async def stop(_: Sanic[Any, Any]) -> None:
         await outbox.close()
+        health.close()
         registry.close()
 
     return app
@@ -67,10 +77,12 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
 def _on_error(request: Request, error: Exception) -> HTTPResponse:
     """Whatever a route did not answer itself: unknown paths, bodies too large while reading, and our own mistakes."""
     if isinstance(error, PayloadTooLarge):
+        metrics.count_request(ingest.NO_SOURCE, TooLarge.reason)
         return ingest.refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."), "")
     if not isinstance(error, SanicException):
         request_id = uuid7()
         log.error("request %s failed", request_id, exc_info=error)
+        metrics.count_request(ingest.NO_SOURCE, Internal.reason)
         return ingest.refuse(request, Internal(), request_id)
     headers = dict(error.headers) if getattr(error, "headers", None) else {}
     if is_ingestion(request.path):

@@ -3,16 +3,32 @@
 Unknown keys are kept, parts that are wrong are named by JSON pointer, and one bad event does not cost its neighbours.
 """
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
 from msgspec import Raw
 
-from .clock import iso
+from .clock import Moment, is_sane, iso, skew_of, utc
 from .errors import Invalid, TooLarge, WrongEnvelope
 from .ids import event_id
-from .payload import MAX_EVENTS, MAX_ID, MAX_KNOWN, MAX_TYPE, Event, Note, Payload, Rejection, is_plain, usable_id
+from .payload import (
+    MAX_EVENTS,
+    MAX_ID,
+    MAX_KNOWN,
+    MAX_TYPE,
+    Event,
+    Note,
+    Payload,
+    Rejection,
+    is_plain,
+    may_have_reserved_keys,
+    passed_profile,
+    reserved_key,
+    usable_id,
+    utm_of,
+)
 
 _NO_TAGS = ("", "[]", "null")
 _EVENT_KEYS = {"id", "type", "time", "properties", "context", "options", "tags"}
@@ -34,7 +50,7 @@ _decode_raw_object = msgspec.json.Decoder(dict[str, Raw]).decode
 _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_strings = msgspec.json.Decoder(list[str]).decode
 _decode_string = msgspec.json.Decoder(str).decode
-_decode_time = msgspec.json.Decoder(datetime).decode
+_decode_time: Callable[[str], datetime | None] = msgspec.json.Decoder(datetime | None).decode
 _decode_int = msgspec.json.Decoder(int).decode
 
 
@@ -42,9 +58,9 @@ class _Wrong(Exception):
     """A part of an event is not what it should be: JSON pointer and cause."""
 
 
-def parse_carefully(body: bytes, request_id: str, received_at: str) -> Payload:
+def parse_carefully(body: bytes, request_id: str, received: Moment) -> Payload:
     """As `event.parse`, for a body that is UTF-8 and not too deep."""
-    return _Careful(_object(body), request_id, received_at).payload()
+    return _Careful(_object(body), request_id, received).payload()
 
 
 def _decode_object(text: bytes | str) -> dict[str, str]:
@@ -58,6 +74,21 @@ def _decode_list(text: str) -> list[str]:
 def _encode(parts: dict[str, str]) -> str | None:
     """Texts of JSON values → JSON text of an object; None for none."""
     return msgspec.json.encode({key: Raw(text.encode()) for key, text in parts.items()}).decode() if parts else None
+
+
+def _reserved(text: str) -> str | None:
+    """A reserved key in JSON text, None if there is none."""
+    if not may_have_reserved_keys(text.encode()):
+        return None
+    try:
+        return reserved_key(msgspec.json.decode(text))
+    except msgspec.DecodeError:  # a number that is out of range: its digits are kept, so it must be read by another way
+        return reserved_key(json.loads(text, parse_int=str, parse_float=str))
+
+
+def _reserved_among(parts: dict[str, str]) -> str | None:
+    """The key of a part that is reserved, or has a reserved key inside."""
+    return next((key for key, text in parts.items() if key == "__proto__" or _reserved(text)), None)
 
 
 def _object(body: bytes) -> dict[str, str]:
@@ -80,14 +111,15 @@ def _id_of(text: str | None) -> str | None:
 class _Careful:
     """One request, taken apart."""
 
-    def __init__(self, envelope: dict[str, str], request_id: str, received_at: str) -> None:
+    def __init__(self, envelope: dict[str, str], request_id: str, received: Moment) -> None:
         self.envelope = envelope
         self.request_id = request_id
-        self.received_at = received_at
+        self.received = received
         self.events: list[Event] = []
         self.rejected: list[Rejection] = []
         self.warnings: list[Note] = []
         self.source_id = _id_of(envelope.get("source"))
+        self.skew = skew_of(self._sent(), received)
 
     def _wrong(self, detail: str) -> WrongEnvelope:
         return WrongEnvelope(detail, self.source_id)
@@ -112,6 +144,8 @@ class _Careful:
             tuple(self.warnings),
             tuple(known[:MAX_KNOWN]),
             self._dropped(),
+            utm_of(context),
+            passed_profile(context),
         )
 
     def _given(self, key: str) -> str | None:
@@ -122,7 +156,16 @@ class _Careful:
         text = self._given(key) or "{}"
         if text[0] != "{":
             raise self._wrong(f"/{key}: expected an object.")
+        if found := _reserved(text):
+            raise self._wrong(f"/{key}: the key {found} is reserved.")
         return text
+
+    def _sent(self) -> datetime | None:
+        """When the request was sent, by the sender's clock; what nobody can read is as good as nothing."""
+        try:
+            return _decode_time(self._given("sentAt") or "null")
+        except (msgspec.DecodeError, OverflowError):
+            return None
 
     def _list(self, key: str, decode: Callable[[str], list[str]]) -> list[str]:
         text = self._given(key)
@@ -161,6 +204,8 @@ class _Careful:
             text = self._given(key) or ""
             if text[:1] == "{" and set(_decode_object(text)) - {"id"}:
                 kept[key] = text
+        if found := _reserved_among(kept):
+            raise self._wrong(f"/{found}: this key is reserved.")
         return _encode(kept)
 
     def _event(self, index: int, text: str) -> None:
@@ -174,6 +219,8 @@ class _Careful:
             if tags not in _NO_TAGS and tags[0] != "[":
                 raise _Wrong("/tags: expected an array")
             extra = {key: value for key, value in item.items() if key not in _EVENT_KEYS}
+            if found := _reserved_among(extra):
+                raise _Wrong(f"/{found}: this key is reserved")
             occurred_at = self._event_time(item, index, identity, extra)
         except _Wrong as wrong:
             identity = identity or event_id(self.request_id, index)
@@ -205,6 +252,8 @@ class _Careful:
             return "{}"
         if text[0] != "{":
             raise _Wrong(f"/{key}: expected an object")
+        if found := _reserved(text):
+            raise _Wrong(f"/{key}: the key {found} is reserved")
         return text
 
     def _event_id(self, item: dict[str, str], index: int) -> str:
@@ -233,19 +282,27 @@ class _Careful:
         return kind
 
     def _event_time(self, item: dict[str, str], index: int, identity: str, extra: dict[str, str]) -> str:
-        """When it happened; a time nobody can read costs a warning, not the event."""
+        """When it happened. A clock that is wrong is corrected by `sentAt`; a time that cannot be costs a warning, not the
+        event. What the sender said stays in `extra` where something else is stored."""
         text = item.get("time", "null")
         if text == "null":
-            return self.received_at
+            return self.received.text
         try:
             parts = _decode_object(text)
             if set(parts) - {"create"}:
                 extra["time"] = text
-            created = parts.get("create", "null")
-            return self.received_at if created == "null" else iso(_decode_time(created))
+            created = _decode_time(parts.get("create", "null"))
+            if created is None:
+                return self.received.text
+            at = utc(created)
+            if self.skew:
+                extra["time"] = text
+                at += self.skew
+            if is_sane(at, self.received):
+                return iso(at)
+            detail = "no event can have happened then"
         except (msgspec.DecodeError, OverflowError):
-            extra["time"] = text
-            self.warnings.append(
-                Note(index, identity, "invalid", "/time/create: not an ISO 8601 time, the time of arrival is used")
-            )
-            return self.received_at
+            detail = "not an ISO 8601 time"
+        extra["time"] = text
+        self.warnings.append(Note(index, identity, "invalid", f"/time/create: {detail}, the time of arrival is used"))
+        return self.received.text

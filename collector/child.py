@@ -3,9 +3,7 @@
 The role is there for people who read a process list.
 """
 
-from .logs import log_to_stderr
 from .server import run_child
 
 if __name__ == "__main__":
-    log_to_stderr()
     run_child()

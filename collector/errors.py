@@ -9,6 +9,7 @@ CollectorError
 │   ├── BridgeNotAllowed 401  bridge_not_allowed
 │   ├── OriginNotAllowed 403  origin_not_allowed
 │   ├── TooLarge         413  too_large
+│   ├── RateLimited      429  rate_limited, with Retry-After
 │   ├── Overloaded       503  overloaded, with Retry-After
 │   └── Internal         500  internal
 ├── SettingsError        wrong configuration: says which setting, and where it came from
@@ -82,6 +83,18 @@ class TooLarge(Refused):
     status = 413
     reason = "too_large"
     detail = "The request is too large."
+
+
+class RateLimited(Refused):
+    """The source has used up its events per minute. Nothing was stored; the sender comes again after `retry_after`."""
+
+    status = 429
+    reason = "rate_limited"
+    detail = "Too many events. Try again later."
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
 
 
 class Overloaded(Refused):

@@ -11,10 +11,21 @@ import msgspec
 from msgspec import Raw, Struct
 
 from .careful import parse_carefully
-from .clock import iso
+from .clock import Moment, is_sane, iso, skew_of, utc
 from .errors import Invalid, TooLarge
 from .ids import event_id
-from .payload import MAX_DEPTH, MAX_EVENTS, MAX_TYPE, Event, Payload, is_plain, usable_id
+from .payload import (
+    MAX_DEPTH,
+    MAX_EVENTS,
+    MAX_TYPE,
+    Event,
+    Payload,
+    is_plain,
+    may_have_reserved_keys,
+    passed_profile,
+    usable_id,
+    utm_of,
+)
 
 _EMPTY = Raw(b"")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -52,7 +63,7 @@ class _WirePayload(Struct, forbid_unknown_fields=True):
     properties: Raw = _EMPTY
     options: Raw = _EMPTY
     events: list[_WireEvent] | None = None
-    sentAt: str | None = None  # noqa: N815 - the contract's name
+    sentAt: datetime | None = None  # noqa: N815 - the contract's name
     known: list[str] | None = None
     dropped: int = 0
 
@@ -62,10 +73,10 @@ _NOTHING = ("", "{}", "null")
 _NO_TAGS = ("", "[]", "null")
 
 
-def parse(body: bytes, request_id: str, received_at: str) -> Payload:
+def parse(body: bytes, request_id: str, received: Moment) -> Payload:
     """A request body → Payload. `source_id` is None where it is missing or malformed; judging it is the gate's work.
 
-    `request_id` names events without an id; `received_at` is the time of events without one. Raises Invalid for what is
+    `request_id` names events without an id; `received` is the time of events without one. Raises Invalid for what is
     no JSON object, WrongEnvelope for one of another shape, TooLarge for more events or depth than the contract allows.
     """
     try:
@@ -74,15 +85,17 @@ def parse(body: bytes, request_id: str, received_at: str) -> Payload:
         raise Invalid(f"Not UTF-8: byte {error.start}.") from error
     if too_deep(body):
         raise TooLarge(f"Nested deeper than {MAX_DEPTH} levels.")
+    if may_have_reserved_keys(body):
+        return parse_carefully(mend(body), request_id, received)
     try:
         wire = _decode_exact(body)
     except msgspec.ValidationError:
-        return parse_carefully(body, request_id, received_at)
+        return parse_carefully(body, request_id, received)
     except msgspec.DecodeError:
-        return parse_carefully(mend(body), request_id, received_at)
-    payload = _from_exact(wire, request_id, received_at)
+        return parse_carefully(mend(body), request_id, received)
+    payload = _from_exact(wire, request_id, received)
     # What the exact shape cannot say (an empty type, properties that are no object) is told precisely by the other way.
-    return payload or parse_carefully(body, request_id, received_at)
+    return payload or parse_carefully(body, request_id, received)
 
 
 def too_deep(body: bytes) -> bool:
@@ -117,7 +130,7 @@ def _object_text(raw: Raw) -> str | None:
     return text if text[0] == "{" else None
 
 
-def _from_exact(wire: _WirePayload, request_id: str, received_at: str) -> Payload | None:
+def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payload | None:
     """The quick way. None if anything needs a second look."""
     session_id, profile_id, device_id = (ref.id if ref else None for ref in (wire.session, wire.profile, wire.device))
     context = _object_text(wire.context)
@@ -128,6 +141,7 @@ def _from_exact(wire: _WirePayload, request_id: str, received_at: str) -> Payloa
         or not (usable_id(session_id) and usable_id(profile_id) and usable_id(device_id))
         or str(wire.properties, "utf-8") not in _NOTHING
         or str(wire.options, "utf-8") not in _NOTHING
+        or skew_of(wire.sentAt, received)
     ):
         return None
     wire_events = wire.events or ()
@@ -149,15 +163,27 @@ def _from_exact(wire: _WirePayload, request_id: str, received_at: str) -> Payloa
         ):
             return None
         created = item.time and item.time.create
+        if created and not is_sane(utc(created), received):
+            return None
         events.append(
             Event(
                 index,
                 item.id or event_id(request_id, index),
                 kind,
-                iso(created) if created else received_at,
+                iso(created) if created else received.text,
                 properties,
                 own_context,
                 None if options == "{}" else options,
             )
         )
-    return Payload(wire.source.id, session_id, profile_id, device_id, context, None, tuple(events))
+    return Payload(
+        wire.source.id,
+        session_id,
+        profile_id,
+        device_id,
+        context,
+        None,
+        tuple(events),
+        utm=utm_of(context),
+        passed_profile=passed_profile(context),
+    )

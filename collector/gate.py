@@ -1,28 +1,102 @@
 """Who may send what: verdicts, before any disk write. No I/O beyond the cached registry."""
 
 import re
+import time
 from functools import lru_cache
+from math import ceil
 
-from .errors import BridgeNotAllowed, DisabledSource, OriginNotAllowed, UnknownSource
+import msgspec
+from msgspec import Raw, structs
+
+from .errors import BridgeNotAllowed, DisabledSource, OriginNotAllowed, RateLimited, Refused, UnknownSource
+from .payload import Event, Payload, Rejection
+from .schemas import Validator, first_fault
 from .store import Registry, Source
 
+_decode = msgspec.json.Decoder().decode
 
-def admit(registry: Registry, source_id: str | None, *, bridge: str, origin: str | None) -> Source:
-    """The source a request belongs to.
 
-    Raises UnknownSource, DisabledSource, BridgeNotAllowed, or OriginNotAllowed if the source lists origins and `origin`,
-    the request's header, is none of them.
-    """
-    source = registry.get(source_id) if source_id else None
-    if source is None:
-        raise UnknownSource
-    if not source.enabled:
-        raise DisabledSource
-    if bridge not in source.bridges:
-        raise BridgeNotAllowed
-    if source.origins and not any(_origin_pattern(allowed).fullmatch(origin or "") for allowed in source.origins):
-        raise OriginNotAllowed
-    return source
+class Gate:
+    """One per worker."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._limited: dict[str, float] = {}  # source id → when it may send again, monotonic seconds
+
+    def find(self, source_id: str | None) -> Source:
+        """The source a request names. Raises UnknownSource."""
+        source = self._registry.get(source_id) if source_id else None
+        if source is None:
+            raise UnknownSource
+        return source
+
+    def admit(self, source: Source, *, bridge: str, origin: str | None) -> None:
+        """Raises DisabledSource, BridgeNotAllowed, OriginNotAllowed if the source lists origins and `origin`, the request's
+        header, is none of them, or RateLimited while the writer has said so.
+        """
+        if not source.enabled:
+            raise DisabledSource
+        if bridge not in source.bridges:
+            raise BridgeNotAllowed
+        # Servers and navigations send no origin; what a page sends by script always has one.
+        if source.origins and (origin or bridge == "rest") and not self._is_listed(origin or "", source):
+            raise OriginNotAllowed
+        if self._limited and (until := self._limited.get(source.id)):
+            wait = until - time.monotonic()
+            if wait > 0 and source.rate_limit:
+                raise RateLimited(ceil(wait))
+            del self._limited[source.id]
+
+    def learn(self, source: Source | None, refusal: Refused) -> None:
+        """Remembers that the writer, who counts for all workers, has refused a source for its rate."""
+        if source and isinstance(refusal, RateLimited) and refusal.retry_after:
+            self._limited.setdefault(source.id, time.monotonic() + refusal.retry_after)
+
+    @staticmethod
+    def _is_listed(origin: str, source: Source) -> bool:
+        return any(_origin_pattern(allowed).fullmatch(origin) for allowed in source.origins)
+
+    def judge(self, payload: Payload, source: Source) -> Payload:
+        """Moves events that fail the source's schema for their type to the rejected ones."""
+        schemas = self._registry.schemas(source.id)
+        if not schemas:
+            return payload
+        rejected = [
+            Rejection(e.index, e.id, "invalid", fault, e.type, event_text(e))
+            for e in payload.events
+            if (fault := _fault(schemas.get(e.type), e.properties))
+        ]
+        if not rejected:
+            return payload
+        gone = {r.index for r in rejected}
+        return structs.replace(
+            payload,
+            events=tuple(e for e in payload.events if e.index not in gone),
+            rejected=tuple(sorted((*payload.rejected, *rejected), key=lambda r: r.index)),
+        )
+
+
+def _fault(validator: Validator | None, properties: str) -> str | None:
+    if validator is None:
+        return None
+    try:
+        return first_fault(validator, _decode(properties))
+    except msgspec.DecodeError:
+        return "/properties: a number is out of range"
+
+
+def event_text(event: Event) -> str:
+    """An event as the JSON it could have come as."""
+    parts = {
+        "id": event.id,
+        "type": event.type,
+        "time": {"create": event.occurred_at},
+        "properties": Raw(event.properties.encode()),
+        "context": Raw(event.context.encode()),
+        **({"options": Raw(event.options.encode())} if event.options else {}),
+        **({"tags": Raw(event.tags.encode())} if event.tags else {}),
+    }
+    return msgspec.json.encode(parts).decode()
 
 
 @lru_cache(maxsize=4096)

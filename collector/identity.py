@@ -5,65 +5,77 @@ known session                      the session's own profile, whatever the paylo
 new session, known profile         that profile
 new session, unknown profile       a new random profile, unless the source allows static profiles
 new session, no profile            a new profile
-no session                         a new session and a new profile
+no session                         a new session and a new profile; none of both where the bridge wants none
+
+A visitor who comes by a link from another site brings that site's profile (`__tt_pid`): if it exists it goes before the
+payload's own, for new sessions; if not it is as good as none.
 """
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple
 
 from .ids import uuid7
-from .payload import Payload
+from .jobs import Job
 from .store import sessions
 
 
-class Arrival(Protocol):
-    """What identity needs to know of a request."""
+class Owner(NamedTuple):
+    """Whose events a request brought. Both ids are None where none was named and none is made."""
 
-    @property
-    def payload(self) -> Payload: ...
-    @property
-    def source_id(self) -> str: ...
-    @property
-    def static_profiles(self) -> bool: ...
-    @property
-    def received_at(self) -> str: ...
+    session_id: str | None
+    profile_id: str | None
+    forged: bool = False
 
 
-def resolve(connection: sqlite3.Connection, arrivals: Sequence[Arrival]) -> list[tuple[str, str]]:
-    """The (session id, profile id) of each request, in order; both exist in the database when this returns."""
-    profile_of = sessions.profiles_of(connection, {a.payload.session_id for a in arrivals if a.payload.session_id})
-    known = sessions.known_profiles(connection, _claims(arrivals, profile_of))
-    new_profiles: list[tuple[str, str]] = []
-    seen: list[sessions.SessionRow] = []
-    resolved: list[tuple[str, str]] = []
-    for arrival in arrivals:
-        payload = arrival.payload
+NOBODY = Owner(None, None)
+
+
+def resolve(connection: sqlite3.Connection, jobs: Sequence[Job], counts: Sequence[int]) -> list[Owner]:
+    """The owner of each request, in order; sessions and profiles exist in the database when this returns.
+
+    `counts`: how many new events each request brings.
+    """
+    profile_of = sessions.profiles_of(connection, {j.payload.session_id for j in jobs if j.payload.session_id})
+    known = sessions.known_profiles(connection, _claims(jobs, profile_of))
+    profiles: list[sessions.ProfileRow] = []
+    visits: list[sessions.SessionRow] = []
+    owners: list[Owner] = []
+    for job, count in zip(jobs, counts, strict=True):
+        payload = job.payload
+        if payload.anonymous and not payload.session_id:
+            owners.append(NOBODY)
+            continue
         session_id = payload.session_id or uuid7()
         profile_id = profile_of.get(session_id)
+        forged = False
         if profile_id is None:
-            profile_id = _profile_for(arrival, known)
-            if profile_id not in known:
-                known.add(profile_id)
-                new_profiles.append((profile_id, arrival.received_at))
+            forged = payload.passed_profile is not None and payload.passed_profile not in known
+            profile_id = _profile_for(job, known)
+            known.add(profile_id)
             profile_of[session_id] = profile_id
-        at = arrival.received_at
-        seen.append((session_id, profile_id, arrival.source_id, payload.device_id, payload.context, payload.dropped, at, at))
-        resolved.append((session_id, profile_id))
-    sessions.insert_profiles(connection, new_profiles)
-    sessions.upsert_sessions(connection, seen)
-    return resolved
+        at, utm = job.received_at, payload.utm
+        profiles.append((profile_id, at, at, count, utm, utm))
+        visits.append(
+            (session_id, profile_id, job.source_id, payload.device_id, payload.context, payload.dropped, at, at, count, utm, utm)
+        )
+        owners.append(Owner(session_id, profile_id, forged))
+    sessions.upsert_profiles(connection, profiles)
+    sessions.upsert_sessions(connection, visits)
+    return owners
 
 
-def _claims(arrivals: Iterable[Arrival], profile_of: dict[str, str]) -> set[str]:
+def _claims(jobs: Iterable[Job], profile_of: dict[str, str]) -> set[str]:
     """Profile ids that matter: those named by requests whose session is new."""
-    return {a.payload.profile_id for a in arrivals if a.payload.profile_id and (a.payload.session_id or "") not in profile_of}
+    new = [j.payload for j in jobs if (j.payload.session_id or "") not in profile_of]
+    return {claim for payload in new for claim in (payload.profile_id, payload.passed_profile) if claim}
 
 
-def _profile_for(arrival: Arrival, known: set[str]) -> str:
-    claimed = arrival.payload.profile_id
-    if claimed and arrival.static_profiles:
-        return claimed
-    if claimed and arrival.payload.session_id and claimed in known:
+def _profile_for(job: Job, known: set[str]) -> str:
+    payload = job.payload
+    if payload.passed_profile and payload.passed_profile in known:
+        return payload.passed_profile
+    claimed = payload.profile_id
+    if claimed and (job.static_profiles or (payload.session_id and claimed in known)):
         return claimed
     return uuid7()

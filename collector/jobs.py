@@ -20,8 +20,12 @@ class Job(Struct, frozen=True, array_like=True):
     number: int
     source_id: str
     static_profiles: bool
+    rate_limit: int | None  # events a minute
     request_id: str
     received_at: str
+    origin: str | None
+    ip: str | None  # as the source wants it stored
+    bot: bool
     payload: Payload
 
 
@@ -29,11 +33,13 @@ class Result(Struct, frozen=True, array_like=True):
     """What became of a job. `refused` is a reason word if nothing was stored, and then the rest is empty."""
 
     number: int
-    session_id: str = ""
-    profile_id: str = ""
-    duplicates: frozenset[str] = frozenset()  # ids that were stored before
+    session_id: str | None = None
+    profile_id: str | None = None
+    duplicates: tuple[str, ...] = ()  # ids that were stored before
     missing: tuple[str, ...] = ()  # of the ids the sender asked about, those that are not stored
     refused: str | None = None
+    retry_after: int = 0  # seconds, if refused for its rate
+    forged_profile: bool = False  # it named the profile of another site that does not exist
 
 
 class Frames(Generic[T]):

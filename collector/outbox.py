@@ -2,16 +2,18 @@
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import cast
 
-from .errors import Internal, Overloaded, Refused, UnknownSource
+from .errors import Internal, Overloaded, RateLimited, Refused, UnknownSource
 from .jobs import Frames, Job, Result
 from .payload import Payload
 from .store import Source
 
 log = logging.getLogger("collector.outbox")
 
+MAX_WAIT = 10.0  # seconds without a result: the writer is in trouble
 RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
 _REFUSALS: dict[str, type[Refused]] = {kind.reason: kind for kind in (Overloaded, UnknownSource, Internal)}
 
@@ -25,10 +27,12 @@ class Outbox(asyncio.Protocol):
         self._max_bytes = max_bytes
         self._bytes = 0
         self._number = 0
-        self._waiting: dict[int, tuple[asyncio.Future[Result], int]] = {}
+        self._waiting: dict[int, tuple[asyncio.Future[Result], int, float]] = {}
         self._outgoing: list[Job] = []
         self._transport: asyncio.WriteTransport | None = None
         self._closing = False
+        self._failing = False
+        self._committed: float | None = None  # monotonic seconds
 
     async def open(self) -> None:
         """Connects, for as long as it takes: the writer may just be starting."""
@@ -42,11 +46,44 @@ class Outbox(asyncio.Protocol):
     async def close(self) -> None:
         """Waits for the results of all that was submitted, then disconnects."""
         self._closing = True
-        await asyncio.gather(*(done for done, _ in self._waiting.values()), return_exceptions=True)
+        await asyncio.gather(*(done for done, _, _ in self._waiting.values()), return_exceptions=True)
         if self._transport:
             self._transport.close()
 
-    def submit(self, payload: Payload, source: Source, request_id: str, received_at: str, size: int) -> asyncio.Future[Result]:
+    @property
+    def waiting(self) -> tuple[int, int, float]:
+        """Requests that wait for the disk, their bytes, and for how many seconds the first of them has waited."""
+        first = next(iter(self._waiting.values()), None)
+        return len(self._waiting), self._bytes, time.monotonic() - first[2] if first else 0.0
+
+    @property
+    def last_commit_age(self) -> float | None:
+        """Seconds since this worker last heard that something is on disk; None if it has not yet."""
+        return None if self._committed is None else round(time.monotonic() - self._committed, 3)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why requests are not stored at present; None if they are."""
+        if self._closing:
+            return "stopping"
+        if not self._transport:
+            return "no writer"
+        if self.waiting[2] > MAX_WAIT:
+            return "the writer does not answer"
+        return "the last request could not be stored" if self._failing else None
+
+    def submit(
+        self,
+        payload: Payload,
+        source: Source,
+        request_id: str,
+        received_at: str,
+        size: int,
+        *,
+        origin: str | None = None,
+        ip: str | None = None,
+        bot: bool = False,
+    ) -> asyncio.Future[Result]:
         """Sends a request to be stored; the future ends when its rows are on disk, or with the Refused that says why not.
 
         `size`: bytes of the request, which count until it ends. Raises Overloaded if too much waits already, or if there is
@@ -57,10 +94,23 @@ class Outbox(asyncio.Protocol):
         self._bytes += size
         self._number += 1
         done: asyncio.Future[Result] = self._loop.create_future()
-        self._waiting[self._number] = done, size
+        self._waiting[self._number] = done, size, time.monotonic()
         if not self._outgoing:
             self._loop.call_soon(self._send)
-        self._outgoing.append(Job(self._number, source.id, source.static_profiles, request_id, received_at, payload))
+        self._outgoing.append(
+            Job(
+                self._number,
+                source.id,
+                source.static_profiles,
+                source.rate_limit,
+                request_id,
+                received_at,
+                origin,
+                ip,
+                bot,
+                payload,
+            )
+        )
         return done
 
     def _send(self) -> None:
@@ -88,11 +138,15 @@ class Outbox(asyncio.Protocol):
             self._reconnecting = self._loop.create_task(self.open())
 
     def _end(self, number: int, result: Result) -> None:
-        done, size = self._waiting.pop(number)
+        done, size, _ = self._waiting.pop(number)
         self._bytes -= size
+        self._failing = result.refused == Overloaded.reason
         if done.done():  # the sender has gone
             return
-        if result.refused:
-            done.set_exception(_REFUSALS[result.refused]())
-        else:
+        if not result.refused:
+            self._committed = time.monotonic()
             done.set_result(result)
+        elif result.refused == RateLimited.reason:
+            done.set_exception(RateLimited(result.retry_after))
+        else:
+            done.set_exception(_REFUSALS[result.refused]())

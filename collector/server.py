@@ -5,8 +5,10 @@ is killed itself, holding the port (seen with Sanic 25.12).
 """
 
 import contextlib
+import errno
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,6 +28,7 @@ import msgspec
 from msgspec import Struct
 
 from .errors import SettingsError
+from .logs import log_to_stderr
 from .settings import Settings
 from .store import migrate
 
@@ -35,6 +38,7 @@ BIND_PATIENCE = 3.0  # seconds: a collector that was just killed may still hold 
 STOP_PATIENCE = 20.0  # seconds a process may take to finish what it has
 START_PATIENCE = 30.0  # seconds until the first answer
 BACKLOG = 1024
+_PREFIX = "thamesthrive-"  # of the folder with a collector's inner socket and counts
 MIN_PAUSE, MAX_PAUSE = 0.05, 5.0  # seconds before a process is replaced
 
 
@@ -45,13 +49,25 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
 
     Raises SettingsError if the address cannot be had, sqlite3.Error if the database cannot.
     """
+    for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
+        if wanted and not wanted.is_dir():
+            raise SettingsError(f"{name}: there is no folder {wanted}.")
     migrate(settings.db)
-    with _listen(settings) as public, tempfile.TemporaryDirectory(prefix="thamesthrive-") as folder:
+    with _listen(settings) as public, tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        _sweep(Path(folder).parent)
         address = Path(folder) / "writer"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner:
             inner.bind(str(address))
             inner.listen(BACKLOG)
             Supervisor(settings, public, inner, address).run(on_ready)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what collectors left that were killed."""
+    for left in folder.glob(f"{_PREFIX}[0-9]*-*"):
+        pid = left.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def url_of(sock: socket.socket) -> str:
@@ -69,9 +85,13 @@ def _listen(settings: Settings) -> socket.socket:
         except OSError as error:
             if time.monotonic() > patience:
                 reason = os.strerror(error.errno) if error.errno else str(error)
-                raise SettingsError(
-                    f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another --port, or --port 0 for a free one."
-                ) from error
+                cure = "Choose another --port, or --port 0 for a free one."
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    reason, cure = (
+                        "this machine has no such address",
+                        "Use --host 127.0.0.1, or 0.0.0.0 for all of its addresses.",
+                    )
+                raise SettingsError(f"Cannot listen on {settings.host}:{settings.port}: {reason}. {cure}") from error
             time.sleep(0.05)
 
 
@@ -99,6 +119,8 @@ class Supervisor:
 
     def __init__(self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path) -> None:
         self._public = public
+        self._metrics = address.parent / "metrics"  # each process keeps its counts in a file of its own there
+        self._metrics.mkdir()
         self._settings = settings
         self._tasks = [
             Task("writer", settings, inner.fileno(), str(address)),
@@ -111,20 +133,32 @@ class Supervisor:
         """Blocks until a signal has come and every process has finished."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._children = [Child(task, _start(task), time.monotonic()) for task in self._tasks]
+        self._children = [Child(task, self._start(task), time.monotonic()) for task in self._tasks]
         threading.Thread(target=self._announce, args=(on_ready,), daemon=True).start()
         try:
             while not self._stop.wait(0.1):
                 for child in self._children:
                     self._revive(child)
+            # Balancers see that /ready says no, and send their requests elsewhere; those that come all the same are served.
+            for child in self._children:
+                if child.task.role == "worker":
+                    child.process.send_signal(signal.SIGUSR1)
+            self._wait_or_second_signal(self._settings.drain_seconds)
         finally:
             # Workers first: they finish what they accepted, and need the writer for that.
             _finish([child.process for child in self._children if child.task.role == "worker"])
             _finish([child.process for child in self._children])
 
+    def _wait_or_second_signal(self, seconds: float) -> None:
+        self._stop.clear()
+        self._stop.wait(seconds)
+
+    def _start(self, task: Task) -> subprocess.Popen[bytes]:
+        return _start(task, self._metrics)
+
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        log.info("%s: finishing what was accepted", signal.Signals(number).name)
         self._stop.set()
+        log.info("%s: finishing what was accepted", signal.Signals(number).name)
 
     def _revive(self, child: Child) -> None:
         if child.process.poll() is None:
@@ -137,9 +171,11 @@ class Supervisor:
             child.process.pid,
             child.process.returncode,
         )
+        for left in self._metrics.glob(f"gauge_live*_{child.process.pid}.db"):
+            left.unlink()  # what waited in it waits no more; its counts stay
         if not self._stop.wait(child.pause):
             child.pause = min(child.pause * 2, MAX_PAUSE)
-            child.process, child.started = _start(child.task), time.monotonic()
+            child.process, child.started = self._start(child.task), time.monotonic()
 
     def _announce(self, on_ready: Callable[[str], None] | None) -> None:
         """Says where the collector listens, once it answers there."""
@@ -160,7 +196,7 @@ class Supervisor:
                 return
 
 
-def _start(task: Task) -> subprocess.Popen[bytes]:
+def _start(task: Task, metrics: Path) -> subprocess.Popen[bytes]:
     # Its standard input ends when this process does, however it ends. Its own process group keeps a terminal's Ctrl-C from
     # it: the supervisor alone decides when it finishes.
     process = subprocess.Popen(
@@ -168,6 +204,7 @@ def _start(task: Task) -> subprocess.Popen[bytes]:
         pass_fds=[task.descriptor],
         stdin=subprocess.PIPE,
         process_group=0,
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics)},
     )
     pipe = cast("IO[bytes]", process.stdin)
     with contextlib.suppress(BrokenPipeError):  # it ended already; that is for _revive to see
@@ -196,6 +233,7 @@ def run_child() -> None:
         sys.exit("collector.child is started by `thamesthrive serve`, not by hand.")
     task = msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    log_to_stderr(task.settings)
     {"writer": _write, "worker": _work}[task.role](task)
 
 

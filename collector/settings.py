@@ -4,6 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ from .errors import SettingsError
 
 CONFIG_FILE = "thamesthrive.toml"
 ENV_PREFIX = "THAMESTHRIVE_"
+_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
-def _setting(default: Any, help_text: str) -> Any:
-    return field(default=default, metadata={"help": help_text})
+def _setting(
+    default: Any, help_text: str, *, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+) -> Any:
+    return field(default=default, metadata={"help": help_text, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -23,20 +27,24 @@ class Settings:
 
     db: Path = _setting(Path("thamesthrive.db"), "The SQLite database.")
     host: str = _setting("127.0.0.1", "The address to listen on.")
-    port: int = _setting(8686, "The port to listen on; 0 takes a free one.")
-    workers: int = _setting(min(4, os.cpu_count() or 1), "Worker processes.")
+    port: int = _setting(8686, "The port to listen on; 0 takes a free one.", low=0, high=65535)
+    workers: int = _setting(min(4, os.cpu_count() or 1), "Worker processes.", low=1, high=256)
     bundle: Path | None = _setting(None, "Folder of the built tracker, if not the one that came with this program.")
     site: Path | None = _setting(None, "Folder of a built site to serve next to the collector.")
     qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
-    queue_mb: int = _setting(64, "Megabytes of requests that may wait for the disk before senders are told to come back.")
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise SettingsError(f"port must be between 0 and 65535, not {self.port}")
-        if self.workers < 1:
-            raise SettingsError(f"workers must be at least 1, not {self.workers}")
-        if self.queue_mb < 1:
-            raise SettingsError(f"queue_mb must be at least 1, not {self.queue_mb}")
+    proxies: int = _setting(
+        0, "How many reverse proxies of your own stand before the collector, each adding to X-Forwarded-For.", low=0, high=16
+    )
+    drain_seconds: float = _setting(
+        1.0, "After SIGTERM: how long /ready answers 503 before the collector stops listening.", low=0, high=3600
+    )
+    log_level: str = _setting(
+        "info", "debug, info, warning or error; debug has a line for each request.", choices=("debug", "info", "warning", "error")
+    )
+    log_format: str = _setting("text", "text for people, json for machines.", choices=("text", "json"))
+    queue_mb: int = _setting(
+        64, "Megabytes of requests that may wait for the disk before senders are told to come back.", low=1, high=65536
+    )
 
 
 def help_of(name: str) -> str:
@@ -56,22 +64,33 @@ def load_settings(
 
     `flags` that are None count as not given. Raises SettingsError, which names the place of the bad value.
     """
+    return Settings(**{name: value for name, (value, _) in read_settings(flags, env, directory).items()})
+
+
+def read_settings(
+    flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None, directory: Path | None = None
+) -> dict[str, tuple[Any, str]]:
+    """Each setting that is given somewhere: its value, and where it comes from. Raises SettingsError as `load_settings`."""
     env = os.environ if env is None else env
     file = (directory or Path()) / CONFIG_FILE
     table = _read_toml(file)
-    values: dict[str, Any] = {}
+    values: dict[str, tuple[Any, str]] = {}
     for spec in fields(Settings):
         name = spec.name
         if flags and flags.get(name) is not None:
-            values[name] = _convert(name, flags[name], f"--{name.replace('_', '-')}")
+            flag = f"--{name.replace('_', '-')}"
+            values[name] = _convert(name, flags[name], flag), flag
         elif env.get(env_of(name)):
-            values[name] = _convert(name, env[env_of(name)], env_of(name))
+            values[name] = _convert(name, env[env_of(name)], env_of(name)), env_of(name)
         elif name in table:
-            values[name] = _convert(name, table[name], f"{file}: {name}")
-    unknown = sorted(set(table) - {spec.name for spec in fields(Settings)})
-    if unknown:
-        raise SettingsError(f"{file}: there is no setting {unknown[0]!r}")
-    return Settings(**values)
+            values[name] = _convert(name, table[name], f"{file}: {name}"), str(file)
+    known = [spec.name for spec in fields(Settings)]
+    for name in table:
+        if name not in known:
+            close = get_close_matches(name.replace("-", "_"), known, 1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            raise SettingsError(f"{file}: there is no setting {name!r}.{hint}")
+    return values
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -79,31 +98,41 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: not UTF-8 (byte {error.start})") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file}: {error}") from error
 
 
 def _convert(name: str, value: Any, place: str) -> Any:
-    kind = str(Settings.__dataclass_fields__[name].type)
-    if "Path" in kind:
-        return Path(str(value))
-    if "int" in kind:
-        try:
-            return int(value)
-        except (TypeError, ValueError) as error:
-            raise SettingsError(f"{place}: expected a whole number, not {value!r}") from error
-    if "bool" in kind:
-        known = {
-            "1": True,
-            "true": True,
-            "yes": True,
-            "on": True,
-            "0": False,
-            "false": False,
-            "no": False,
-            "off": False,
-        }
-        if str(value).lower() not in known:
+    """A value as the setting's type. A text may come from anywhere, anything else must have the type already."""
+    spec = Settings.__dataclass_fields__[name]
+    default, meta = spec.default, spec.metadata
+    if isinstance(default, bool):
+        found = _WORDS.get(value.lower()) if isinstance(value, str) else value
+        if not isinstance(found, bool):
             raise SettingsError(f"{place}: expected true or false, not {value!r}")
-        return known[str(value).lower()]
-    return str(value)
+        return found
+    if isinstance(default, int | float):
+        return _number(value, type(default), meta["low"], meta["high"], place)
+    if not isinstance(value, str | Path) or not str(value):
+        raise SettingsError(f"{place}: expected a text, not {value!r}")
+    if meta["choices"] and value not in meta["choices"]:
+        raise SettingsError(f"{place}: expected one of {', '.join(meta['choices'])}, not {value!r}")
+    return str(value) if isinstance(default, str) else Path(value)
+
+
+def _number(value: Any, kind: type[int] | type[float], low: float, high: float, place: str) -> int | float:
+    wanted = "a whole number" if kind is int else "a number"
+    error = SettingsError(f"{place}: expected {wanted} from {low} to {high}, not {value!r}")
+    if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+        raise error
+    try:
+        number = kind(value)
+    except (TypeError, ValueError) as cause:
+        raise error from cause
+    if not low <= number <= high:
+        raise error
+    return number

@@ -13,16 +13,23 @@ import selectors
 import signal
 import socket
 import sqlite3
+import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from . import identity
-from .errors import Internal, Overloaded, UnknownSource
+from . import identity, metrics
+from .errors import Internal, Overloaded, RateLimited, UnknownSource
 from .jobs import Frames, Job, Result
+from .payload import Event
+from .rates import Rates
 from .store import connect
 from .store.connection import BUSY_TIMEOUT
-from .store.events import EventRow, Repeats, insert_events, insert_rejected, stored_ids
+from .store.events import EventRow, Repeats, insert_events, stored_ids
+from .store.privacy import expire_some
+from .store.rejected import Lane
+from .store.tombstones import forgotten_ids
 
 log = logging.getLogger("collector.writer")
 
@@ -30,40 +37,85 @@ MAX_GROUP = 512  # requests in one transaction: bounds how long the first of the
 RECEIVE = 1024 * 1024  # bytes taken from a worker at a time
 IMPATIENT_TIMEOUT = 0.1  # seconds
 REPLY_PATIENCE = 5.0  # seconds a worker may leave its results unread
+HOUSEKEEPING = 60.0  # seconds between looks for what has expired
 
 
 class Writer:
-    """Owns the write connection. Nothing else in the collector writes."""
+    """Owns the write connection. Nothing else in the collector writes events."""
 
     def __init__(self, path: Path) -> None:
         """Raises sqlite3.Error if the database cannot be opened."""
         self._connection = connect(path)
         self._patient = True
+        self._failing = ""
+        self._rates = Rates()
+        self._lane = Lane()
 
     def close(self) -> None:
         self._connection.close()
 
     def write(self, group: Sequence[Job]) -> list[Result]:
-        """Commits a group. If the database refuses it for what is in it, each request stands alone."""
+        """Commits a group, but for requests of sources that have sent too much. Results come in the group's order."""
+        limited = {job.number: result for job in group if job.rate_limit and (result := self._limit(job))}
+        results = self._store([job for job in group if job.number not in limited] if limited else group)
+        if not limited:
+            return results
+        stored = iter(results)
+        return [limited.get(job.number) or next(stored) for job in group]
+
+    def tidy(self) -> bool:
+        """Removes a little of what has expired. Returns whether there may be more."""
+        try:
+            return expire_some(self._connection) > 0
+        except sqlite3.OperationalError as error:
+            log.warning("nothing was removed of what has expired: %s", error)
+            return False
+
+    def _limit(self, job: Job) -> Result | None:
+        wait = self._rates.take(job.source_id, job.rate_limit or 0, len(job.payload.events))
+        if not wait:
+            return None
+        return Result(job.number, refused=RateLimited.reason, retry_after=wait)
+
+    def _store(self, group: Sequence[Job]) -> list[Result]:
+        """If the database refuses a group for what is in it, each request stands alone."""
+        if not group:
+            return []
+        started = time.perf_counter()
         try:
             results = self._commit(group)
-            self._wait_for_lock(patient=True)
-            return results
         except sqlite3.OperationalError as error:
             # Busy, full, read-only, failing disk: the fault is not in the requests, and they may come again.
-            log.warning("nothing was stored of %d requests: %s", len(group), error)
-            self._wait_for_lock(patient=False)
+            self._fails(f"nothing is stored: {error}")
             return [Result(job.number, refused=Overloaded.reason) for job in group]
         except sqlite3.Error as error:
             if len(group) > 1:
-                return [result for job in group for result in self.write([job])]
+                return [result for job in group for result in self._store([job])]
             return [Result(group[0].number, refused=self._refusal(group[0], error))]
+        self._fails("")
+        self._count(group, results, time.perf_counter() - started)
+        return results
 
-    def _wait_for_lock(self, *, patient: bool) -> None:
-        """After a failure the next groups fail fast, so that what has queued up behind it is not kept waiting in turn."""
-        if patient != self._patient:
-            self._patient = patient
-            self._connection.execute(f"PRAGMA busy_timeout={1000 * (BUSY_TIMEOUT if patient else IMPATIENT_TIMEOUT):.0f}")
+    def _count(self, group: Sequence[Job], results: Sequence[Result], seconds: float) -> None:
+        """What was committed; refusals are counted by the worker that answers them."""
+        verdicts: Counter[tuple[str, str]] = Counter()
+        for job, result in zip(group, results, strict=True):
+            verdicts[job.source_id, "stored"] += len(job.payload.events) - len(result.duplicates)
+            verdicts[job.source_id, "duplicate"] += len(result.duplicates)
+            verdicts[job.source_id, "invalid"] += len(job.payload.rejected)
+        for (source_id, reason), number in verdicts.items():
+            metrics.count_events(source_id, reason, number)
+        metrics.count_commit(seconds, verdicts.total())
+
+    def _fails(self, cause: str) -> None:
+        """After a failure the next groups fail fast, so that what has queued up behind it is not kept waiting in turn. One line
+        in the log for each change of state."""
+        if cause == self._failing:
+            return
+        log.warning("%s", cause or "storing works again")
+        if bool(cause) != bool(self._failing):
+            self._connection.execute(f"PRAGMA busy_timeout={1000 * (IMPATIENT_TIMEOUT if cause else BUSY_TIMEOUT):.0f}")
+        self._failing = cause
 
     def _refusal(self, job: Job, error: sqlite3.Error) -> str:
         if not self._connection.execute("SELECT 1 FROM sources WHERE id = ?", [job.source_id]).fetchone():
@@ -81,7 +133,7 @@ class Writer:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            results = store_group(connection, group, expect_repeats=expect_repeats)
+            results = self._rows(group, expect_repeats=expect_repeats)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -89,42 +141,62 @@ class Writer:
             raise
         return results
 
-
-def store_group(connection: sqlite3.Connection, group: Sequence[Job], *, expect_repeats: bool) -> list[Result]:
-    """Writes the rows of some requests inside the caller's transaction. Raises Repeats as insert_events does."""
-    owners = identity.resolve(connection, group)
-    rows: list[EventRow] = []
-    rejected: list[tuple[Any, ...]] = []
-    for job, (session_id, profile_id) in zip(group, owners, strict=True):
-        payload, source_id, request_id, at = job.payload, job.source_id, job.request_id, job.received_at
-        for e in payload.events:
-            rows.append(
-                (
-                    e.id, e.type, source_id, session_id, profile_id, e.properties, e.context,
-                    e.options, e.tags, e.extra, payload.request, request_id, e.occurred_at, at,
+    def _rows(self, group: Sequence[Job], *, expect_repeats: bool) -> list[Result]:
+        """Writes the rows of a group inside the caller's transaction. Raises Repeats as insert_events does."""
+        connection = self._connection
+        events_of = [job.payload.events for job in group]
+        repeats_of: list[tuple[str, ...]] = [()] * len(group)
+        old = forgotten_ids(connection, (e.id for events in events_of for e in events))
+        if expect_repeats:
+            old |= stored_ids(connection, (e.id for events in events_of for e in events))
+        if old or expect_repeats:
+            events_of, repeats_of = _sift(events_of, old)
+        owners = identity.resolve(connection, group, [len(events) for events in events_of])
+        rows: list[EventRow] = []
+        rejected: list[tuple[Any, ...]] = []
+        results = []
+        for job, (session_id, profile_id, forged), events, repeats in zip(group, owners, events_of, repeats_of, strict=True):
+            payload, source_id, request_id, at = job.payload, job.source_id, job.request_id, job.received_at
+            ip, bot = job.ip, job.bot
+            for e in events:
+                rows.append(
+                    (
+                        e.id, e.type, source_id, session_id, profile_id, e.properties, e.context,
+                        e.options, e.tags, e.extra, payload.request, request_id, e.occurred_at, at, ip, bot,
+                    )
+                )  # fmt: skip
+            for r in payload.rejected:
+                rejected.append(
+                    (r.reason, r.detail, r.id, r.type, source_id, session_id, profile_id, job.origin, r.payload, request_id, at)
                 )
-            )  # fmt: skip
-        for r in payload.rejected:
-            rejected.append((r.reason, r.detail, r.id, r.type, source_id, r.payload, request_id, at))
-    repeated = insert_events(connection, rows, expect_repeats=expect_repeats)
-    insert_rejected(connection, rejected)
-    return [
-        Result(
-            job.number,
-            session_id,
-            profile_id,
-            frozenset(e.id for e in job.payload.events if e.id in repeated) if repeated else frozenset(),
-            _missing(connection, job),
-        )
-        for job, (session_id, profile_id) in zip(group, owners, strict=True)
-    ]
+            missing = stored_missing(connection, job) if payload.known else ()
+            results.append(Result(job.number, session_id, profile_id, repeats, missing, forged_profile=forged))
+        insert_events(connection, rows)
+        if rejected:
+            self._lane.insert(connection, rejected)
+        return results
 
 
-def _missing(connection: sqlite3.Connection, job: Job) -> tuple[str, ...]:
-    if not job.payload.known:
-        return ()
-    stored = stored_ids(connection, job.payload.known, job.source_id)
-    return tuple(known for known in job.payload.known if known not in stored)
+def _sift(events_of: list[tuple[Event, ...]], old: set[str]) -> tuple[list[tuple[Event, ...]], list[tuple[str, ...]]]:
+    """The events of each request that are new, and the ids of those that are not: stored before, or earlier in this group."""
+    fresh, repeats = [], []
+    for events in events_of:
+        new = []
+        for e in events:
+            if e.id not in old:
+                old.add(e.id)
+                new.append(e)
+        fresh.append(tuple(new))
+        kept = {id(e) for e in new}
+        repeats.append(tuple(e.id for e in events if id(e) not in kept))
+    return fresh, repeats
+
+
+def stored_missing(connection: sqlite3.Connection, job: Job) -> tuple[str, ...]:
+    """Of the ids that the sender asks about, those that this source has not stored."""
+    known = job.payload.known
+    there = stored_ids(connection, known, job.source_id) | forgotten_ids(connection, known)
+    return tuple(event_id for event_id in known if event_id not in there)
 
 
 class Loop:
@@ -145,9 +217,10 @@ class Loop:
 
     def run(self) -> None:
         """Returns when the supervisor has said stop; workers have gone by then, so nothing waits."""
+        tidy_at = time.monotonic()
         while True:
             jobs: list[tuple[socket.socket, Job]] = []
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(max(0.0, tidy_at - time.monotonic())):
                 if key.fileobj is self._alarm:
                     return
                 if key.fileobj is self._listener:
@@ -156,6 +229,9 @@ class Loop:
                     jobs += self._receive(cast("socket.socket", key.fileobj), key.data)
             for start in range(0, len(jobs), MAX_GROUP):
                 self._serve(jobs[start : start + MAX_GROUP])
+            if time.monotonic() >= tidy_at:
+                # A little at a time, between groups: what waits meanwhile waits for one small transaction.
+                tidy_at = time.monotonic() + (0 if self._writer.tidy() else HOUSEKEEPING)
 
     def _accept(self) -> None:
         try:

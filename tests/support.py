@@ -76,7 +76,19 @@ class Collector:
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> "Collector":
-        command = [*COMMAND, "serve", "--db", self.db, "--port", self.port, "--workers", self.workers, *self.options]
+        command = [
+            *COMMAND,
+            "serve",
+            "--db",
+            self.db,
+            "--port",
+            self.port,
+            "--workers",
+            self.workers,
+            "--drain-seconds",
+            0,
+            *self.options,
+        ]
         self.process = subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ..errors import BuildError, Missing
+from ..errors import BuildError, Missing, Usage
 from .javascript import JavaScriptError, check_html
 from .templates import environment
 
@@ -36,11 +36,11 @@ def render_snippet(
 ) -> Snippet:
     """The snippet of a source, for a collector that pages reach at `api`. `bundle`: folder of the built tracker.
 
-    Raises BuildError for an address that is none, Missing if the tracker is not built.
+    Raises Usage for an address that is none, Missing if the tracker is not built.
     """
     api = api.rstrip("/")
     if not _ADDRESS.fullmatch(api):
-        raise BuildError(f"{api!r} is not an address. Write it as in https://events.example.com")
+        raise Usage(f"{api!r} is not an address. Write it as in https://events.example.com")
     manifest = _manifest(bundle)
     template = environment().get_template("snippet.html")
     html = template.render(

@@ -1,6 +1,5 @@
 """`thamesthrive demo`: everything at once, to look at."""
 
-import logging
 import shutil
 import socket
 import sqlite3
@@ -47,7 +46,7 @@ def demo(
     address = f"http://{settings.host}:{settings.port}"
     note("Building the pages …")
     build_site(FOLDER / "site", source=source, api=address, bundle=bundle)
-    log_to_stderr(logging.WARNING)
+    log_to_stderr(settings)
     stop = threading.Event()
     follower = threading.Thread(target=_follow, args=(settings.db, stop), daemon=True)
 

@@ -1,20 +1,27 @@
 """`thamesthrive events …`: what is stored."""
 
 import json
+import sys
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from collector.settings import load_settings
-from collector.store import StoredEvent, connect_readonly, list_events
+from collector.store import StoredEvent, last_seq, list_events
 
-from ..errors import Missing
+from ..errors import Usage
+from ..export import WRITERS
 from ..output import data, json_data, note, table
-from .options import DbOption, JsonOption
+from .options import DbOption, JsonOption, open_readonly
 
 app = typer.Typer(no_args_is_help=True, help="Stored events.")
 
+PAGE = 5000  # events read at a time
 POLL = 0.2  # seconds between looks at the database
 
 
@@ -23,7 +30,7 @@ def list_(
     type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
     source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
     session: Annotated[str | None, typer.Option(help="Only events of this session id.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, counted from the latest.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they arrive, until Ctrl-C.")] = False,
     db: DbOption = None,
     as_json: JsonOption = False,
@@ -34,21 +41,68 @@ def list_(
 
     Example: `thamesthrive events list --type purchase-order -n 5`
     """
-    path = load_settings({"db": db}).db
-    if not path.exists():
-        raise Missing(f"There is no database {path}. Start the collector first: thamesthrive serve")
-    connection = connect_readonly(path)
-    found = list(list_events(connection, type=type_, source_id=source, session_id=session, limit=limit))
-    if not follow:
-        _show(found, as_json)
-        return
+    with open_readonly(db) as connection:
+        look = partial(list_events, connection, type=type_, source_id=source, session_id=session)
+        found = list(look(limit=limit))
+        if not follow:
+            _show(found, as_json, filtered=bool(type_ or source or session))
+            return
+        last = 0
+        while True:
+            for event in found:
+                data(json.dumps(event.as_dict(), ensure_ascii=False) if as_json else line(event))
+                last = event.seq
+            time.sleep(POLL)
+            found = list(look(after=last, limit=PAGE))
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; - is standard output (not for Parquet).")],
+    format_: Annotated[
+        str | None, typer.Option("--format", help="ndjson, csv or parquet.", show_default="as the file's name says")
+    ] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
+    db: DbOption = None,
+) -> None:
+    """Writes all events to a file, in the order they were stored, in constant memory. Parquet needs the extra `parquet`.
+
+    Example: `thamesthrive events export events.parquet --type purchase-order`
+    """
+    kind = format_ or {".csv": "csv", ".parquet": "parquet"}.get(file.suffix, "ndjson")
+    if kind not in WRITERS:
+        raise Usage(f"{kind!r} is not a format. Choose from {', '.join(WRITERS)}.")
+    standard = str(file) == "-"
+    if standard and kind == "parquet":
+        raise Usage("Parquet cannot be written to standard output. Name a file.")
+    if not standard and not file.resolve().parent.is_dir():
+        raise Usage(f"There is no folder {file.resolve().parent}.")
+    write = WRITERS[kind]
+    with open_readonly(db) as connection, Progress(transient=True, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Exporting", total=last_seq(connection))
+        look = partial(list_events, connection, type=type_, source_id=source)
+        events = _all_events(look, lambda seq: progress.update(task, completed=seq))
+        if standard:
+            count = write(events, sys.stdout.buffer)
+        else:
+            part = file.with_name(file.name + ".part")
+            try:
+                with part.open("wb") as out:
+                    count = write(events, out)
+                part.rename(file)
+            finally:
+                part.unlink(missing_ok=True)
+    note(f"{count} events exported.")
+
+
+def _all_events(look: Callable[..., Iterator[StoredEvent]], progress: Callable[[int], None]) -> Iterator[StoredEvent]:
+    """All that match, page by page: a long read would keep the write-ahead log from being cleared."""
     last = 0
-    while True:
-        for event in found:
-            data(json.dumps(event.as_dict(), ensure_ascii=False) if as_json else line(event))
-            last = event.seq
-        time.sleep(POLL)
-        found = list(list_events(connection, type=type_, source_id=source, session_id=session, after=last, limit=1000))
+    while page := list(look(after=last, limit=PAGE)):
+        yield from page
+        last = page[-1].seq
+        progress(last)
 
 
 def line(event: StoredEvent) -> str:
@@ -56,9 +110,11 @@ def line(event: StoredEvent) -> str:
     return f"{event.received_at[11:23]}  {event.type:<20}  {json.dumps(event.properties, ensure_ascii=False)}"
 
 
-def _show(events: list[StoredEvent], as_json: bool) -> None:
+def _show(events: list[StoredEvent], as_json: bool, *, filtered: bool) -> None:
     if as_json:
         json_data([event.as_dict() for event in events])
+    elif not events and filtered:
+        note("No events match. Without --type, --source and --session, all are listed.")
     elif not events:
         note("No events. They appear here as soon as a page with the snippet sends some.")
     else:
@@ -68,8 +124,8 @@ def _show(events: list[StoredEvent], as_json: bool) -> None:
                 [
                     e.received_at,
                     e.type,
-                    e.source_id[:8],
-                    (e.session_id or "")[:13],
+                    e.source_id,
+                    e.session_id or "",
                     json.dumps(e.properties, ensure_ascii=False),
                 ]
                 for e in events

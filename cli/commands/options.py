@@ -1,5 +1,6 @@
 """Options that several commands share, and the database behind them."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,9 @@ import typer
 from sqlite_utils import Database
 
 from collector.settings import Settings, env_of, help_of, load_settings
-from collector.store import connect, migrate
+from collector.store import connect, connect_readonly, migrate
 
-from ..errors import Missing
+from ..errors import CliError, Missing
 
 
 def _help(name: str) -> str:
@@ -26,6 +27,10 @@ BundleOption = Annotated[Path | None, typer.Option(help=_help("bundle"))]
 SiteOption = Annotated[Path | None, typer.Option(help=_help("site"))]
 QaOption = Annotated[bool | None, typer.Option("--qa", help=_help("qa"))]
 QueueOption = Annotated[int | None, typer.Option(help=_help("queue_mb"), show_default=str(Settings.queue_mb))]
+ProxiesOption = Annotated[int | None, typer.Option(help=_help("proxies"), show_default=str(Settings.proxies))]
+DrainOption = Annotated[float | None, typer.Option(help=_help("drain_seconds"), show_default=str(Settings.drain_seconds))]
+LogLevelOption = Annotated[str | None, typer.Option(help=_help("log_level"), show_default=Settings.log_level)]
+LogFormatOption = Annotated[str | None, typer.Option(help=_help("log_format"), show_default=Settings.log_format)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -37,9 +42,37 @@ def open_database(db: Path | None, *, create: bool = False) -> Iterator[Database
         raise Missing(
             f"There is no database {path}. `thamesthrive source add NAME` makes one; --db or {env_of('db')} names another."
         )
-    migrate(path)
-    connection = connect(path)
+    with explained(path):
+        migrate(path)
+        connection = connect(path)
     try:
-        yield Database(connection)
+        with explained(path):
+            yield Database(connection)
     finally:
         connection.close()
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Says which database it was that SQLite could not use."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        folder = path.resolve().parent
+        hint = "" if folder.is_dir() else f" There is no folder {folder}."
+        raise CliError(f"The database {path} cannot be used: {error}.{hint}") from error
+
+
+@contextmanager
+def open_readonly(db: Path | None) -> Iterator[sqlite3.Connection]:
+    """A connection that reads only, beside a running collector. Raises Missing if there is no database."""
+    path = load_settings({"db": db}).db
+    if not path.exists():
+        raise Missing(f"There is no database {path}. Start the collector first: thamesthrive serve")
+    with explained(path):
+        migrate(path)
+        connection = connect_readonly(path)
+        try:
+            yield connection
+        finally:
+            connection.close()

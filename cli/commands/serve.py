@@ -4,7 +4,21 @@ from collector import server
 from collector.logs import log_to_stderr
 from collector.settings import load_settings
 
-from .options import BundleOption, DbOption, HostOption, PortOption, QaOption, QueueOption, SiteOption, WorkersOption
+from .options import (
+    BundleOption,
+    DbOption,
+    DrainOption,
+    HostOption,
+    LogFormatOption,
+    LogLevelOption,
+    PortOption,
+    ProxiesOption,
+    QaOption,
+    QueueOption,
+    SiteOption,
+    WorkersOption,
+    explained,
+)
 
 
 def serve(
@@ -15,6 +29,10 @@ def serve(
     bundle: BundleOption = None,
     site: SiteOption = None,
     qa: QaOption = None,
+    proxies: ProxiesOption = None,
+    drain_seconds: DrainOption = None,
+    log_level: LogLevelOption = None,
+    log_format: LogFormatOption = None,
     queue_mb: QueueOption = None,
 ) -> None:
     """Runs the collector in the foreground, until Ctrl-C or SIGTERM.
@@ -32,8 +50,13 @@ def serve(
             "bundle": bundle,
             "site": site,
             "qa": qa,
+            "proxies": proxies,
+            "drain_seconds": drain_seconds,
+            "log_level": log_level,
+            "log_format": log_format,
             "queue_mb": queue_mb,
         }
     )
-    log_to_stderr()
-    server.serve(settings)
+    log_to_stderr(settings)
+    with explained(settings.db):
+        server.serve(settings)

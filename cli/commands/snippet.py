@@ -9,6 +9,7 @@ from collector.http.bundle import default_bundle
 from collector.settings import load_settings
 
 from ..builder.snippet import render_snippet
+from ..errors import Usage
 from ..output import data, note
 from .options import BundleOption, DbOption, open_database
 from .source import SourceArgument
@@ -31,12 +32,15 @@ def snippet(
 
     Example: `thamesthrive snippet 1d9e… --api https://events.example.com > snippet.html`
     """
+    if integrity and not one_line:
+        raise Usage("--integrity goes with --one-line: the classic snippet loads the tracker by itself, and cannot pin it.")
     settings = load_settings({"db": db, "bundle": bundle})
     with open_database(db) as database:
         source = store.get_source(database, source_id)
+    address = (api or f"http://{settings.host}:{settings.port}").rstrip("/")
     rendered = render_snippet(
         source.id,
-        api or f"http://{settings.host}:{settings.port}",
+        address,
         settings.bundle or default_bundle(),
         one_line=one_line,
         integrity=integrity,
@@ -45,5 +49,7 @@ def snippet(
     data(rendered.html)
     if not source.enabled:
         note(f"Source {source.id} is disabled: its events are refused. Enable it: thamesthrive source enable {source.id}")
-    if rendered.csp_hash:
-        note(f"For a Content-Security-Policy without nonces: script-src '{rendered.csp_hash}'")
+    if "rest" not in source.bridges:
+        note(f"Source {source.id} does not accept the bridge rest, which pages use: its events are refused.")
+    if rendered.csp_hash and not nonce:
+        note(f"For a Content-Security-Policy: script-src '{rendered.csp_hash}' {address}; connect-src {address}")

@@ -1,49 +1,126 @@
-"""`POST /track`: one request in, one answer after its rows are on disk."""
+"""Ingestion: one request in, one answer after its rows are on disk. `POST /track` here, the other bridges in bridges.py."""
 
 import json
-import zlib
+import logging
+from time import perf_counter
 from typing import Any
 
 import msgspec
 from sanic import HTTPResponse, Request, Sanic
 
-from .. import event
-from ..clock import now
-from ..errors import Invalid, Refused, TooLarge, WrongEnvelope
-from ..gate import admit
+from .. import client, event, metrics
+from ..clock import Moment, moment
+from ..errors import Refused, WrongEnvelope
+from ..gate import Gate
 from ..ids import uuid7
 from ..jobs import Result
 from ..outbox import Outbox
-from ..payload import Payload
-from ..store import Registry
+from ..payload import Payload, Rejection
+from ..store import Source
+from .body import body_of
 from .cors import StoredAnswer, cors_headers, preflight_headers
 
-MAX_INFLATED = 1024 * 1024
+log = logging.getLogger("collector.ingest")
+
+NO_SOURCE = ""  # the metrics' label for requests of sources there are not: senders cannot invent series
 
 _encode = msgspec.json.encode
 
 
-def add_routes(app: Sanic[Any, Any], registry: Registry, outbox: Outbox) -> None:
+class Ingest:
+    """What every bridge does with a request: judge, store, answer. One per worker."""
+
+    def __init__(self, gate: Gate, outbox: Outbox, *, proxies: int) -> None:
+        self.gate = gate
+        self.times = metrics.Times()
+        self._outbox = outbox
+        self._proxies = proxies
+
+    async def take(self, request: Request, payload: Payload, source: Source, request_id: str, received: Moment) -> Result:
+        """Stores what is good of an admitted request. Raises Refused if nothing of it could be stored."""
+        headers = request.headers
+        return await self._outbox.submit(
+            payload,
+            source,
+            request_id,
+            received.text,
+            len(request.body),
+            origin=headers.get("origin"),
+            ip=client.stored_address(self._address(request), source.ip_policy),
+            bot=client.is_bot(headers.get("user-agent") or ""),
+        )
+
+    async def note_wrong_envelope(
+        self, request: Request, body: bytes, wrong: WrongEnvelope, source: Source, request_id: str, received: Moment
+    ) -> None:
+        """Puts a request of another shape into the rejected lane of its source, where the site's owner finds it."""
+        text = body.decode("utf-8", "replace")
+        rejected = Rejection(0, request_id, wrong.reason, wrong.detail, None, text)
+        await self.take(request, Payload(source.id, rejected=(rejected,), anonymous=True), source, request_id, received)
+
+    def refuse(
+        self, request: Request, refusal: Refused, request_id: str, source: Source | None = None, events: int = 0
+    ) -> HTTPResponse:
+        """Counts a refusal, and answers it."""
+        label = source.id if source else NO_SOURCE
+        metrics.count_request(label, refusal.reason)
+        metrics.count_events(label, refusal.reason, events)
+        self.gate.learn(source, refusal)
+        log.debug("request %s: %s %s", request_id, refusal.status, refusal.reason)
+        return refuse(request, refusal, request_id)
+
+    def answer(self, request: Request, payload: Payload, source: Source, result: Result, request_id: str) -> HTTPResponse:
+        """Counts a stored request, and answers it."""
+        body, reason = answer_body(payload, result, request_id)
+        if source.transitional:
+            body["warnings"].append({"reason": "stored", "detail": "The source is transitional: events are checked, not kept."})
+        metrics.count_request(source.id, reason)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("request %s: 200 %s, %d events", request_id, reason, len(payload.events))
+        return StoredAnswer(request, _encode(body), reason)
+
+    def _address(self, request: Request) -> str:
+        """The peer, or what the last of our own proxies was told: counted from the right, where senders cannot write."""
+        if self._proxies:
+            hops = [hop.strip() for line in request.headers.getall("x-forwarded-for", []) for hop in line.split(",")]
+            if len(hops) >= self._proxies:
+                return str(hops[-self._proxies])
+        return str(request.ip)
+
+
+def add_routes(app: Sanic[Any, Any], ingest: Ingest) -> None:
     """Adds /track to the app."""
+    gate = ingest.gate
 
     @app.post("/track", name="track")
     async def track(request: Request) -> HTTPResponse:
-        request_id = uuid7()
+        started = perf_counter()
+        request_id, received, source, payload = uuid7(), moment(), None, None
         try:
-            body = _body_of(request)
-            received_at = now()
+            body = body_of(request)
             origin = request.headers.get("origin")
             try:
-                payload = event.parse(body, request_id, received_at)
+                payload = event.parse(body, request_id, received)
             except WrongEnvelope as wrong:
                 # A sender whose source is refused is told that first, whatever else is wrong.
-                admit(registry, wrong.source_id, bridge="rest", origin=origin)
+                source = gate.find(wrong.source_id)
+                gate.admit(source, bridge="rest", origin=origin)
+                if not source.transitional:
+                    await ingest.note_wrong_envelope(request, body, wrong, source, request_id, received)
                 raise
-            source = admit(registry, payload.source_id, bridge="rest", origin=origin)
-            result = await outbox.submit(payload, source, request_id, received_at, len(body))
+            source = gate.find(payload.source_id)
+            gate.admit(source, bridge="rest", origin=origin)
+            payload = gate.judge(payload, source)
+            if source.transitional:
+                result = Result(0, payload.session_id or uuid7(), payload.profile_id or uuid7())
+            else:
+                result = await ingest.take(request, payload, source, request_id, received)
+            return ingest.answer(request, payload, source, result, request_id)
         except Refused as refusal:
-            return refuse(request, refusal, request_id)
-        return _answer(request, payload, result, request_id)
+            events = len(payload.events) + len(payload.rejected) if payload else 0
+            return ingest.refuse(request, refusal, request_id, source, events)
+        finally:
+            ingest.times.add(started)
 
     @app.options("/track", name="track_preflight")
     async def preflight(request: Request) -> HTTPResponse:
@@ -61,40 +138,25 @@ def refuse(request: Request, refusal: Refused, request_id: str) -> HTTPResponse:
     return HTTPResponse(json.dumps(body), refusal.status, headers, "application/json")
 
 
-def _body_of(request: Request) -> bytes:
-    """The body, inflated. Raises TooLarge, and Invalid for what does not inflate."""
-    body: bytes = request.body
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding in ("identity", ""):
-        return body
-    if encoding not in ("gzip", "x-gzip"):
-        raise Invalid("Content-Encoding: only gzip is understood.")
-    inflater = zlib.decompressobj(wbits=31)
-    try:
-        inflated = inflater.decompress(body, MAX_INFLATED + 1)
-    except zlib.error as error:
-        raise Invalid("Content-Encoding: the body is not gzip.") from error
-    if len(inflated) > MAX_INFLATED:
-        raise TooLarge("More than 1 MB inflated.")
-    if not inflater.eof:
-        raise Invalid("Content-Encoding: the gzip body is cut short.")
-    return inflated
-
-
-def _answer(request: Request, payload: Payload, result: Result, request_id: str) -> HTTPResponse:
+def answer_body(payload: Payload, result: Result, request_id: str) -> tuple[dict[str, Any], str]:
+    """The answer to a stored request, and its reason word."""
     duplicates = result.duplicates
-    warnings = [{"index": n.index, "id": n.id, "reason": n.reason, "detail": n.detail} for n in payload.warnings]
+    warnings: list[dict[str, Any]] = [
+        {"index": n.index, "id": n.id, "reason": n.reason, "detail": n.detail} for n in payload.warnings
+    ]
     if duplicates:
         warnings += [
             {"index": e.index, "id": e.id, "reason": "duplicate", "duplicate": True} for e in payload.events if e.id in duplicates
         ]
+    if result.forged_profile:
+        warnings.append({"reason": "invalid", "detail": "/context/__tt_pid: there is no such profile, it is ignored"})
     body: dict[str, Any] = {
         "task": [request_id],
         "ux": [],
         "response": {},
         "events": [e.id for e in payload.events],
-        "profile": {"id": result.profile_id},
-        "session": {"id": result.session_id},
+        "profile": {"id": result.profile_id} if result.profile_id else None,
+        "session": {"id": result.session_id} if result.session_id else None,
         "errors": [{"index": r.index, "id": r.id, "reason": r.reason, "detail": r.detail} for r in payload.rejected],
         "warnings": warnings,
     }
@@ -103,5 +165,4 @@ def _answer(request: Request, payload: Payload, result: Result, request_id: str)
         body["duplicate"] = True
     if payload.known:
         body["missing"] = result.missing
-    reason = "duplicate" if repeated else "invalid" if payload.rejected and not payload.events else "stored"
-    return StoredAnswer(request, _encode(body), reason)
+    return body, "duplicate" if repeated else "invalid" if payload.rejected and not payload.events else "stored"

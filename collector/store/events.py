@@ -1,4 +1,4 @@
-"""Events and the rejected lane: writing them in groups, reading them back."""
+"""Events: writing them in groups, reading them back."""
 
 import json
 import sqlite3
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .rows import insert_rows
+from .rows import insert_rows, load_json
 
 COLUMNS = (
     "id",
@@ -23,36 +23,23 @@ COLUMNS = (
     "request_id",
     "occurred_at",
     "received_at",
+    "ip",
+    "bot",
 )
-EventRow = tuple[str, str, str, str | None, str | None, str, str, str | None, str | None, str | None, str | None, str, str, str]
+EventRow = tuple[Any, ...]  # in the order of COLUMNS
 
 _INSERT = f"INSERT INTO events ({', '.join(COLUMNS)})"
-_REJECT = "INSERT INTO rejected (reason, detail, event_id, type, source_id, payload, request_id, received_at)"
 
 
 class Repeats(Exception):
-    """Some ids were stored before. The transaction has to be rolled back, and run again with `expect_repeats`."""
+    """Some ids were stored before. The transaction has to be rolled back, and run again without them."""
 
 
-def insert_events(connection: sqlite3.Connection, rows: Sequence[EventRow], *, expect_repeats: bool = False) -> set[str]:
-    """Stores each id once, inside the caller's transaction. Returns the ids that were there already.
-
-    Repeats are rare, so all rows are simply tried, and Repeats is raised if some did not go in.
-    With `expect_repeats` it is asked first which are stored.
-    """
-    if not expect_repeats:
-        if insert_rows(connection, _INSERT, rows, "ON CONFLICT (id) DO NOTHING") != len(rows):
-            raise Repeats
-        return set()
-    repeated = stored_ids(connection, (row[0] for row in rows))
-    fresh: dict[str, EventRow] = {}
-    for row in rows:
-        if row[0] in fresh:
-            repeated.add(row[0])
-        elif row[0] not in repeated:
-            fresh[row[0]] = row
-    insert_rows(connection, _INSERT, list(fresh.values()))
-    return repeated
+def insert_events(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
+    """Stores events inside the caller's transaction. Repeats are rare, so all rows are simply tried: raises Repeats if an id is
+    stored already, or twice among them."""
+    if insert_rows(connection, _INSERT, rows, "ON CONFLICT (id) DO NOTHING") != len(rows):
+        raise Repeats
 
 
 def stored_ids(connection: sqlite3.Connection, ids: Iterable[str], source_id: str | None = None) -> set[str]:
@@ -62,11 +49,6 @@ def stored_ids(connection: sqlite3.Connection, ids: Iterable[str], source_id: st
         (json.dumps(list(ids)), source_id),
     ).fetchone()
     return set(json.loads(found))
-
-
-def insert_rejected(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Stores (reason, detail, event_id, type, source_id, payload, request_id, received_at) in the rejected lane."""
-    insert_rows(connection, _REJECT, rows)
 
 
 @dataclass(frozen=True)
@@ -83,6 +65,8 @@ class StoredEvent:
     context: dict[str, Any]
     occurred_at: str
     received_at: str
+    ip: str | None
+    bot: bool
 
     def as_dict(self) -> dict[str, Any]:
         """The event as JSON-ready data."""
@@ -95,23 +79,39 @@ def list_events(
     type: str | None = None,  # noqa: A002 - the column's name
     source_id: str | None = None,
     session_id: str | None = None,
+    profile_id: str | None = None,
     after: int | None = None,
+    before: int | None = None,
     limit: int = 50,
 ) -> Iterator[StoredEvent]:
-    """Stored events: the latest `limit` ones in the order of storing, or the first ones after sequence number `after`."""
-    filters = {"type = ?": type, "source_id = ?": source_id, "session_id = ?": session_id, "seq > ?": after}
+    """Stored events in the order of storing: the latest `limit` ones (before sequence number `before`), or the first ones
+    after sequence number `after`."""
+    filters = {
+        "type = ?": type,
+        "source_id = ?": source_id,
+        "session_id = ?": session_id,
+        "profile_id = ?": profile_id,
+        "seq > ?": after,
+        "seq < ?": before,
+    }
     given = {clause: value for clause, value in filters.items() if value is not None}
     where = f"WHERE {' AND '.join(given)}" if given else ""
     order = "DESC" if after is None else "ASC"
     cursor = connection.execute(
-        f"SELECT * FROM (SELECT seq, id, type, source_id, session_id, profile_id, properties, context, occurred_at, received_at"
+        f"SELECT * FROM (SELECT seq, id, type, source_id, session_id, profile_id, properties, context, occurred_at, received_at, ip, bot"
         f" FROM events {where} ORDER BY seq {order} LIMIT ?) ORDER BY seq",
         [*given.values(), limit],
     )
     for row in cursor:
         values = list(row)
-        values[6:8] = json.loads(values[6]), json.loads(values[7])
+        values[6:8] = load_json(values[6]), load_json(values[7])
+        values[-1] = bool(values[-1])
         yield StoredEvent(*values)
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """The sequence number of the latest event; 0 if there is none."""
+    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
 
 def count_events(connection: sqlite3.Connection) -> int:

@@ -95,6 +95,97 @@ def m001_foundation(db: Database) -> None:
         db.execute(statement)
 
 
+_SCHEMA_2 = (
+    "ALTER TABLE sources ADD COLUMN transitional INTEGER NOT NULL DEFAULT 0 CHECK (transitional IN (0, 1))",
+    "ALTER TABLE sources ADD COLUMN rate_limit INTEGER CHECK (rate_limit > 0)",
+    "ALTER TABLE sources ADD COLUMN ip_policy TEXT NOT NULL DEFAULT 'truncate' CHECK (ip_policy IN ('truncate', 'full', 'none'))",
+    "ALTER TABLE sources ADD COLUMN keep_days INTEGER CHECK (keep_days > 0)",
+    """
+    CREATE TABLE schemas (
+        source_id TEXT NOT NULL REFERENCES sources(id) ON DELETE CASCADE,
+        type TEXT NOT NULL,
+        schema TEXT NOT NULL,
+        updated_at TEXT NOT NULL,
+        PRIMARY KEY (source_id, type)
+    ) WITHOUT ROWID
+    """,
+    "CREATE TRIGGER schemas_added AFTER INSERT ON schemas BEGIN UPDATE registry SET version = version + 1; END",
+    "CREATE TRIGGER schemas_changed AFTER UPDATE ON schemas BEGIN UPDATE registry SET version = version + 1; END",
+    "CREATE TRIGGER schemas_removed AFTER DELETE ON schemas BEGIN UPDATE registry SET version = version + 1; END",
+    """
+    CREATE TABLE redirects (
+        id TEXT PRIMARY KEY NOT NULL,
+        source_id TEXT NOT NULL REFERENCES sources(id) ON DELETE CASCADE,
+        target TEXT NOT NULL,
+        event_type TEXT NOT NULL,
+        created_at TEXT NOT NULL
+    )
+    """,
+    "CREATE TRIGGER redirects_added AFTER INSERT ON redirects BEGIN UPDATE registry SET version = version + 1; END",
+    "CREATE TRIGGER redirects_removed AFTER DELETE ON redirects BEGIN UPDATE registry SET version = version + 1; END",
+    """
+    CREATE TABLE tokens (
+        id TEXT PRIMARY KEY NOT NULL,
+        name TEXT NOT NULL,
+        hash TEXT NOT NULL UNIQUE,
+        created_at TEXT NOT NULL
+    )
+    """,
+    "CREATE TRIGGER tokens_added AFTER INSERT ON tokens BEGIN UPDATE registry SET version = version + 1; END",
+    "CREATE TRIGGER tokens_removed AFTER DELETE ON tokens BEGIN UPDATE registry SET version = version + 1; END",
+    # Ids of events that were forgotten, as hashes: a late repeat must not bring them back.
+    "CREATE TABLE tombstones (hash BLOB PRIMARY KEY NOT NULL, forgotten_at TEXT NOT NULL) WITHOUT ROWID",
+    "ALTER TABLE events ADD COLUMN ip TEXT",
+    "ALTER TABLE events ADD COLUMN bot INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE sessions ADD COLUMN first_utm TEXT",
+    "ALTER TABLE sessions ADD COLUMN last_utm TEXT",
+    "ALTER TABLE profiles ADD COLUMN last_seen_at TEXT",
+    "ALTER TABLE profiles ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE profiles ADD COLUMN first_utm TEXT",
+    "ALTER TABLE profiles ADD COLUMN last_utm TEXT",
+    "UPDATE sessions SET events = (SELECT count(*) FROM events WHERE session_id = sessions.id)",
+    """
+    UPDATE profiles SET events = (SELECT count(*) FROM events WHERE profile_id = profiles.id),
+        last_seen_at = coalesce((SELECT max(last_seen_at) FROM sessions WHERE profile_id = profiles.id), first_seen_at)
+    """,
+    "ALTER TABLE rejected RENAME TO rejected_before",
+    """
+    CREATE TABLE rejected (
+        seq INTEGER PRIMARY KEY,
+        reason TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        event_id TEXT NOT NULL,
+        type TEXT,
+        source_id TEXT NOT NULL REFERENCES sources(id) ON DELETE CASCADE,
+        session_id TEXT,
+        profile_id TEXT,
+        origin TEXT,
+        payload TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        received_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL,
+        seen INTEGER NOT NULL DEFAULT 1,
+        UNIQUE (source_id, event_id)
+    )
+    """,
+    """
+    INSERT OR IGNORE INTO rejected (seq, reason, detail, event_id, type, source_id, payload, request_id, received_at, last_seen_at)
+    SELECT seq, reason, detail, coalesce(event_id, request_id || '-' || seq), type, source_id, payload, request_id, received_at,
+        received_at FROM rejected_before WHERE source_id IS NOT NULL
+    """,
+    "DROP TABLE rejected_before",
+    "CREATE INDEX rejected_source ON rejected(source_id, received_at)",
+    "CREATE INDEX rejected_profile ON rejected(profile_id) WHERE profile_id IS NOT NULL",
+)
+
+
+@migrations()
+def m002_edge(db: Database) -> None:
+    for statement in _SCHEMA_2:
+        db.execute(statement)
+
+
 def migrate(path: Path) -> None:
     """Creates the database or brings it up to date. Safe to call from several processes at once.
 

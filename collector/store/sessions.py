@@ -6,16 +6,29 @@ from collections.abc import Collection, Sequence
 
 from .rows import insert_rows
 
-_SESSION = "INSERT INTO sessions (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at)"
+_SESSION = """INSERT INTO sessions
+    (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events, first_utm, last_utm)"""
 # A later page of a visit adds to its context and keeps what it does not mention, the campaign that began it above all.
-_SEEN_AGAIN = """
+_SESSION_AGAIN = """
     ON CONFLICT (id) DO UPDATE SET
         last_seen_at = max(last_seen_at, excluded.last_seen_at),
+        events = events + excluded.events,
         dropped = dropped + excluded.dropped,
         device_id = coalesce(device_id, excluded.device_id),
+        first_utm = coalesce(first_utm, excluded.first_utm),
+        last_utm = coalesce(excluded.last_utm, last_utm),
         context = CASE WHEN excluded.context IN ('{}', context) THEN context ELSE json_patch(context, excluded.context) END
 """
-SessionRow = tuple[str, str, str, str | None, str, int, str, str]
+_PROFILE = "INSERT INTO profiles (id, first_seen_at, last_seen_at, events, first_utm, last_utm)"
+_PROFILE_AGAIN = """
+    ON CONFLICT (id) DO UPDATE SET
+        last_seen_at = max(last_seen_at, excluded.last_seen_at),
+        events = events + excluded.events,
+        first_utm = coalesce(first_utm, excluded.first_utm),
+        last_utm = coalesce(excluded.last_utm, last_utm)
+"""
+SessionRow = tuple[str, str, str, str | None, str, int, str, str, int, str | None, str | None]
+ProfileRow = tuple[str, str, str, int, str | None, str | None]
 
 
 def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) -> dict[str, str]:
@@ -40,11 +53,12 @@ def known_profiles(connection: sqlite3.Connection, profile_ids: Collection[str])
     return set(json.loads(found))
 
 
-def insert_profiles(connection: sqlite3.Connection, rows: Sequence[tuple[str, str]]) -> None:
-    """Stores (id, first_seen_at)."""
-    insert_rows(connection, "INSERT INTO profiles (id, first_seen_at)", rows)
+def upsert_profiles(connection: sqlite3.Connection, rows: Sequence[ProfileRow]) -> None:
+    """Stores (id, first_seen_at, last_seen_at, events, first_utm, last_utm), new or seen again."""
+    insert_rows(connection, _PROFILE, rows, _PROFILE_AGAIN)
 
 
 def upsert_sessions(connection: sqlite3.Connection, rows: Sequence[SessionRow]) -> None:
-    """Stores (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at), new or seen again."""
-    insert_rows(connection, _SESSION, rows, _SEEN_AGAIN)
+    """Stores (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events, first_utm,
+    last_utm), new or seen again."""
+    insert_rows(connection, _SESSION, rows, _SESSION_AGAIN)

@@ -1,28 +1,29 @@
-"""Event sources: administration, and the registry a running collector asks on every request."""
+"""Event sources: administration."""
 
 import json
 import re
-import sqlite3
-import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlite_utils import Database
 
 from ..clock import now
 from ..errors import InUse, NotFound, StoreError
-from .connection import connect_readonly
 
 BRIDGES = ("rest", "webhook", "redirect")
+IP_POLICIES = ("truncate", "full", "none")
 _ORIGIN = re.compile(r"https?://[^/\s?#]+")
 
 
 @dataclass(frozen=True)
 class Source:
-    """An event source. `origins`: the only ones whose pages may send, none means any. `bridges`: routes it accepts."""
+    """An event source. `origins`: the only ones whose pages may send, none means any. `bridges`: routes it accepts.
+
+    `transitional`: events are checked and answered, not stored. `rate_limit`: events a minute, None for any number.
+    `ip_policy`: what is stored of a client's address. `keep_days`: events older than that are removed, None keeps them.
+    """
 
     id: str
     name: str
@@ -31,13 +32,17 @@ class Source:
     bridges: tuple[str, ...]
     static_profiles: bool
     created_at: str
+    transitional: bool = False
+    rate_limit: int | None = None
+    ip_policy: str = "truncate"
+    keep_days: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The source as JSON-ready data."""
-        return {**self.__dict__, "origins": list(self.origins), "bridges": list(self.bridges)}
+        return {**asdict(self), "origins": list(self.origins), "bridges": list(self.bridges)}
 
 
-def _from_row(row: Any) -> Source:
+def from_row(row: Any) -> Source:
     return Source(
         id=row["id"],
         name=row["name"],
@@ -46,6 +51,10 @@ def _from_row(row: Any) -> Source:
         bridges=tuple(json.loads(row["bridges"])),
         static_profiles=bool(row["static_profiles"]),
         created_at=row["created_at"],
+        transitional=bool(row["transitional"]),
+        rate_limit=row["rate_limit"],
+        ip_policy=row["ip_policy"],
+        keep_days=row["keep_days"],
     )
 
 
@@ -56,40 +65,120 @@ def add_source(
     origins: Sequence[str] = (),
     bridges: Sequence[str] = ("rest",),
     static_profiles: bool = False,
+    transitional: bool = False,
+    rate_limit: int | None = None,
+    ip_policy: str = "truncate",
+    keep_days: int | None = None,
 ) -> Source:
-    """Creates an event source with a random id. Raises StoreError for an empty name, or an origin that is none."""
-    if not name.strip():
+    """Creates an event source with a random id. Raises StoreError for a value that it cannot have."""
+    given = {
+        "name": name,
+        "origins": origins,
+        "bridges": bridges,
+        "static_profiles": static_profiles,
+        "transitional": transitional,
+        "rate_limit": rate_limit,
+        "ip_policy": ip_policy,
+        "keep_days": keep_days,
+    }
+    row = {"id": str(uuid.uuid4()), "enabled": 1, "created_at": now(), **_checked(given)}
+    db.table("sources").insert(row)
+    return from_row(row)
+
+
+def update_source(db: Database, source_id: str, changes: dict[str, Any]) -> Source:
+    """Changes some fields of a source, named as in `add_source`, and `enabled`. Running collectors notice within a second.
+
+    Raises NotFound, and StoreError for a field or a value that there is not.
+    """
+    source = get_source(db, source_id)
+    db.table("sources").update(source.id, _checked(changes))
+    return get_source(db, source_id)
+
+
+def _checked(given: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a source as columns. Raises StoreError for a field that there is not, or a value it cannot have."""
+    row = {}
+    for field, value in given.items():
+        if field not in _CHECKS:
+            raise StoreError(f"A source has no {field!r}. Choose from {', '.join(_CHECKS)}.")
+        row[field] = _CHECKS[field](field, value)
+    return row
+
+
+def _name(_: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
         raise StoreError("An event source needs a name.")
-    origins = [origin.strip().rstrip("/").lower() for origin in origins]
+    if not value.isprintable():
+        raise StoreError("The name of an event source is one line without control characters.")
+    return value.strip()
+
+
+def _flag(field: str, value: Any) -> int:
+    if not isinstance(value, bool):
+        raise StoreError(f"{field} is true or false, not {value!r}.")
+    return int(value)
+
+
+def _count(field: str, value: Any) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31):
+        raise StoreError(f"{field} is a whole number of at least 1, or none, not {value!r}.")
+    return value
+
+
+def _policy(_: str, value: Any) -> str:
+    if value not in IP_POLICIES:
+        raise StoreError(f"{value!r} is not an IP policy. Choose from {', '.join(IP_POLICIES)}.")
+    return str(value)
+
+
+def _texts(field: str, value: Any) -> list[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise StoreError(f"{field} is a list of texts, not {value!r}.")
+    return list(value)
+
+
+def _origins(field: str, value: Any) -> str:
+    origins = [origin.strip().rstrip("/").lower() for origin in _texts(field, value)]
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
             raise StoreError(f"{origin!r} is not an origin. Write scheme, host and port, as in https://shop.example.com")
+    return json.dumps(origins)
+
+
+def _bridges(field: str, value: Any) -> str:
+    bridges = _texts(field, value)
     for bridge in bridges:
         if bridge not in BRIDGES:
             raise StoreError(f"{bridge!r} is not a bridge. Choose from {', '.join(BRIDGES)}.")
-    source = Source(str(uuid.uuid4()), name.strip(), True, tuple(origins), tuple(bridges), static_profiles, now())
-    row = source.as_dict()
-    db.table("sources").insert({**row, "origins": json.dumps(row["origins"]), "bridges": json.dumps(row["bridges"])})
-    return source
+    if not bridges:
+        raise StoreError("A source without a bridge accepts nothing. Disable it instead.")
+    return json.dumps(bridges)
+
+
+_CHECKS = {
+    "name": _name,
+    "enabled": _flag,
+    "origins": _origins,
+    "bridges": _bridges,
+    "static_profiles": _flag,
+    "transitional": _flag,
+    "rate_limit": _count,
+    "ip_policy": _policy,
+    "keep_days": _count,
+}
 
 
 def list_sources(db: Database) -> list[Source]:
     """All event sources, oldest first."""
-    return [_from_row(row) for row in db["sources"].rows_where(order_by="created_at, id")]
+    return [from_row(row) for row in db["sources"].rows_where(order_by="created_at, id")]
 
 
 def get_source(db: Database, source_id: str) -> Source:
     """One event source. Raises NotFound."""
     for row in db["sources"].rows_where("id = ?", [source_id]):
-        return _from_row(row)
+        return from_row(row)
     raise NotFound(f"There is no event source {source_id!r}. `thamesthrive source list` shows those there are.")
-
-
-def set_enabled(db: Database, source_id: str, enabled: bool) -> Source:
-    """Lets a source in, or refuses it from now on; running collectors notice within a second. Raises NotFound."""
-    source = get_source(db, source_id)
-    db.table("sources").update(source.id, {"enabled": int(enabled)})
-    return get_source(db, source_id)
 
 
 def remove_source(db: Database, source_id: str, *, with_events: bool = False) -> int:
@@ -108,41 +197,3 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
         db.execute("DELETE FROM events WHERE source_id = ?", [source.id])
         db.execute("DELETE FROM sources WHERE id = ?", [source.id])
     return events
-
-
-class Registry:
-    """The sources as a running collector sees them: from memory, at most half a second old.
-
-    What is asked of the database then is one row; the sources are read again only if that says they changed.
-    """
-
-    MAX_AGE = 0.5  # seconds
-    MISS_AGE = 0.002  # of an answer "there is none": a source must work as soon as it was added, and guessing stay cheap
-
-    def __init__(self, path: Path) -> None:
-        self._connection = connect_readonly(path)
-        self._sources: dict[str, Source] = {}
-        self._version = -1
-        self._checked = 0.0
-
-    def get(self, source_id: str) -> Source | None:
-        """The source with this id, or None. Ids compare as UUIDs do: case and surrounding blanks do not matter."""
-        key = source_id.strip().lower()
-        if time.monotonic() - self._checked > (self.MAX_AGE if key in self._sources else self.MISS_AGE):
-            self._refresh()
-        return self._sources.get(key)
-
-    def _refresh(self) -> None:
-        try:
-            (version,) = self._connection.execute("SELECT version FROM registry").fetchone()
-            if version != self._version:
-                self._sources = {row["id"]: _from_row(row) for row in self._connection.execute("SELECT * FROM sources")}
-                self._version = version
-        except sqlite3.OperationalError:
-            if self._version < 0:
-                raise
-            # A database that cannot be read for a moment is no reason to refuse sources that are known.
-        self._checked = time.monotonic()
-
-    def close(self) -> None:
-        self._connection.close()

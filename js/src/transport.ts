@@ -116,7 +116,7 @@ export const createTransport = (
 
   const refuse = (batch: Entry[], status: number, reason: string, detail: string): void => {
     say(`Source ${config.source!.id} was refused by ${api}: ${status} ${detail}` +
-      (status == 401 ? " Compare options.tracker.source.id with `thamesthrive source list`." : ""));
+      (reason == "unknown_source" ? " Compare options.tracker.source.id with `thamesthrive source list`." : ""));
     for (const entry of batch) queue.settle(entry, { stored: false, id: entry.id, reason, detail });
     onAnswer(null);
   };

@@ -129,7 +129,7 @@ def report(layouts: list[Layout], rounds: int, seconds: int) -> str:
         "+++",
         'title = "Benchmarks"',
         'summary = "What a durable answer costs: /track beside a bare app on the same machine, in the same minutes."',
-        "order = 9",
+        "order = 11",
         "+++",
         "",
         "`make bench` wrote this page. It posts requests as the tracker sends them (three events,",

@@ -56,13 +56,15 @@ def test_source_add_as_json(db: str) -> None:
     ("options", "problem"),
     [
         (["  "], "An event source needs a name."),
+        (["a\nb"], "The name of an event source is one line"),
+        (["A", "--ip-policy", "some"], "'some' is not an IP policy. Choose from truncate, full, none."),
         (["A", "--origin", "shop.example.com"], "'shop.example.com' is not an origin."),
         (["A", "--bridge", "telepathy"], "'telepathy' is not a bridge. Choose from rest, webhook, redirect."),
     ],
 )
 def test_source_add_says_what_is_wrong(db: str, options: list[str], problem: str) -> None:
     done = run("source", "add", *options, "--db", db)
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Error: {problem}")
     assert done.stderr.count("\n") == 1
 
@@ -151,7 +153,7 @@ def test_snippet_takes_the_address_from_the_settings(db: str) -> None:
 
 def test_snippet_refuses_what_is_no_address(db: str) -> None:
     done = run("snippet", add(db), "--api", "events.example.com", "--db", db)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "'events.example.com' is not an address." in done.stderr
 
 
@@ -207,13 +209,23 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("env", "toml", "problem"),
     [
-        ({"THAMESTHRIVE_PORT": "eight"}, "", "THAMESTHRIVE_PORT: expected a whole number, not 'eight'"),
+        ({"THAMESTHRIVE_PORT": "eight"}, "", "THAMESTHRIVE_PORT: expected a whole number from 0 to 65535, not 'eight'"),
         ({"THAMESTHRIVE_QA": "maybe"}, "", "THAMESTHRIVE_QA: expected true or false, not 'maybe'"),
         ({}, "prot = 1", "thamesthrive.toml: there is no setting 'prot'"),
         ({}, "port = ", "thamesthrive.toml: Invalid value"),
-        ({}, "port = 70000", "port must be between 0 and 65535, not 70000"),
-        ({"THAMESTHRIVE_WORKERS": "0"}, "", "workers must be at least 1, not 0"),
-        ({"THAMESTHRIVE_QUEUE_MB": "0"}, "", "queue_mb must be at least 1, not 0"),
+        ({}, "port = 70000", "thamesthrive.toml: port: expected a whole number from 0 to 65535, not 70000"),
+        ({"THAMESTHRIVE_WORKERS": "0"}, "", "THAMESTHRIVE_WORKERS: expected a whole number from 1 to 256, not '0'"),
+        ({"THAMESTHRIVE_QUEUE_MB": "0"}, "", "THAMESTHRIVE_QUEUE_MB: expected a whole number from 1 to 65536, not '0'"),
+        ({}, "port = true", "thamesthrive.toml: port: expected a whole number"),
+        ({}, "workers = 1.5", "thamesthrive.toml: workers: expected a whole number"),
+        ({}, "db = 5", "thamesthrive.toml: db: expected a text, not 5"),
+        ({}, "queue-mb = 3", "thamesthrive.toml: there is no setting 'queue-mb'. Did you mean queue_mb?"),
+        (
+            {"THAMESTHRIVE_LOG_LEVEL": "loud"},
+            "",
+            "THAMESTHRIVE_LOG_LEVEL: expected one of debug, info, warning, error, not 'loud'",
+        ),
+        ({"THAMESTHRIVE_SITE": "nowhere"}, "", "site: there is no folder nowhere."),
     ],
 )
 def test_wrong_configuration_ends_with_2_and_names_the_place(

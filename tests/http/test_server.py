@@ -146,7 +146,10 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text("this is a letter, not a database, and long enough to be read as one " * 20)
     done = run("serve", "--port", "0", "--db", str(tmp_path / "x.db"))
-    assert (done.returncode, done.stderr) == (1, "Error: The database cannot be used: file is not a database.\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"Error: The database {tmp_path / 'x.db'} cannot be used: file is not a database.\n",
+    )
 
 
 def test_an_outbox_that_is_full_is_answered_503(tmp_path: Path) -> None:

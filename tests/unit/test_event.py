@@ -2,20 +2,23 @@
 
 import json
 import uuid
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from collector import event
+from collector.clock import Moment
 from collector.errors import Invalid, TooLarge
 from collector.payload import MAX_KNOWN, Payload
 
 REQUEST = str(uuid.uuid4())
 NOW = "2026-11-23T10:00:00.000Z"
+MOMENT = Moment(datetime.fromisoformat(NOW), NOW)
 
 
 def parse(body: Any) -> Payload:
-    return event.parse(body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, NOW)
+    return event.parse(body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, MOMENT)
 
 
 EXACT: dict[str, Any] = {

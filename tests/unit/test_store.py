@@ -11,7 +11,7 @@ from sqlite_utils import Database
 
 from collector import store
 from collector.errors import NotFound, StoreError
-from collector.gate import admit
+from collector.gate import Gate
 from collector.ids import uuid7
 from collector.settings import Settings, load_settings
 
@@ -28,7 +28,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
         before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
         store.migrate(db)
         assert connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
-        assert connection.execute("SELECT name FROM _sqlite_migrations").fetchall() == [("m001_foundation",)]
+        assert connection.execute("SELECT name FROM _sqlite_migrations").fetchall() == [("m001_foundation",), ("m002_edge",)]
 
 
 def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
@@ -92,11 +92,13 @@ def test_origins_are_exact_or_patterns(db: Path, allowed: str, origin: str, let_
 
     with closing(store.connect(db)) as connection, closing(store.Registry(db)) as registry:
         source = store.add_source(Database(connection), "A", origins=[allowed])
+        gate = Gate(registry)
+        assert gate.find(source.id) == source
         if let_in:
-            assert admit(registry, source.id, bridge="rest", origin=origin) == source
+            gate.admit(source, bridge="rest", origin=origin)
         else:
             with pytest.raises(OriginNotAllowed):
-                admit(registry, source.id, bridge="rest", origin=origin)
+                gate.admit(source, bridge="rest", origin=origin)
 
 
 def test_ids_are_uuids_of_version_7_and_differ() -> None:

@@ -1,0 +1,165 @@
+"""`thamesthrive doctor`: what could keep a collector from working here."""
+
+import os
+import platform
+import shutil
+import socket
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from collector import __version__
+from collector.http.bundle import default_bundle
+from collector.settings import Settings, load_settings
+from collector.store import connect_readonly
+
+from ..errors import Findings
+from ..output import json_data, note, table
+from ..paths import JS
+from .options import DbOption, HostOption, JsonOption, PortOption
+
+FSYNCS = 20
+SLOW_FSYNC = 20.0  # milliseconds
+MIN_FREE = 512 * 1024 * 1024  # bytes
+MIN_SQLITE = (3, 35, 0)  # RETURNING
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `state`: ok, warning (it works, but), or problem."""
+
+    check: str
+    state: str
+    detail: str
+
+
+def doctor(
+    db: DbOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Looks at versions, disk, database, port, clock and bundle. Exit code 1 if something is wrong.
+
+    Example: `thamesthrive doctor --db /var/lib/thamesthrive/events.db`
+    """
+    settings = load_settings({"db": db, "host": host, "port": port})
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [_versions, _folder, _database, _port, _clock, _bundle]
+    found = [finding for check in checks for finding in check(settings)]
+    if as_json:
+        json_data([finding.__dict__ for finding in found])
+    else:
+        table(["check", "state", "detail"], [[finding.check, finding.state, finding.detail] for finding in found])
+    problems = [finding for finding in found if finding.state == "problem"]
+    if problems:
+        raise Findings(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found: {problems[0].detail}")
+    note("Nothing is in the way.")
+
+
+def _versions(_: Settings) -> Iterator[Finding]:
+    detail = f"thamesthrive {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, Sanic {version('sanic')}"
+    good = sys.version_info >= (3, 11) and sqlite3.sqlite_version_info >= MIN_SQLITE
+    yield Finding("versions", "ok" if good else "problem", detail if good else f"{detail}: SQLite 3.35 or later is needed.")
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.db.resolve().parent
+    if not folder.is_dir():
+        yield Finding("folder", "problem", f"There is no folder {folder}. Make it: mkdir -p {folder}")
+        return
+    if not os.access(folder, os.W_OK):
+        yield Finding("folder", "problem", f"{folder} cannot be written to. SQLite keeps its log beside the database.")
+        return
+    free = shutil.disk_usage(folder).free
+    yield Finding("disk", "ok" if free > MIN_FREE else "warning", f"{free / 1e9:.1f} GB free in {folder}")
+    with tempfile.TemporaryFile(dir=folder) as file:
+        times = []
+        for _ in range(FSYNCS):
+            file.write(b"x" * 4096)
+            file.flush()
+            started = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append((time.perf_counter() - started) * 1000)
+    detail = f"{median(times):.1f} ms (median of {FSYNCS}, longest {max(times):.1f} ms): every answer waits for one"
+    yield Finding("fsync", "ok" if median(times) < SLOW_FSYNC else "warning", detail)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    path = settings.db
+    if not path.exists():
+        yield Finding("database", "warning", f"There is no {path} yet; `thamesthrive serve` makes it.")
+        return
+    if not os.access(path, os.W_OK):
+        yield Finding("database", "problem", f"{path} cannot be written to by this user.")
+        return
+    try:
+        with closing(connect_readonly(path)) as connection:
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            (sources,) = connection.execute("SELECT count(*) FROM sources WHERE enabled").fetchone()
+    except sqlite3.Error as error:
+        yield Finding("database", "problem", f"{path}: {error}")
+        return
+    detail = f"{path}, {path.stat().st_size / 1e6:.1f} MB, journal mode {mode}"
+    yield Finding("database", "ok" if mode == "wal" else "warning", detail)
+    if not sources:
+        yield Finding("sources", "warning", "No enabled source: every request is refused. thamesthrive source add NAME")
+
+
+def _port(settings: Settings) -> Iterator[Finding]:
+    address = f"{settings.host}:{settings.port}"
+    try:
+        with urlopen(f"http://{address}/health", timeout=2) as answer:
+            yield Finding("port", "ok", f"A collector answers on {address}.")
+            skew = (
+                abs((datetime.now(UTC) - parsedate_to_datetime(answer.headers["Date"])).total_seconds())
+                if answer.headers["Date"]
+                else 0
+            )
+            if skew > 5:
+                yield Finding("clock", "warning", f"The collector's clock differs by {skew:.0f} s.")
+        return
+    except HTTPError as error:
+        yield Finding("port", "problem", f"Something else answers on {address} (status {error.code}). Choose another --port.")
+        return
+    except (URLError, OSError):
+        pass
+    try:
+        socket.create_server((settings.host, settings.port)).close()
+    except OSError as error:
+        yield Finding("port", "problem", f"{address}: {error.strerror}. Choose another --port.")
+    else:
+        yield Finding("port", "ok", f"{address} is free.")
+
+
+def _clock(_: Settings) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    built = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
+    if now < built:
+        yield Finding("clock", "problem", f"The clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program was installed.")
+    else:
+        yield Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _bundle(settings: Settings) -> Iterator[Finding]:
+    folder = settings.bundle or default_bundle()
+    manifest = folder / "manifest.json"
+    if not manifest.exists():
+        yield Finding("bundle", "problem", f"No tracker in {folder}. Run: thamesthrive build bundle")
+        return
+    sources = JS / "src"
+    changed = max((path.stat().st_mtime for path in sources.rglob("*.ts")), default=0.0) if sources.is_dir() else 0.0
+    if changed > manifest.stat().st_mtime:
+        yield Finding("bundle", "warning", f"{folder} is older than {sources}. Run: thamesthrive build bundle")
+    else:
+        yield Finding("bundle", "ok", str(folder))

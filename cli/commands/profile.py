@@ -1,0 +1,48 @@
+"""`thamesthrive profile …`: what a visitor may ask for."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from collector import store
+
+from ..errors import Usage
+from ..output import data, json_data, note
+from .options import DbOption, JsonOption, open_database, open_readonly
+
+app = typer.Typer(no_args_is_help=True, help="Profiles: give out, or forget, all that is stored about a visitor.")
+
+ProfileArgument = Annotated[str, typer.Argument(metavar="ID", help="The profile id.")]
+
+
+@app.command()
+def export(profile_id: ProfileArgument, db: DbOption = None) -> None:
+    """Prints everything stored about a visitor, one JSON object a line; `table` says where it is from.
+
+    Example: `thamesthrive profile export 0193… > visitor.ndjson`
+    """
+    with open_readonly(db) as connection:
+        for table, row in store.export_profile(connection, profile_id):
+            data(json.dumps({"table": table, **row}, ensure_ascii=False))
+
+
+@app.command()
+def forget(
+    profile_id: ProfileArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Removes a visitor: profile, sessions, events and rejected payloads. This cannot be undone.
+
+    Hashes of the events' ids remain, so that a late repeat does not bring them back.
+    """
+    with open_database(db) as database:
+        if not yes and not typer.confirm(f"Remove everything about profile {profile_id}?", err=True):
+            raise Usage("Nothing was removed.")
+        removed = store.forget_profile(database.conn, profile_id)
+    if as_json:
+        json_data(removed)
+    else:
+        note("Removed " + ", ".join(f"{count} {table}" for table, count in removed.items()) + ".")

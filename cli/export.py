@@ -1,0 +1,60 @@
+"""Events as files for other programs. Each writer takes an iterator, so memory does not grow with the number of events."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import IO, Any
+
+from collector.store import StoredEvent
+
+from .errors import Missing
+
+BATCH = 5000  # events in one row group of a Parquet file
+_JSON = ("properties", "context")
+
+
+def _ndjson(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
+    count = 0
+    for event in events:
+        out.write(json.dumps(event.as_dict(), ensure_ascii=False).encode() + b"\n")
+        count += 1
+    return count
+
+
+def _csv(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=True)
+    writer = csv.DictWriter(text, list(StoredEvent.__dataclass_fields__))
+    writer.writeheader()
+    count = 0
+    for event in events:
+        writer.writerow(_flat(event))
+        count += 1
+    text.detach()
+    return count
+
+
+def _parquet(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise Missing("Parquet needs pyarrow. Run: pip install 'thamesthrive[parquet]'") from error
+    kinds = {"seq": pa.int64(), "bot": pa.bool_()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in StoredEvent.__dataclass_fields__])
+    count = 0
+    with pq.ParquetWriter(out, schema) as writer:
+        while batch := [_flat(event) for event in islice(events, BATCH)]:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            count += len(batch)
+    return count
+
+
+def _flat(event: StoredEvent) -> dict[str, Any]:
+    """One cell for each column: JSON columns as JSON text."""
+    row = event.as_dict()
+    return row | {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON}
+
+
+WRITERS: dict[str, Callable[[Iterator[StoredEvent], IO[bytes]], int]] = {"ndjson": _ndjson, "csv": _csv, "parquet": _parquet}

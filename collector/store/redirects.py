@@ -1,0 +1,60 @@
+"""Redirects: addresses that store an event and lead on to a target that an administrator has chosen."""
+
+import secrets
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlite_utils import Database
+
+from ..clock import now
+from ..errors import NotFound, StoreError
+from ..payload import MAX_TYPE
+from .sources import get_source
+
+MAX_TARGET = 2048
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """`/redirect/<id>` stores an event of `event_type` and leads on to `target`."""
+
+    id: str
+    source_id: str
+    target: str
+    event_type: str
+    created_at: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The redirect as JSON-ready data."""
+        return asdict(self)
+
+
+def add_redirect(db: Database, source_id: str, target: str, event_type: str = "redirect") -> Redirect:
+    """Creates a redirect. Raises NotFound for the source, StoreError for a target that is no http address."""
+    source = get_source(db, source_id)
+    event_type = event_type.strip()
+    if not 0 < len(event_type) <= MAX_TYPE:
+        raise StoreError(f"An event type has 1 to {MAX_TYPE} characters.")
+    try:
+        parts = urlsplit(target)
+    except ValueError as error:
+        raise StoreError(f"The target is no address: {error}") from error
+    plain = target.isascii() and target.isprintable() and " " not in target and "\\" not in target
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain or len(target) > MAX_TARGET:
+        raise StoreError("A target is a whole address, as in https://shop.example.com/sale (spaces and accents percent-encoded).")
+    redirect = Redirect(secrets.token_urlsafe(9), source.id, target, event_type, now())
+    db.table("redirects").insert(redirect.as_dict())
+    return redirect
+
+
+def list_redirects(db: Database) -> list[Redirect]:
+    """All redirects, oldest first."""
+    return [Redirect(**row) for row in db["redirects"].rows_where(order_by="created_at, id")]
+
+
+def remove_redirect(db: Database, redirect_id: str) -> None:
+    """Removes a redirect: its address answers 404 from now on. Raises NotFound."""
+    if not db["redirects"].count_where("id = ?", [redirect_id]):
+        raise NotFound(f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` shows those there are.")
+    db.table("redirects").delete(redirect_id)
