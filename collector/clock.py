@@ -1,11 +1,14 @@
 """Times as they are stored and answered: ISO 8601, UTC, milliseconds, always 24 characters, so text sorts as time."""
 
+import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 SKEW = timedelta(seconds=30)  # between `sentAt` and arrival; more than a slow network explains is a wrong clock
 FUTURE = timedelta(minutes=5)  # how far ahead of the arrival an event may be
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # what is older comes from a clock that was never set
+OLDEST_TEXT = "2000-01-01T00:00:00.000Z"
 
 
 class Moment(NamedTuple):
@@ -16,8 +19,13 @@ class Moment(NamedTuple):
 
 
 def moment() -> Moment:
-    """The present."""
-    at = datetime.now(UTC)
+    """The present, to the millisecond: made once for all requests of the same one."""
+    return _moment(time.time_ns() // 1_000_000)
+
+
+@lru_cache(maxsize=2)
+def _moment(millis: int) -> Moment:
+    at = datetime.fromtimestamp(millis // 1000, UTC).replace(microsecond=millis % 1000 * 1000)
     return Moment(at, iso(at))
 
 
@@ -36,6 +44,17 @@ def iso(at: datetime) -> str:
 def utc(at: datetime) -> datetime:
     """A moment in UTC. A moment without a zone is taken as UTC."""
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at
+
+
+def as_stored(text: str) -> bool:
+    """Whether a text is a time just as it is stored; most senders write it like that."""
+    if len(text) != 24 or text[10] != "T" or text[23] != "Z" or text[5] not in "01":
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def skew_of(sent: datetime | None, received: Moment) -> timedelta | None:

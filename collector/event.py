@@ -5,13 +5,13 @@ key, an odd type, a wrong event) goes to careful.py. Either way `properties` and
 """
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Raw, Struct
 
 from .careful import parse_carefully
-from .clock import Moment, is_sane, iso, skew_of, utc
+from .clock import OLDEST_TEXT, Moment, as_stored, is_sane, iso, skew_of, utc
 from .errors import Invalid, TooLarge
 from .ids import event_id
 from .payload import (
@@ -41,7 +41,7 @@ class _Ref(Struct, forbid_unknown_fields=True):
 
 
 class _Time(Struct, forbid_unknown_fields=True):
-    create: datetime | None = None
+    create: str | None = None
 
 
 class _WireEvent(Struct, forbid_unknown_fields=True):
@@ -69,6 +69,7 @@ class _WirePayload(Struct, forbid_unknown_fields=True):
 
 
 _decode_exact = msgspec.json.Decoder(_WirePayload).decode
+_decode_time = msgspec.json.Decoder(datetime).decode
 _NOTHING = ("", "{}", "null")
 _NO_TAGS = ("", "[]", "null")
 
@@ -125,9 +126,9 @@ def mend(body: bytes) -> bytes:
 def _object_text(raw: Raw) -> str | None:
     """A raw object as text, `{}` for none; None if it is something else."""
     text = str(raw, "utf-8")
-    if text in _NOTHING:
-        return "{}"
-    return text if text[0] == "{" else None
+    if text[:1] == "{":
+        return text
+    return "{}" if text in _NOTHING else None
 
 
 def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payload | None:
@@ -141,39 +142,47 @@ def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payloa
         or not (usable_id(session_id) and usable_id(profile_id) and usable_id(device_id))
         or str(wire.properties, "utf-8") not in _NOTHING
         or str(wire.options, "utf-8") not in _NOTHING
-        or skew_of(wire.sentAt, received)
     ):
         return None
+    skew = skew_of(wire.sentAt, received)
     wire_events = wire.events or ()
     if len(wire_events) > MAX_EVENTS:
         raise TooLarge(f"More than {MAX_EVENTS} events.")
-    events = []
+    events, arrival = [], received.text
     for index, item in enumerate(wire_events):
-        kind = item.type.strip()
-        properties, own_context, options = map(_object_text, (item.properties, item.context, item.options))
-        tags = str(item.tags, "utf-8")
+        kind, identity = item.type.strip(), item.id
+        properties, own_context, options = _object_text(item.properties), _object_text(item.context), _object_text(item.options)
         if (
             not 0 < len(kind) <= MAX_TYPE
             or not is_plain(kind)
-            or not usable_id(item.id)
+            or not usable_id(identity)
             or properties is None
             or own_context is None
             or options is None
-            or tags not in _NO_TAGS
+            or (item.tags is not _EMPTY and str(item.tags, "utf-8") not in _NO_TAGS)
         ):
             return None
-        created = item.time and item.time.create
-        if created and not is_sane(utc(created), received):
-            return None
+        occurred_at, extra = arrival, None
+        if item.time and (created := item.time.create):
+            # A time as it is stored, not after the arrival, and from a right clock needs no calculating.
+            if not skew and OLDEST_TEXT <= created <= arrival and as_stored(created):
+                occurred_at = created
+            else:
+                found = _occurred(created, skew, received)
+                if found is None:
+                    return None
+                occurred_at, extra = found
         events.append(
             Event(
                 index,
-                item.id or event_id(request_id, index),
+                identity or event_id(request_id, index),
                 kind,
-                iso(created) if created else received.text,
+                occurred_at,
                 properties,
                 own_context,
                 None if options == "{}" else options,
+                None,
+                extra,
             )
         )
     return Payload(
@@ -187,3 +196,16 @@ def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payloa
         utm=utm_of(context),
         passed_profile=passed_profile(context),
     )
+
+
+def _occurred(created: str, skew: timedelta | None, received: Moment) -> tuple[str, str | None] | None:
+    """When an event happened, and what to keep of what the sender said; None if that needs a second look."""
+    try:
+        at = utc(_decode_time(f'"{created}"'))
+    except (msgspec.DecodeError, OverflowError):
+        return None
+    extra = None
+    if skew:
+        extra = f'{{"time":{{"create":"{created}"}}}}'
+        at += skew
+    return (iso(at), extra) if is_sane(at, received) else None

@@ -9,19 +9,22 @@ _POOL = 4096  # random bytes fetched at a time: a call for each id gives up the 
 
 
 class _Pool(threading.local):
-    """Random bytes of the operating system, kept per thread."""
+    """Random bytes of the operating system as hexadecimal digits, kept per thread."""
 
     def __init__(self) -> None:
-        self.bytes = b""
+        self.digits = ""
+        self.at = 0
 
-    def take(self, count: int) -> int:
-        if len(self.bytes) < count:
-            self.bytes = os.urandom(_POOL)
-        taken, self.bytes = self.bytes[:count], self.bytes[count:]
-        return int.from_bytes(taken, "big")
+    def take(self, count: int) -> str:
+        at = self.at
+        if at + count > len(self.digits):
+            self.digits, at = os.urandom(_POOL).hex(), 0
+        self.at = at + count
+        return self.digits[at : self.at]
 
 
 _pool = _Pool()
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def uuid7() -> str:
@@ -29,9 +32,9 @@ def uuid7() -> str:
 
     Not uuid-utils' version, which counts up within a millisecond: a profile id must not be guessed from its neighbour.
     """
-    random = _pool.take(10)
-    digits = f"{time.time_ns() // 1_000_000:012x}7{random >> 62 & 0xFFF:03x}{random & (1 << 62) - 1 | 1 << 63:016x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    r = _pool.take(19)
+    t = f"{time.time_ns() // 1_000_000:012x}"
+    return f"{t[:8]}-{t[8:]}-7{r[:3]}-{_VARIANT[r[3]]}{r[4:7]}-{r[7:]}"
 
 
 def event_id(request_id: str, index: int) -> str:

@@ -101,7 +101,7 @@ def passed_profile(context: str) -> str | None:
 
 def may_have_reserved_keys(text: bytes) -> bool:
     """Whether JSON is worth a look by `reserved_key`: a search of bytes, which escapes (\\u005f) could deceive."""
-    return b"__proto__" in text or b"constructor" in text or b"\\u00" in text
+    return b"__proto__" in text or b"constructor" in text or (b"\\" in text and b"\\u00" in text)
 
 
 def reserved_key(value: Any) -> str | None:

@@ -6,6 +6,7 @@ is killed itself, holding the port (seen with Sanic 25.12).
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import shutil
@@ -242,6 +243,8 @@ def _write(task: Task) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     writer = Writer(task.settings.db)
+    gc.freeze()
+    gc.set_threshold(50_000)  # its objects go by themselves; to search them for cycles takes a twentieth of its time
     Loop(writer, socket.socket(fileno=task.descriptor)).run()
     writer.close()
 

@@ -16,6 +16,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA temp_store=MEMORY")  # what undoes a statement that fails halfway, else a file for each commit
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
     return connection

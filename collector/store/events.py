@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,6 +40,17 @@ def insert_events(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> N
     stored already, or twice among them."""
     if insert_rows(connection, _INSERT, rows, "ON CONFLICT (id) DO NOTHING") != len(rows):
         raise Repeats
+
+
+class MissingSource(Exception):
+    """A source was removed in between."""
+
+
+def require_sources(connection: sqlite3.Connection, source_ids: Collection[str]) -> None:
+    """Raises MissingSource if one of these is not there."""
+    for source_id in source_ids:
+        if not connection.execute("SELECT 1 FROM sources WHERE id = ?", (source_id,)).fetchone():
+            raise MissingSource
 
 
 def stored_ids(connection: sqlite3.Connection, ids: Iterable[str], source_id: str | None = None) -> set[str]:

@@ -137,18 +137,47 @@ _SCHEMA_2 = (
     "CREATE TABLE tombstones (hash BLOB PRIMARY KEY NOT NULL, forgotten_at TEXT NOT NULL) WITHOUT ROWID",
     "ALTER TABLE events ADD COLUMN ip TEXT",
     "ALTER TABLE events ADD COLUMN bot INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE sessions ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE sessions ADD COLUMN first_utm TEXT",
-    "ALTER TABLE sessions ADD COLUMN last_utm TEXT",
-    "ALTER TABLE profiles ADD COLUMN last_seen_at TEXT",
-    "ALTER TABLE profiles ADD COLUMN events INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE profiles ADD COLUMN first_utm TEXT",
-    "ALTER TABLE profiles ADD COLUMN last_utm TEXT",
-    "UPDATE sessions SET events = (SELECT count(*) FROM events WHERE session_id = sessions.id)",
     """
-    UPDATE profiles SET events = (SELECT count(*) FROM events WHERE profile_id = profiles.id),
-        last_seen_at = coalesce((SELECT max(last_seen_at) FROM sessions WHERE profile_id = profiles.id), first_seen_at)
+    CREATE TABLE profiles_new (
+        id TEXT PRIMARY KEY NOT NULL,
+        first_seen_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL,
+        events INTEGER NOT NULL DEFAULT 0,
+        first_utm TEXT,
+        last_utm TEXT
+    )
     """,
+    """
+    INSERT INTO profiles_new SELECT id, first_seen_at,
+        coalesce((SELECT max(last_seen_at) FROM sessions WHERE profile_id = profiles.id), first_seen_at),
+        (SELECT count(*) FROM events WHERE profile_id = profiles.id), NULL, NULL
+    FROM profiles
+    """,
+    "DROP TABLE profiles",
+    "ALTER TABLE profiles_new RENAME TO profiles",
+    """
+    CREATE TABLE sessions_new (
+        id TEXT PRIMARY KEY NOT NULL,
+        profile_id TEXT NOT NULL REFERENCES profiles(id),
+        source_id TEXT REFERENCES sources(id) ON DELETE SET NULL,
+        device_id TEXT,
+        context TEXT NOT NULL DEFAULT '{}',
+        dropped INTEGER NOT NULL DEFAULT 0,
+        first_seen_at TEXT NOT NULL,
+        last_seen_at TEXT NOT NULL,
+        events INTEGER NOT NULL DEFAULT 0,
+        first_utm TEXT,
+        last_utm TEXT
+    )
+    """,
+    """
+    INSERT INTO sessions_new SELECT id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at,
+        (SELECT count(*) FROM events WHERE session_id = sessions.id), NULL, NULL
+    FROM sessions
+    """,
+    "DROP TABLE sessions",
+    "ALTER TABLE sessions_new RENAME TO sessions",
+    "CREATE INDEX sessions_profile ON sessions(profile_id)",
     "ALTER TABLE rejected RENAME TO rejected_before",
     """
     CREATE TABLE rejected (
@@ -193,6 +222,7 @@ def migrate(path: Path) -> None:
     """
     connection = connect(path)
     try:
+        connection.execute("PRAGMA foreign_keys=OFF")  # so that a table may be replaced by another of its name
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # only a database without tables takes it
         database = Database(connection)
         if migrations.pending(database):

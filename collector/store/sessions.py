@@ -1,10 +1,19 @@
 """Sessions and profiles, inside the writer's transaction."""
 
-import json
 import sqlite3
 from collections.abc import Collection, Sequence
 
+import msgspec
+
 from .rows import insert_rows
+
+_decode_dict = msgspec.json.Decoder(dict[str, str]).decode
+_decode_list = msgspec.json.Decoder(list[str]).decode
+
+
+def _encode(ids: list[str]) -> str:
+    return msgspec.json.encode(ids).decode()
+
 
 _SESSION = """INSERT INTO sessions
     (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events, first_utm, last_utm)"""
@@ -37,9 +46,9 @@ def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) ->
         return {}
     (found,) = connection.execute(
         "SELECT json_group_object(id, profile_id) FROM sessions WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(session_ids)),),
+        (_encode(list(session_ids)),),
     ).fetchone()
-    return dict(json.loads(found))
+    return _decode_dict(found)
 
 
 def known_profiles(connection: sqlite3.Connection, profile_ids: Collection[str]) -> set[str]:
@@ -48,9 +57,9 @@ def known_profiles(connection: sqlite3.Connection, profile_ids: Collection[str])
         return set()
     (found,) = connection.execute(
         "SELECT json_group_array(id) FROM profiles WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(list(profile_ids)),),
+        (_encode(list(profile_ids)),),
     ).fetchone()
-    return set(json.loads(found))
+    return set(_decode_list(found))
 
 
 def upsert_profiles(connection: sqlite3.Connection, rows: Sequence[ProfileRow]) -> None:

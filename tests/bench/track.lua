@@ -18,15 +18,16 @@ local page = '"context":{"page":{"url":"https://shop.example.com/glasses/sun?utm
 
 function init(args)
   local source, run = args[1], tonumber(args[2])
+  local now = os.date("!%Y-%m-%dT%H:%M:%S.000Z")
   prefix = run * 64 + number
   head = '{"source":{"id":"' .. source .. '"},"session":{"id":"%s"},"profile":null,"device":{"id":"%s"},'
     .. '"context":{"browser":{"userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36",'
     .. '"language":"en-US","languages":["en-US","en"],"platform":"Linux x86_64","cookieEnabled":true,"timezone":"Europe/London"},'
     .. '"screen":{"width":1280,"height":720,"availWidth":1280,"availHeight":720,"colorDepth":24,"innerWidth":1280,"innerHeight":720,"devicePixelRatio":1},'
-    .. '"utm":{"source":"news","medium":"email","campaign":"autumn"}},"sentAt":"2026-11-23T10:00:00.500Z","events":['
-    .. '{"id":"%s","type":"purchase-order","time":{"create":"2026-11-23T10:00:00.000Z"},"properties":{"product":"Sun glasses - Badoo","price":13.45},' .. page .. ',"options":{}},'
-    .. '{"id":"%s","type":"interest","time":{"create":"2026-11-23T10:00:00.001Z"},"properties":{"Eletronics":["Mobile phones","Accessories"]},' .. page .. ',"options":{}},'
-    .. '{"id":"%s","type":"page-view","time":{"create":"2026-11-23T10:00:00.002Z"},"properties":{},' .. page .. ',"options":{}}]}'
+    .. '"utm":{"source":"news","medium":"email","campaign":"autumn"}},"sentAt":"' .. now .. '","events":['
+    .. '{"id":"%s","type":"purchase-order","time":{"create":"' .. now .. '"},"properties":{"product":"Sun glasses - Badoo","price":13.45},' .. page .. ',"options":{}},'
+    .. '{"id":"%s","type":"interest","time":{"create":"' .. now .. '"},"properties":{"Eletronics":["Mobile phones","Accessories"]},' .. page .. ',"options":{}},'
+    .. '{"id":"%s","type":"page-view","time":{"create":"' .. now .. '"},"properties":{},' .. page .. ',"options":{}}]}'
   head = head:gsub("%%([^s])", "%%%%%1")
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "text/plain;charset=UTF-8"
