@@ -41,3 +41,11 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(**launch_options(executable))
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def collector_of_two(tmp_path: Path) -> Iterator[Collector]:
+    """A collector of the test's own, with two workers."""
+    collector = Collector(tmp_path, workers=2).start()
+    yield collector
+    collector.end()

@@ -17,7 +17,7 @@ from ..jobs import Result
 from ..payload import Payload, usable_id
 from ..store import Registry, Source
 from .body import body_of
-from .cors import cors_headers, preflight_headers
+from .cors import StoredAnswer, cors_headers, preflight_headers
 from .ingest import Ingest
 
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 43 bytes, transparent
@@ -143,4 +143,4 @@ def _texts(fields: Any) -> dict[str, Raw]:
 
 
 def _reason(answer: HTTPResponse) -> str:
-    return next((value.decode() for name, value in answer.processed_headers if name.lower() == b"x-collector-reason"), "internal")
+    return answer.reason if isinstance(answer, StoredAnswer) else str(answer.headers["X-Collector-Reason"])

@@ -47,6 +47,7 @@ class StoredAnswer(HTTPResponse):
 
     def __init__(self, request: Request, body: bytes, reason: str) -> None:
         super().__init__(body, content_type="application/json")
+        self.reason = reason
         self._prepared = _prepare(request.headers.get("origin"), reason)
 
     @property
