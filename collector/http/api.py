@@ -214,6 +214,8 @@ def _handler(registry: Registry, path: Path, work: Callable[[Call], Answer]) -> 
             return _json(401, {"detail": detail}, {"WWW-Authenticate": "Bearer"})
         # The database may make this wait; meanwhile the worker goes on taking events.
         status, body = await asyncio.to_thread(_run, path, work, request, names)
+        if request.method != "GET":
+            registry.expire()
         return _json(status, body)
 
     return handle

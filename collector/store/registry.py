@@ -56,6 +56,10 @@ class Registry:
         self._refresh(self.MAX_AGE if digest in self._now.tokens else self.MISS_AGE)
         return digest in self._now.tokens
 
+    def expire(self) -> None:
+        """Looks at the database with the next question: something was changed here and now."""
+        self._checked = 0.0
+
     def _refresh(self, max_age: float) -> None:
         if time.monotonic() - self._checked <= max_age:
             return
