@@ -1,5 +1,6 @@
 """`create_app(settings)`: the only place where the parts of the collector are wired together."""
 
+import contextlib
 import json
 import logging
 from http import HTTPStatus
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
-from sanic.exceptions import PayloadTooLarge, SanicException
+from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
 
 from . import metrics
 from .errors import Internal, TooLarge
@@ -85,7 +86,19 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
         metrics.count_request(ingest.NO_SOURCE, Internal.reason)
         return ingest.refuse(request, Internal(), request_id)
     headers = dict(error.headers) if getattr(error, "headers", None) else {}
+    if isinstance(error, MethodNotAllowed) and "Allow" not in headers:
+        headers["Allow"] = ", ".join(_methods_of(request))
     if is_ingestion(request.path):
         headers |= cors_headers(request)
     body = json.dumps({"detail": HTTPStatus(error.status_code).phrase + "."})
     return HTTPResponse(body, error.status_code, headers, "application/json")
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that a path takes; the router itself knows them only for paths without names in them."""
+    taken = []
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        with contextlib.suppress(MethodNotAllowed, NotFound):
+            request.app.router.get(request.path, method, None)
+            taken.append(method)
+    return taken

@@ -47,6 +47,13 @@ class Call:
             raise StoreError(f"{name} is a whole number from 1 to {highest}.")
         return int(text)
 
+    def flag(self, name: str) -> bool:
+        """`true` or `false` in the query. Raises StoreError."""
+        text = self.query.get(name, "false")
+        if text not in ("true", "false"):
+            raise StoreError(f"{name} is true or false.")
+        return text == "true"
+
     def only(self, *names: str) -> dict[str, Any]:
         """The body's fields. Raises StoreError if there are others."""
         for name in self.body:
@@ -85,7 +92,7 @@ def _change_source(call: Call) -> Answer:
 
 
 def _remove_source(call: Call) -> Answer:
-    with_events = call.query.get("with_events") == "true"
+    with_events = call.flag("with_events")
     return 200, {"removed": True, "events": store.remove_source(call.db, call.path["source_id"], with_events=with_events)}
 
 
@@ -225,7 +232,7 @@ def _run(path: Path, work: Callable[[Call], Answer], request: Request, names: di
     try:
         text = request.body.decode()
         body = {} if work is _set_schema or not text else _decode(text)
-        query = {name: values[0] for name, values in request.args.items() if values}
+        query = {name: values[0] for name, values in request.get_args(keep_blank_values=True).items() if values}
         with closing(connect(path)) as connection:
             return work(Call(Database(connection), names, query, body, text, path))
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -9,6 +9,8 @@ from sanic import HTTPResponse, Request, Sanic
 
 from .. import __version__
 from ..payload import MAX_EVENTS, MAX_ID, MAX_TYPE
+from ..store.redirects import MAX_TARGET, TARGET
+from ..store.sources import ORIGIN
 
 _TEXT = {"type": "string"}
 _NULLABLE_TEXT = {"type": ["string", "null"]}
@@ -43,7 +45,11 @@ SCHEMAS: dict[str, Any] = {
             "properties": _OBJECT,
             "options": _OBJECT,
             "sentAt": {"type": ["string", "null"], "format": "date-time"},
-            "events": {"type": ["array", "null"], "maxItems": MAX_EVENTS, "items": {"$ref": "#/components/schemas/Event"}},
+            "events": {
+                "type": ["array", "null"],
+                "description": f"At most {MAX_EVENTS}.",
+                "items": {"$ref": "#/components/schemas/Event"},
+            },
             "known": {"type": ["array", "null"], "items": _TEXT},
             "dropped": _COUNT,
         },
@@ -80,10 +86,10 @@ SCHEMAS: dict[str, Any] = {
         "required": ["id", "name", "enabled"],
         "properties": {
             "id": _TEXT,
-            "name": _TEXT,
+            "name": {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"},
             "enabled": {"type": "boolean"},
-            "origins": {"type": "array", "items": _TEXT},
-            "bridges": {"type": "array", "items": {"enum": ["rest", "webhook", "redirect"]}},
+            "origins": {"type": "array", "items": {"type": "string", "pattern": f"^{ORIGIN}$"}},
+            "bridges": {"type": "array", "minItems": 1, "items": {"enum": ["rest", "webhook", "redirect"]}},
             "static_profiles": {"type": "boolean"},
             "transitional": {"type": "boolean"},
             "rate_limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
@@ -160,7 +166,15 @@ def _redirect(parameters: list[Any]) -> dict[str, Any]:
     }
 
 
-def _api(summary: str, parameters: list[Any] | None = None, body: Any = None, good: str = "200", schema: Any = None) -> Any:
+def _api(
+    summary: str,
+    parameters: list[Any] | None = None,
+    body: Any = None,
+    good: str = "200",
+    schema: Any = None,
+    *,
+    required: bool = True,
+) -> Any:
     operation: dict[str, Any] = {
         "tags": ["Management"],
         "summary": summary,
@@ -170,7 +184,7 @@ def _api(summary: str, parameters: list[Any] | None = None, body: Any = None, go
     if parameters:
         operation["parameters"] = parameters
     if body is not None:
-        operation["requestBody"] = {"required": True, "content": _json(body)}
+        operation["requestBody"] = {"required": required, "content": _json(body)}
     return operation
 
 
@@ -186,6 +200,7 @@ def _fields(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
 
 
+_TARGET = {"type": "string", "pattern": f"^{TARGET}$", "maxLength": MAX_TARGET}
 _REDIRECT_ID = _in_path("redirect_id", "The redirect.")
 _PROFILE_ID = _in_path("profile_id", "The visitor.")
 
@@ -273,7 +288,9 @@ PATHS: dict[str, Any] = {
     },
     "/api/sources/{source_id}": {
         "get": _api("Show an event source.", [_SOURCE_ID], schema=_ref("Source")),
-        "patch": _api("Change an event source.", [_SOURCE_ID], _fields([], _SOURCE_CHANGES), schema=_ref("Source")),
+        "patch": _api(
+            "Change an event source.", [_SOURCE_ID], _fields([], _SOURCE_CHANGES), schema=_ref("Source"), required=False
+        ),
         "delete": _api(
             "Remove an event source.",
             [_SOURCE_ID, _in_query("with_events", {"enum": ["true", "false"]}, "Its events go too.")],
@@ -289,7 +306,10 @@ PATHS: dict[str, Any] = {
         "get": _api("List redirects."),
         "post": _api(
             "Create a redirect.",
-            body=_fields(["source_id", "target"], {"source_id": _TEXT, "target": _TEXT, "event_type": _TEXT}),
+            body=_fields(
+                ["source_id", "target"],
+                {"source_id": _TEXT, "target": _TARGET, "event_type": SCHEMAS["Event"]["properties"]["type"]},
+            ),
             good="201",
         ),
     },
@@ -297,7 +317,9 @@ PATHS: dict[str, Any] = {
     "/api/rejected": {"get": _api("Rejected events, the latest first.", _page("source_id", "type", "reason"))},
     "/api/rejected/replay": {
         "post": _api(
-            "Judge rejected events again, store those that are valid now.", body=_fields([], {"source_id": _TEXT, "type": _TEXT})
+            "Judge rejected events again, store those that are valid now.",
+            body=_fields([], {"source_id": _TEXT, "type": _TEXT}),
+            required=False,
         )
     },
     "/api/events": {"get": _api("Events, the latest first.", _page("source_id", "type", "session_id", "profile_id"))},

@@ -11,10 +11,11 @@ from sqlite_utils import Database
 
 from ..clock import now
 from ..errors import InUse, NotFound, StoreError
+from ..payload import is_plain
 
 BRIDGES = ("rest", "webhook", "redirect")
 IP_POLICIES = ("truncate", "full", "none")
-_ORIGIN = re.compile(r"https?://[^/\s?#]+")
+ORIGIN = r"https?://(\*\.)?([A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\])(:([0-9]{1,5}|\*))?"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _checked(given: dict[str, Any]) -> dict[str, Any]:
 def _name(_: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise StoreError("An event source needs a name.")
-    if not value.isprintable():
+    if not is_plain(value):
         raise StoreError("The name of an event source is one line without control characters.")
     return value.strip()
 
@@ -121,6 +122,8 @@ def _flag(field: str, value: Any) -> int:
 
 
 def _count(field: str, value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON knows one kind of number
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31):
         raise StoreError(f"{field} is a whole number of at least 1, or none, not {value!r}.")
     return value
@@ -141,7 +144,7 @@ def _texts(field: str, value: Any) -> list[str]:
 def _origins(field: str, value: Any) -> str:
     origins = [origin.strip().rstrip("/").lower() for origin in _texts(field, value)]
     for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
+        if not re.fullmatch(ORIGIN, origin):
             raise StoreError(f"{origin!r} is not an origin. Write scheme, host and port, as in https://shop.example.com")
     return json.dumps(origins)
 
