@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit bench build clean
+.PHONY: demo test check unit faults bench build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -26,6 +26,11 @@ unit: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
+
+# The long form of what `make test` has a short one of: more rounds of each fault, about five minutes.
+faults: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	FAULTS=long $(BIN)/python -m pytest -m faults --timeout 600 --durations 0 --durations-min 1
 
 bench: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null

@@ -14,7 +14,7 @@ import pytest
 
 from ..support import Collector, run_async, wait_for
 
-ROUNDS = 10  # for each layout and each kind of kill that follows
+ROUNDS = 25 if os.environ.get("FAULTS") == "long" else 10  # for each layout and each kind of kill that follows
 SENDERS = 12
 
 
