@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError, meta
 
 from .errors import StoreError
 
@@ -28,8 +28,20 @@ def compile_schema(text: str) -> Validator:
         return Draft202012Validator(
             schema, validate_formats=True, retriever=_refuse, pattern_options=RegexOptions(), mask="the value"
         )
-    except (ValidationError, ReferencingError, ValueError) as error:
+    except ValidationError as error:
+        raise StoreError(f"Not a schema of draft 2020-12: {_explain(schema, error)}") from error
+    except (ReferencingError, ValueError) as error:
         raise StoreError(f"Not a schema of draft 2020-12: {str(error).splitlines()[0]}") from error
+
+
+def _explain(schema: Any, error: ValidationError) -> str:
+    """What is wrong with a schema, values and all: it is the administrator's own."""
+    try:
+        meta.validate(schema)
+    except ValidationError as plain:
+        error = plain
+    place = "".join(f"/{step}" for step in error.instance_path)
+    return f"{place}: {error.message}" if place else error.message
 
 
 def _refuse(_: str) -> Any:

@@ -223,7 +223,6 @@ def migrate(path: Path) -> None:
     connection = connect(path)
     try:
         connection.execute("PRAGMA foreign_keys=OFF")  # so that a table may be replaced by another of its name
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")  # only a database without tables takes it
         database = Database(connection)
         if migrations.pending(database):
             connection.execute("BEGIN IMMEDIATE")  # another process may be at it: who comes second finds nothing to do

@@ -1,0 +1,247 @@
+"""The commands of those who look after a collector."""
+
+import csv
+import io
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ..support import Collector, run
+
+
+@pytest.fixture
+def filled(shared_collector: Collector) -> tuple[Collector, str]:
+    """A source with three events of one visitor, one of them rejected."""
+    source = shared_collector.add_source()
+    events: list[dict[str, Any]] = [
+        {"id": f"{source}-{n}", "type": "order", "properties": {"n": n, "text": 'a "quoted", ünïcode\nline'}} for n in range(3)
+    ]
+    shared_collector.post(
+        {"source": {"id": source}, "session": {"id": source}, "events": [*events, {"type": "", "id": f"bad-{source}"}]}
+    )
+    return shared_collector, source
+
+
+def thamesthrive(collector: Collector, *arguments: str) -> str:
+    done = run(*arguments, "--db", str(collector.db))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
+    db = ["--db", str(tmp_path / "x.db")]
+    source = run("source", "add", "A", "--rate-limit", "5", "--ip-policy", "none", *db).stdout.strip()
+    done = run(
+        "source",
+        "set",
+        source,
+        "--rate-limit",
+        "0",
+        "--keep-days",
+        "30",
+        "--origin",
+        "https://a.example.com",
+        "--transitional",
+        *db,
+    )
+    assert done.returncode == 0
+    for line in ("rate limit  none", "events kept  30 days", "origins  https://a.example.com", "not stored", "transitional"):
+        assert line.replace("  ", " ") in " ".join(done.stdout.split())
+    changed = json.loads(run("source", "set", source, "--any-origin", "--no-transitional", "--name", "B", "--json", *db).stdout)
+    assert (changed["origins"], changed["transitional"], changed["name"], changed["keep_days"]) == ([], False, "B", 30)
+    nothing = run("source", "set", source, *db)
+    assert (nothing.returncode, nothing.stderr) == (2, "Error: Say what to change. See: thamesthrive source set --help\n")
+
+
+def test_schemas_are_set_shown_listed_and_removed(tmp_path: Path) -> None:
+    db = ["--db", str(tmp_path / "x.db")]
+    source = run("source", "add", "A", *db).stdout.strip()
+    (tmp_path / "order.json").write_text('{"required": ["price"]}')
+    assert "No schemas" in run("schema", "list", *db).stderr
+    assert run("schema", "set", source, "order", str(tmp_path / "order.json"), *db).returncode == 0
+    assert run("schema", "show", source, "order", *db).stdout == '{"required": ["price"]}\n'
+    assert "order" in run("schema", "list", *db).stdout
+    assert json.loads(run("schema", "list", "--json", "--source", source, *db).stdout)[0]["type"] == "order"
+    assert run("schema", "remove", source, "order", *db).returncode == 0
+    assert run("schema", "remove", source, "order", *db).returncode == 1
+    (tmp_path / "order.json").write_text('{"type": "nope"}')
+    wrong = run("schema", "set", source, "order", str(tmp_path / "order.json"), *db)
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith('Error: Not a schema of draft 2020-12: /type: "nope" is not')
+    assert run("schema", "set", source, "order", str(tmp_path / "absent.json"), *db).returncode == 2
+
+
+def test_redirects_are_added_listed_and_removed(tmp_path: Path) -> None:
+    db = ["--db", str(tmp_path / "x.db")]
+    source = run("source", "add", "A", *db).stdout.strip()
+    assert "No redirects yet" in run("redirect", "list", *db).stderr
+    added = run("redirect", "add", source, "https://shop.example.com/sale", "--type", "click", *db)
+    assert added.stdout.startswith("/redirect/")
+    assert "does not accept the bridge redirect" in added.stderr
+    (redirect,) = json.loads(run("redirect", "list", "--json", *db).stdout)
+    assert (redirect["target"], redirect["event_type"]) == ("https://shop.example.com/sale", "click")
+    assert run("redirect", "remove", redirect["id"], *db).returncode == 0
+    assert run("redirect", "remove", redirect["id"], *db).returncode == 1
+    assert run("redirect", "add", source, "shop", *db).returncode == 2
+
+
+def test_tokens_are_shown_once(collector: Collector) -> None:
+    db = ["--db", str(collector.db)]
+    assert "nobody can use the management API" in run("token", "list", *db).stderr
+    made = run("token", "create", "deploy", *db)
+    secret = made.stdout.strip()
+    assert "not shown again" in made.stderr
+    answer = httpx.get(f"{collector.url}/api/stats", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.status_code == 200
+    listed = run("token", "list", "--json", *db).stdout
+    assert secret not in listed
+    (token,) = json.loads(listed)
+    assert run("token", "revoke", token["id"], *db).returncode == 0
+    assert run("token", "revoke", token["id"], *db).returncode == 1
+    assert secret.encode() not in collector.db.read_bytes()
+
+
+def test_rejected_events_are_listed_shown_and_replayed(filled: tuple[Collector, str]) -> None:
+    collector, source = filled
+    (row,) = json.loads(thamesthrive(collector, "rejected", "list", "--source", source, "--json"))
+    assert (row["event_id"], row["reason"], row["detail"]) == (f"bad-{source}", "invalid", "/type: must not be empty")
+    assert "/type: must not be empty" in thamesthrive(collector, "rejected", "list", "--source", source)
+    shown = thamesthrive(collector, "rejected", "show", str(row["seq"]))
+    assert json.loads(shown.splitlines()[-1]) == {"type": "", "id": f"bad-{source}"}
+    assert json.loads(thamesthrive(collector, "rejected", "show", str(row["seq"]), "--json"))["seq"] == row["seq"]
+    done = run("rejected", "replay", "--source", source, "--db", str(collector.db))
+    assert done.stderr.splitlines()[-1] == "0 stored, 0 were stored already, 1 are still invalid."
+    assert json.loads(thamesthrive(collector, "rejected", "replay", str(row["seq"]), "--json"))["invalid"] == 1
+    assert run("rejected", "show", "999999999", "--db", str(collector.db)).returncode == 1
+    none = run("rejected", "list", "--source", "nobody", "--db", str(collector.db))
+    assert (none.stdout, none.stderr) == ("", "No rejected events of this kind.\n")
+
+
+def test_a_profile_is_exported_and_forgotten(filled: tuple[Collector, str]) -> None:
+    collector, source = filled
+    profile = collector.events(source)[0]["profile_id"]
+    rows = [json.loads(line) for line in thamesthrive(collector, "profile", "export", profile).splitlines()]
+    assert [row["table"] for row in rows] == ["profiles", "sessions", "events", "events", "events", "rejected"]
+    refused = run("profile", "forget", profile, "--db", str(collector.db))
+    assert refused.returncode != 0  # nobody said yes
+    assert len(collector.events(source)) == 3
+    removed = json.loads(thamesthrive(collector, "profile", "forget", profile, "--yes", "--json"))
+    assert removed == {"events": 3, "rejected": 1, "sessions": 1, "profiles": 1}
+    assert run("profile", "export", profile, "--db", str(collector.db)).returncode == 1
+    assert collector.events(source) == []
+
+
+@pytest.mark.parametrize("suffix", ["ndjson", "csv", "parquet"])
+def test_events_are_exported(filled: tuple[Collector, str], tmp_path: Path, suffix: str) -> None:
+    collector, source = filled
+    file = tmp_path / f"events.{suffix}"
+    done = run("events", "export", str(file), "--source", source, "--db", str(collector.db))
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (0, "", "3 events exported.")
+    if suffix == "ndjson":
+        rows = [json.loads(line) for line in file.read_text().splitlines()]
+        texts = [row["properties"]["text"] for row in rows]
+    elif suffix == "csv":
+        rows = list(csv.DictReader(io.StringIO(file.read_text(), newline="")))
+        texts = [json.loads(row["properties"])["text"] for row in rows]
+    else:
+        import pyarrow.parquet as pq
+
+        rows = pq.read_table(file).to_pylist()
+        texts = [json.loads(row["properties"])["text"] for row in rows]
+    assert texts == ['a "quoted", ünïcode\nline'] * 3
+    assert [row["id"] for row in rows] == [row["id"] for row in collector.events(source)]
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_export_to_standard_output_and_what_cannot_be(filled: tuple[Collector, str], tmp_path: Path) -> None:
+    collector, source = filled
+    assert len(thamesthrive(collector, "events", "export", "-", "--source", source).splitlines()) == 3
+    db = ["--db", str(collector.db)]
+    assert run("events", "export", "-", "--format", "parquet", *db).returncode == 2
+    assert run("events", "export", str(tmp_path / "nowhere" / "x.csv"), *db).returncode == 2
+    assert run("events", "export", "x", "--format", "xml", *db).returncode == 2
+
+
+def test_a_backup_is_a_whole_database_taken_while_events_come(collector: Collector, tmp_path: Path) -> None:
+    source = collector.add_source()
+    for _ in range(20):
+        collector.post({"source": {"id": source}, "events": [{"type": "a"}] * 50})
+    copy = tmp_path / "copy.db"
+    assert run("db", "backup", str(copy), "--db", str(collector.db)).returncode == 0
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT count(*) FROM events").fetchone() == (1000,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    again = run("db", "backup", str(copy), "--db", str(collector.db))
+    assert (again.returncode, "exists" in again.stderr) == (2, True)
+    assert run("db", "check", "--db", str(copy)).returncode == 0
+
+
+def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
+    db = tmp_path / "x.db"
+    run("source", "add", "A", "--db", str(db))
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute("INSERT INTO sessions (id, profile_id, first_seen_at, last_seen_at) VALUES ('s', 'nobody', '', '')")
+        connection.commit()
+    done = run("db", "check", "--json", "--db", str(db))
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"ok": False, "findings": ["1 rows of sessions refer to rows that are not there"]}
+
+
+def test_config_show_tells_where_each_value_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "thamesthrive.toml").write_text('workers = 3\nhost = "127.0.0.2"\n')
+    done = run("config", "show", "--json", cwd=tmp_path, env={"THAMESTHRIVE_PORT": "9000", "THAMESTHRIVE_WORKERS": "2"})
+    found = json.loads(done.stdout)
+    assert found["port"] == {"value": 9000, "from": "THAMESTHRIVE_PORT"}
+    assert found["workers"] == {"value": 2, "from": "THAMESTHRIVE_WORKERS"}
+    assert found["host"] == {"value": "127.0.0.2", "from": "thamesthrive.toml"}
+    assert found["queue_mb"] == {"value": 64, "from": "default"}
+    assert "THAMESTHRIVE_QUEUE_MB" in run("config", "show", cwd=tmp_path).stdout
+
+
+def test_doctor_says_what_is_in_the_way(collector: Collector, tmp_path: Path) -> None:
+    port = str(collector.port)
+    well = run("doctor", "--db", str(collector.db), "--port", port)
+    assert well.returncode == 0, well.stdout
+    assert f"A collector answers on 127.0.0.1:{port}." in well.stdout
+    assert "journal mode wal" in well.stdout
+    ill = run("doctor", "--db", str(tmp_path / "nowhere" / "x.db"), "--port", port, "--json")
+    assert ill.returncode == 1
+    (problem,) = [finding for finding in json.loads(ill.stdout) if finding["state"] == "problem"]
+    assert problem["detail"].startswith("There is no folder")
+    assert "mkdir -p" in ill.stderr
+
+
+def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> None:
+    from ..support import wait_for
+
+    collector = Collector(tmp_path)
+    source = collector.add_source(keep_days=10)
+    other = collector.add_source()
+    collector.start()
+    for owner in (source, other):
+        for _ in range(10):
+            collector.post({"source": {"id": owner}, "events": [{"type": "a", "properties": {"text": "x" * 2000}}] * 100})
+    collector.stop()
+    with closing(sqlite3.connect(collector.db)) as connection:
+        connection.execute("UPDATE events SET received_at = '2020-01-01T00:00:00.000Z' WHERE seq <= 500 OR seq > 1500")
+        connection.commit()
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    collector.start()
+    wait_for(lambda: len(collector.events(source)) == 500, "the old events to go")
+    assert len(collector.events(other)) == 1000
+    wait_for(lambda: collector.rows("PRAGMA page_count")[0]["page_count"] < pages - 100, "the space to be given back")
+
+
+def test_output_nobody_can_take_is_one_line(filled: tuple[Collector, str]) -> None:
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "cli.main", "events", "list", "--db", str(filled[0].db)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "Error: The output: No space left on device.\n")
