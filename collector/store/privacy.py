@@ -91,6 +91,6 @@ def expire_some(connection: sqlite3.Connection) -> int:
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
-            connection.execute(f"PRAGMA incremental_vacuum({PAGES})").fetchall()
+            connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")  # execute() would stop after one page
             return count
     return 0
