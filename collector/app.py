@@ -17,6 +17,7 @@ from .gate import Gate
 from .http import api, bridges, bundle, docs, ingest, ops, qa
 from .http.cors import cors_headers, is_ingestion
 from .ids import uuid7
+from .installed import default_bundle
 from .outbox import Outbox
 from .settings import Settings
 from .store import Registry, connect_readonly
@@ -53,7 +54,7 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
     bridges.add_routes(app, ingestion, registry)
     api.add_routes(app, registry, settings.db)
     docs.add_routes(app)
-    bundle.add_routes(app, bundle.load_bundle(settings.bundle or bundle.default_bundle()))
+    bundle.add_routes(app, bundle.load_bundle(settings.bundle or default_bundle()))
     ops.add_routes(app, health)
     if settings.qa:
         qa.add_routes(app, connect_readonly(settings.db))

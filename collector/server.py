@@ -40,7 +40,8 @@ STOP_PATIENCE = 20.0  # seconds a process may take to finish what it has
 START_PATIENCE = 30.0  # seconds until the first answer
 BACKLOG = 1024
 _PREFIX = "thamesthrive-"  # of the folder with a collector's inner socket and counts
-MIN_PAUSE, MAX_PAUSE = 0.05, 5.0  # seconds before a process is replaced
+MIN_PAUSE, MAX_PAUSE = 0.05, 5.0  # seconds before a process is replaced; the longer, the oftener it ended at once
+LIVED = 1.5  # seconds after which a process did not end at once
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
@@ -164,7 +165,7 @@ class Supervisor:
     def _revive(self, child: Child) -> None:
         if child.process.poll() is None:
             return
-        if time.monotonic() - child.started > MAX_PAUSE:
+        if time.monotonic() - child.started > LIVED:
             child.pause = MIN_PAUSE
         log.warning(
             "%s %d ended (%s), starting another",

@@ -13,13 +13,12 @@ from pygments.formatters import HtmlFormatter
 from .. import paths
 from ..errors import BuildError
 from .documents import Document, Page, load_documents, load_pages
+from .example import EXAMPLE_API, EXAMPLE_SOURCE
 from .javascript import JavaScriptError, check_html
 from .markdown import render_markdown
 from .snippet import render_snippet
 from .templates import environment
 
-EXAMPLE_SOURCE = "ee2db027-46cf-4034-a759-79f1c930f80d"
-EXAMPLE_API = "http://127.0.0.1:8686"
 UNKNOWN_SOURCE = "00000000-0000-4000-8000-000000000000"
 
 

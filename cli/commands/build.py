@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from collector.http.bundle import default_bundle
+from collector.installed import default_bundle
 
 from .. import paths
 from ..builder.bundle import Bundle, build_bundle
-from ..builder.site import EXAMPLE_API, EXAMPLE_SOURCE, build_site
+from ..builder.example import EXAMPLE_API, EXAMPLE_SOURCE
 from ..errors import Missing
 from ..output import json_data, note, table
 from .options import JsonOption
@@ -32,6 +32,8 @@ def both(
     """Builds the tracker into `js/dist/` and the site into `build/site/`."""
     if context.invoked_subcommand is None:
         built = bundle_here()
+        from ..builder.site import build_site
+
         written = build_site(out, source=source, api=api, bundle=built.folder)
         if as_json:
             json_data({**built.as_dict(), "site": str(out), "pages": len(written)})
@@ -58,6 +60,8 @@ def site(
     as_json: JsonOption = False,
 ) -> None:
     """Renders docs and test pages. Every JavaScript example in them is parsed; a syntax error fails the build."""
+    from ..builder.site import build_site
+
     written = build_site(out, source=source, api=api, bundle=default_bundle())
     if as_json:
         json_data({"site": str(out), "pages": len(written)})

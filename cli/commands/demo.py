@@ -12,13 +12,12 @@ from typing import Annotated
 import typer
 from sqlite_utils import Database
 
-from collector import server, store
-from collector.http.bundle import default_bundle
+from collector import store
+from collector.installed import default_bundle
 from collector.logs import log_to_stderr
 from collector.settings import Settings, load_settings
 
 from .. import paths
-from ..builder.site import build_site
 from ..output import data, note
 from .build import bundle_here
 from .events import POLL, line
@@ -45,6 +44,8 @@ def demo(
     source = _make_source(settings.db)
     address = f"http://{settings.host}:{settings.port}"
     note("Building the pages …")
+    from ..builder.site import build_site
+
     build_site(FOLDER / "site", source=source, api=address, bundle=bundle)
     log_to_stderr(settings)
     stop = threading.Event()
@@ -58,6 +59,8 @@ def demo(
             webbrowser.open(f"{address}/pages/basic.html")
 
     note("Starting the collector …")
+    from collector import server
+
     server.serve(settings, ready)
     stop.set()
     note("Stopped.")

@@ -20,7 +20,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from collector import __version__
-from collector.http.bundle import default_bundle
+from collector.installed import default_bundle
 from collector.settings import Settings, load_settings
 from collector.store import connect_readonly
 

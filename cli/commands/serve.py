@@ -1,6 +1,5 @@
 """`thamesthrive serve`."""
 
-from collector import server
 from collector.logs import log_to_stderr
 from collector.settings import load_settings
 
@@ -57,6 +56,8 @@ def serve(
             "queue_mb": queue_mb,
         }
     )
+    from collector import server
+
     log_to_stderr(settings)
     with explained(settings.db):
         server.serve(settings)

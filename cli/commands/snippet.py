@@ -5,10 +5,9 @@ from typing import Annotated
 import typer
 
 from collector import store
-from collector.http.bundle import default_bundle
+from collector.installed import default_bundle
 from collector.settings import load_settings
 
-from ..builder.snippet import render_snippet
 from ..errors import Usage
 from ..output import data, note
 from .options import BundleOption, DbOption, open_database
@@ -38,6 +37,8 @@ def snippet(
     with open_database(db) as database:
         source = store.get_source(database, source_id)
     address = (api or f"http://{settings.host}:{settings.port}").rstrip("/")
+    from ..builder.snippet import render_snippet
+
     rendered = render_snippet(
         source.id,
         address,

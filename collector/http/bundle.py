@@ -28,13 +28,6 @@ class Asset:
     cache_control: str
 
 
-def default_bundle() -> Path:
-    """Where the built tracker is: inside the installed package, or in the source tree."""
-    package = Path(__file__).parent.parent
-    installed = package / "_dist"
-    return installed if installed.is_dir() else package.parent / "js" / "dist"
-
-
 def load_bundle(folder: Path) -> dict[str, Asset]:
     """The files that the build's manifest names, by name; none if nothing was built yet."""
     try:

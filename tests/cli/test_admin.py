@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,24 @@ import pytest
 from ..support import Collector, run
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    collector = Collector(tmp_path_factory.mktemp("admin")).start()
+    yield collector
+    collector.end()
+
+
 @pytest.fixture
-def filled(shared_collector: Collector) -> tuple[Collector, str]:
-    """A source with three events of one visitor, one of them rejected."""
-    source = shared_collector.add_source()
+def filled(running: Collector) -> tuple[Collector, str]:
+    """A source with three events of one visitor, and one rejected."""
+    source = running.add_source()
     events: list[dict[str, Any]] = [
         {"id": f"{source}-{n}", "type": "order", "properties": {"n": n, "text": 'a "quoted", ünïcode\nline'}} for n in range(3)
     ]
     shared_collector.post(
         {"source": {"id": source}, "session": {"id": source}, "events": [*events, {"type": "", "id": f"bad-{source}"}]}
     )
-    return shared_collector, source
+    return running, source
 
 
 def thamesthrive(collector: Collector, *arguments: str) -> str:
