@@ -23,6 +23,10 @@ class Gate:
         self._registry = registry
         self._limited: dict[str, float] = {}  # source id → when it may send again, monotonic seconds
 
+    def knows(self, source_id: str) -> bool:
+        """Whether there is such a source, enabled or not."""
+        return self._registry.get(source_id) is not None
+
     def find(self, source_id: str | None) -> Source:
         """The source a request names. Raises UnknownSource."""
         source = self._registry.get(source_id) if source_id else None

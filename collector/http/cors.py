@@ -45,8 +45,8 @@ def preflight_headers(request: Request, methods: str) -> dict[str, str]:
 class StoredAnswer(HTTPResponse):
     """The answer to nearly every request. Its headers differ by origin and reason only, and are made once for each."""
 
-    def __init__(self, request: Request, body: bytes, reason: str) -> None:
-        super().__init__(body, content_type="application/json")
+    def __init__(self, request: Request, body: bytes, reason: str, status: int = 200) -> None:
+        super().__init__(body, status, content_type="application/json")
         self.reason = reason
         self._prepared = _prepare(request.headers.get("origin"), reason)
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from time import perf_counter
 from typing import Any
 
@@ -10,7 +11,7 @@ from sanic import HTTPResponse, Request, Sanic
 
 from .. import client, event, metrics
 from ..clock import Moment, moment
-from ..errors import Refused, WrongEnvelope
+from ..errors import Refused, UnknownSource, WrongEnvelope
 from ..gate import Gate
 from ..ids import uuid7
 from ..jobs import Result
@@ -25,6 +26,9 @@ log = logging.getLogger("collector.ingest")
 NO_SOURCE = ""  # the metrics' label for requests of sources there are not: senders cannot invent series
 
 _encode = msgspec.json.encode
+_UNKNOWN = json.dumps({"detail": UnknownSource.detail}).encode()
+# How the tracker's requests begin. Others are parsed first, and refused then.
+_SOURCE = re.compile(rb'\{"source":\{"id":"([0-9A-Za-z-]{1,64})"\}')
 
 
 class Ingest:
@@ -69,6 +73,12 @@ class Ingest:
         log.debug("request %s: %s %s", request_id, refusal.status, refusal.reason)
         return refuse(request, refusal, request_id)
 
+    def refuse_unknown(self, request: Request) -> HTTPResponse:
+        """The answer to a source that there is not, without having read on: nobody's requests must cost least."""
+        metrics.count_request(NO_SOURCE, UnknownSource.reason)
+        log.debug("a request was refused: 401 unknown_source")
+        return StoredAnswer(request, _UNKNOWN, UnknownSource.reason, UnknownSource.status)
+
     def answer(self, request: Request, payload: Payload, source: Source, result: Result, request_id: str) -> HTTPResponse:
         """Counts a stored request, and answers it."""
         body, reason = answer_body(payload, result, request_id)
@@ -95,9 +105,13 @@ def add_routes(app: Sanic[Any, Any], ingest: Ingest) -> None:
     @app.post("/track", name="track")
     async def track(request: Request) -> HTTPResponse:
         started = perf_counter()
-        request_id, received, source, payload = uuid7(), moment(), None, None
+        source, payload, request_id = None, None, ""
         try:
             body = body_of(request)
+            named = _SOURCE.match(body)
+            if named and not gate.knows(named[1].decode()):
+                return ingest.refuse_unknown(request)
+            request_id, received = uuid7(), moment()
             origin = request.headers.get("origin")
             try:
                 payload = event.parse(body, request_id, received)
@@ -117,6 +131,7 @@ def add_routes(app: Sanic[Any, Any], ingest: Ingest) -> None:
                 result = await ingest.take(request, payload, source, request_id, received)
             return ingest.answer(request, payload, source, result, request_id)
         except Refused as refusal:
+            request_id = request_id or uuid7()
             events = len(payload.events) + len(payload.rejected) if payload else 0
             return ingest.refuse(request, refusal, request_id, source, events)
         finally:

@@ -25,6 +25,7 @@ from rich.table import Table
 from ..support import ROOT, Collector
 
 CONNECTIONS = 32
+NOBODY = "00000000-0000-4000-8000-000000000000"
 SCRIPT = ROOT / "tests" / "bench" / "track.lua"
 PAGE = ROOT / "site" / "docs" / "benchmarks.md"
 talk = Console(stderr=True, highlight=False)
@@ -48,20 +49,38 @@ class Layout:
     workers: int
     track: list[Run]
     noop: list[Run]
+    single: list[Run]
+    unknown: list[Run]
     acknowledged: int
     rows: int
+
+    def versus(self, runs: list[Run]) -> float:
+        """The median of these runs' rates to the no-op's in the same pair."""
+        return statistics.median(a.rate / b.rate for a, b in zip(runs, self.noop, strict=True))
 
     @property
     def ratio(self) -> float:
         return statistics.median(a.rate / b.rate for a, b in zip(self.track, self.noop, strict=True))
 
 
-def wrk(url: str, source: str, number: int, seconds: int) -> Run:
-    """One run. Exits if anything but 200 came back: such a run measures something else."""
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(SCRIPT), f"{url}/track", "--", source, str(number)]
+def wrk(url: str, source: str, number: int, seconds: int, *, kind: str = "", refused: bool = False) -> Run:
+    """One run. Exits if anything but the expected came back: such a run measures something else."""
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "-s",
+        str(SCRIPT),
+        f"{url}/track",
+        "--",
+        source,
+        str(number),
+        kind,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout.splitlines()[-1])
-    if facts["non2xx"] or facts["socket_errors"]:
+    if facts["non2xx"] != (facts["requests"] if refused else 0) or facts["socket_errors"]:
         sys.exit(f"{url} answered {facts['non2xx']} requests with an error, {facts['socket_errors']} connections broke.")
     return Run(facts["requests"], facts["requests"] / facts["seconds"], facts["p50"], facts["p99"], facts["body_bytes"])
 
@@ -79,7 +98,7 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
             for _ in range(workers)
         ]
         noop_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        track, noop = [], []
+        track, noop, single, unknown = [], [], [], []
         try:
             for url in (collector.url, noop_url):
                 wrk(url, source, 0, 2)  # caches and interpreters get warm; its rows count too
@@ -87,6 +106,8 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
             for number in range(1, rounds + 1):
                 track.append(wrk(collector.url, source, number, seconds))
                 noop.append(wrk(noop_url, source, number, seconds))
+                single.append(wrk(collector.url, source, number + 1000, seconds, kind="single"))
+                unknown.append(wrk(collector.url, NOBODY, number, seconds, refused=True))
                 talk.print(
                     f"{workers} worker(s), pair {number}: /track {track[-1].rate:,.0f}/s, no-op {noop[-1].rate:,.0f}/s,"
                     f" ratio {track[-1].rate / noop[-1].rate:.2f}"
@@ -96,11 +117,12 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
             for process in bare:
                 process.terminate()
                 process.wait()
-        acknowledged, rows = sum(run.requests for run in track) * 3, rows_of(collector) - before
-        in_flight = CONNECTIONS * 3 * rounds  # stored, but wrk hung up before it read the answer
+        acknowledged = sum(run.requests for run in track) * 3 + sum(run.requests for run in single)
+        rows = rows_of(collector) - before
+        in_flight = CONNECTIONS * 4 * rounds  # stored, but wrk hung up before it read the answer
         if not acknowledged <= rows <= acknowledged + in_flight:
             sys.exit(f"{acknowledged} events were acknowledged, but {rows} rows are stored.")
-        return Layout(workers, track, noop, acknowledged, rows)
+        return Layout(workers, track, noop, single, unknown, acknowledged, rows)
 
 
 def rows_of(collector: Collector) -> int:
@@ -149,12 +171,20 @@ def report(layouts: list[Layout], rounds: int, seconds: int) -> str:
             "| | requests/s | events/s | p50 ms | p99 ms |",
             "|---|---|---|---|---|",
         ]
-        for name, runs in (("`/track`, durable", layout.track), ("no-op", layout.noop)):
+        for name, runs, events in (
+            ("`/track`, durable, three events", layout.track, 3),
+            ("`/track`, durable, one event", layout.single, 1),
+            ("`/track`, unknown source", layout.unknown, 0),
+            ("no-op", layout.noop, 3),
+        ):
             rate = median(runs, "rate")
-            lines.append(f"| {name} | {rate:,.0f} | {rate * 3:,.0f} | {median(runs, 'p50'):.1f} | {median(runs, 'p99'):.1f} |")
+            lines.append(
+                f"| {name} | {rate:,.0f} | {rate * events:,.0f} | {median(runs, 'p50'):.1f} | {median(runs, 'p99'):.1f} |"
+            )
         lines += [
             "",
             f"Ratio **{layout.ratio:.2f}** (pairs: {', '.join(f'{a.rate / b.rate:.2f}' for a, b in zip(layout.track, layout.noop, strict=True))}).",
+            f"One event: {layout.versus(layout.single):.2f}. Unknown source: {layout.versus(layout.unknown):.2f}.",
             f"{layout.acknowledged:,} events were acknowledged and {layout.rows:,} rows stored; the difference was in flight when wrk hung up.",
         ]
     return "\n".join(lines) + "\n"
@@ -163,11 +193,13 @@ def report(layouts: list[Layout], rounds: int, seconds: int) -> str:
 def show(layouts: list[Layout]) -> None:
     table = Table("workers", "", "requests/s", "events/s", "p50 ms", "p99 ms", "ratio", box=None)
     for layout in layouts:
-        for name, runs in (("/track", layout.track), ("no-op", layout.noop)):
+        for name, runs, events in (
+            ("/track", layout.track, 3), ("one event", layout.single, 1), ("unknown source", layout.unknown, 0), ("no-op", layout.noop, 3),
+        ):  # fmt: skip
             rate = median(runs, "rate")
-            ratio = f"{layout.ratio:.2f}" if name == "/track" else ""
+            ratio = f"{layout.versus(runs):.2f}" if name != "no-op" else ""
             table.add_row(
-                str(layout.workers), name, f"{rate:,.0f}", f"{rate * 3:,.0f}",
+                str(layout.workers), name, f"{rate:,.0f}", f"{rate * events:,.0f}",
                 f"{median(runs, 'p50'):.1f}", f"{median(runs, 'p99'):.1f}", ratio,
             )  # fmt: skip
     Console().print(table)
@@ -188,7 +220,7 @@ def find_wrk() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--no-page", action="store_true", help="leave the docs as they are")
     options = parser.parse_args()

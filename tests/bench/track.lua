@@ -1,5 +1,5 @@
 -- Requests as the tracker sends them: three events, about 2 KB, ids and sessions varying.
--- Arguments after `--`: source id, run number (so that ids differ between runs).
+-- Arguments after `--`: source id, run number (so that ids differ between runs), `single` for one event instead of three.
 local threads = {}
 
 function setup(thread)
@@ -28,6 +28,10 @@ function init(args)
     .. '{"id":"%s","type":"purchase-order","time":{"create":"' .. now .. '"},"properties":{"product":"Sun glasses - Badoo","price":13.45},' .. page .. ',"options":{}},'
     .. '{"id":"%s","type":"interest","time":{"create":"' .. now .. '"},"properties":{"Eletronics":["Mobile phones","Accessories"]},' .. page .. ',"options":{}},'
     .. '{"id":"%s","type":"page-view","time":{"create":"' .. now .. '"},"properties":{},' .. page .. ',"options":{}}]}'
+  if args[3] == "single" then
+    -- The first event alone, in the same envelope.
+    head = head:gsub(',{"id":"%%s","type":"interest".*$', "]}")
+  end
   head = head:gsub("%%([^s])", "%%%%%1")
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "text/plain;charset=UTF-8"

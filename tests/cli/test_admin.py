@@ -29,9 +29,7 @@ def filled(running: Collector) -> tuple[Collector, str]:
     events: list[dict[str, Any]] = [
         {"id": f"{source}-{n}", "type": "order", "properties": {"n": n, "text": 'a "quoted", ünïcode\nline'}} for n in range(3)
     ]
-    shared_collector.post(
-        {"source": {"id": source}, "session": {"id": source}, "events": [*events, {"type": "", "id": f"bad-{source}"}]}
-    )
+    running.post({"source": {"id": source}, "session": {"id": source}, "events": [*events, {"type": "", "id": f"bad-{source}"}]})
     return running, source
 
 

@@ -14,7 +14,8 @@ import pytest
 
 from ..support import Collector, run_async, wait_for
 
-ROUNDS = 25 if os.environ.get("FAULTS") == "long" else 10  # for each layout and each kind of kill that follows
+LONG = os.environ.get("FAULTS") == "long"
+ROUNDS = 25 if LONG else 10  # for each layout and each kind of kill that follows
 SENDERS = 12
 
 
@@ -96,7 +97,7 @@ def test_kill_9_of_everything(tmp_path: Path, workers: int) -> None:
 def test_kill_9_of_one_process_while_the_others_go_on(tmp_path: Path, victims: str) -> None:
     collector = Collector(tmp_path, workers=2).start()
     load = Load(collector, collector.add_source())
-    for _ in range(ROUNDS // 2):
+    for _ in range(ROUNDS if LONG else 5):
         kill_under_load(collector, load, victims)
         wait_for(lambda: len(collector.children()) == 3, "the killed process to be replaced")
     check(collector, load)

@@ -68,6 +68,7 @@ ROWS = {
         "unknown_source",
         {"detail": "Access denied. Invalid source."},
         rows={},
+        counted=0,
         known=False,
     ),
     "disabled source": Row(post({"type": "a"}), 401, "disabled_source", {"detail": "Access denied. Source disabled."}, {}, {}),
