@@ -244,8 +244,7 @@ def _write(task: Task) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     writer = Writer(task.settings.db)
-    gc.freeze()
-    gc.set_threshold(50_000)  # its objects go by themselves; to search them for cycles takes a twentieth of its time
+    _collect_seldom()
     Loop(writer, socket.socket(fileno=task.descriptor)).run()
     writer.close()
 
@@ -256,8 +255,16 @@ def _work(task: Task) -> None:
     from .app import create_app
 
     app = create_app(task.settings, Path(task.writer))
+    _collect_seldom()
     app.prepare(sock=socket.socket(fileno=task.descriptor), single_process=True, motd=False, access_log=False)
     Sanic.serve_single(app)
+
+
+def _collect_seldom() -> None:
+    # What a request makes goes by itself when it ends; to search it for cycles as often as Python does takes a twentieth of the
+    # time.
+    gc.freeze()
+    gc.set_threshold(50_000)
 
 
 def _die_with_parent() -> None:
