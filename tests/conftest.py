@@ -49,3 +49,11 @@ def collector_of_two(tmp_path: Path) -> Iterator[Collector]:
     collector = Collector(tmp_path, workers=2).start()
     yield collector
     collector.end()
+
+
+@pytest.fixture(scope="session")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector that stays up, with two workers, so that nothing may rely on the memory of one."""
+    collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
+    yield collector
+    collector.end()

@@ -15,12 +15,10 @@ from ..support import Collector, wait_for
 ORIGIN = "https://evil.example.org"
 
 
-@pytest.fixture(scope="module")
-def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """One layout is enough here: two workers, so that nothing may rely on the memory of one."""
-    collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
-    yield collector
-    collector.end()
+@pytest.fixture
+def shared_collector(two_workers: Collector) -> Collector:
+    """One layout is enough here."""
+    return two_workers
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Webhook, pixel and redirect."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,12 +14,10 @@ from ..support import Collector
 ORIGIN = "https://shop.example.com"
 
 
-@pytest.fixture(scope="module")
-def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """One layout is enough here: two workers, so that nothing may rely on the memory of one."""
-    collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
-    yield collector
-    collector.end()
+@pytest.fixture
+def shared_collector(two_workers: Collector) -> Collector:
+    """One layout is enough here."""
+    return two_workers
 
 
 def get(collector: Collector, path: str, **options: Any) -> httpx.Response:

@@ -8,7 +8,6 @@ import re
 import socket
 import time
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,12 +23,10 @@ from ..support import Collector
 PATIENCE = 10.0  # seconds; each verdict is measured below to be there in far less
 
 
-@pytest.fixture(scope="module")
-def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """One layout is enough here: two workers, so that nothing may rely on the memory of one."""
-    collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
-    yield collector
-    collector.end()
+@pytest.fixture
+def shared_collector(two_workers: Collector) -> Collector:
+    """One layout is enough here."""
+    return two_workers
 
 
 def event(properties: str) -> bytes:

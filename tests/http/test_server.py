@@ -193,3 +193,24 @@ def test_common_questions_have_an_index(collector: Collector, where: str, index:
     plan = collector.rows(f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {where}")
     assert [f"USING INDEX {index} " in json.dumps(plan)] == [True]
     assert "TEMP B-TREE" not in json.dumps(plan)
+
+
+def test_our_own_mistakes_tell_a_request_id_and_nothing_else(collector: Collector) -> None:
+    """A trigger that no code of ours expects stands for the mistake; what it says must not leave the house."""
+    source = collector.add_source()
+    with contextlib.closing(sqlite3.connect(collector.db)) as other:
+        other.execute(
+            "CREATE TRIGGER mistake BEFORE INSERT ON events WHEN NEW.type = 'boom' BEGIN SELECT RAISE(ABORT, 'inner secret'); END"
+        )
+        other.commit()
+    refused = collector.post(
+        {"source": {"id": source}, "events": [{"type": "boom"}]}, headers={"Origin": "https://a.example.com"}
+    )
+    assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (500, "internal")
+    assert refused.headers["Access-Control-Allow-Origin"] == "https://a.example.com"
+    assert refused.json() == {"detail": "Internal error.", "request": refused.json()["request"]}
+    wait_for(lambda: [line for line in collector.log if refused.json()["request"] in line and "inner secret" in line], "the log")
+    assert collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code == 200
+    assert [row["type"] for row in collector.events(source)] == ["a"]
+    counted = httpx.get(f"{collector.url}/metrics").text
+    assert f'thamesthrive_events_total{{reason="internal",source="{source}"}} 1.0' in counted
