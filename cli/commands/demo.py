@@ -36,7 +36,7 @@ def demo(
     It makes a database with one event source in `build/demo/`, new each time. Stop it with Ctrl-C.
     """
     settings = _free_port(load_settings({"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True}))
-    settings = replace(settings, site=FOLDER / "site", bundle=None)
+    settings = replace(settings, site=FOLDER / "site", bundle=None, log_level="warning")  # notes say what matters here
     note("Building the tracker …")
     bundle = bundle_here().folder if paths.SOURCE_TREE else default_bundle()
     shutil.rmtree(FOLDER, ignore_errors=True)
