@@ -1,4 +1,4 @@
-"""Disks that are full, locked, read-only or lose power: refused or kept, never acknowledged and lost."""
+"""Disks that are full or locked, and crashes: refused or kept, never acknowledged and lost."""
 
 import contextlib
 import os
@@ -93,7 +93,7 @@ def test_a_lock_held_for_long_by_another_client_loses_nothing(collector_of_two: 
 
 
 @pytest.mark.faults
-def test_power_loss_after_an_answer_keeps_what_was_answered(tmp_path: Path) -> None:
+def test_the_files_as_a_crash_leaves_them_have_what_was_answered(tmp_path: Path) -> None:
     """kill -9 of everything right after an answer, and a copy of the files as they are then: what an answer promised is in the
     copy alone. That each commit is also synced to the disk is seen in the system calls."""
     collector = Collector(tmp_path / "a", workers=1)

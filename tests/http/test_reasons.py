@@ -211,3 +211,14 @@ def test_a_time_that_cannot_be_is_replaced_by_the_arrival_with_a_warning(shared_
     (row,) = shared_collector.events(source)
     assert row["occurred_at"] == row["received_at"]
     assert created in row["extra"]
+
+
+def test_the_lane_is_bounded_and_the_oldest_go_first(collector: Collector) -> None:
+    source = collector.add_source()
+    for n in range(23):
+        body = {"source": {"id": source}, "events": [{"id": f"{n}-{i}", "type": ""} for i in range(500)]}
+        assert len(collector.post(body).json()["errors"]) == 500
+    kept = {row["event_id"] for row in collector.rows("SELECT event_id FROM rejected")}
+    assert 10_000 <= len(kept) <= 11_000
+    assert "22-499" in kept
+    assert "0-0" not in kept

@@ -184,10 +184,6 @@ def test_gzip_bodies_are_read(shared_collector: Collector) -> None:
     assert len(shared_collector.events(source)) == 1
 
 
-def _source(collector: Collector) -> str:
-    return collector.add_source()
-
-
 REFUSALS: dict[str, tuple[Any, dict[str, str], int, str, Any]] = {
     "no JSON": (b"{", {}, 422, "invalid", None),
     "empty": (b"", {}, 422, "invalid", None),
