@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit faults bench build clean
+.PHONY: demo test check unit faults bench bench-long build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -35,6 +35,11 @@ faults: $(VENV)/.dev js/node_modules/.ready
 bench: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m tests.bench
+
+# About twenty minutes and 18 GB of disk: five minutes at half of the peak, and a table of twenty million rows.
+bench-long: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m tests.bench.long
 
 build: $(VENV)/.demo js/node_modules/.ready
 	$(BIN)/thamesthrive build

@@ -13,7 +13,7 @@ from .store import Source
 
 log = logging.getLogger("collector.outbox")
 
-MAX_WAIT = 10.0  # seconds without a result: the writer is in trouble
+MAX_WAIT = 10.0  # seconds without a result: the writer is in trouble, and senders are told to come again
 RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
 _REFUSALS: dict[str, type[Refused]] = {kind.reason: kind for kind in (Overloaded, UnknownSource, Internal)}
 
@@ -49,6 +49,16 @@ class Outbox(asyncio.Protocol):
         await asyncio.gather(*(done for done, _, _ in self._waiting.values()), return_exceptions=True)
         if self._transport:
             self._transport.close()
+
+    def give_up(self) -> None:
+        """Tells the senders of requests that wait for too long to come again. They may be stored yet, then a repeat is answered
+        as a duplicate; their bytes count until the writer has answered."""
+        late = time.monotonic() - MAX_WAIT
+        for done, _, submitted in self._waiting.values():
+            if submitted > late:
+                return  # they stand in the order of their coming
+            if not done.done():
+                done.set_exception(Overloaded())
 
     @property
     def waiting(self) -> tuple[int, int, float]:

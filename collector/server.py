@@ -6,6 +6,7 @@ is killed itself, holding the port (seen with Sanic 25.12).
 
 import contextlib
 import errno
+import faulthandler
 import gc
 import logging
 import os
@@ -235,6 +236,7 @@ def run_child() -> None:
         sys.exit("collector.child is started by `thamesthrive serve`, not by hand.")
     task = msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
     threading.Thread(target=_die_with_parent, daemon=True).start()
+    faulthandler.register(signal.SIGUSR2)  # where a process that seems to hang is at, on standard error
     log_to_stderr(task.settings)
     {"writer": _write, "worker": _work}[task.role](task)
 

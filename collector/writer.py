@@ -69,7 +69,7 @@ class Writer:
         """Removes a little of what has expired. Returns whether there may be more."""
         try:
             return expire_some(self._connection) > 0
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             log.warning("nothing was removed of what has expired: %s", error)
             return False
 
@@ -86,14 +86,14 @@ class Writer:
         started = time.perf_counter()
         try:
             results = self._commit(group)
-        except sqlite3.OperationalError as error:
-            # Busy, full, read-only, failing disk: the fault is not in the requests, and they may come again.
-            self._fails(f"nothing is stored: {error}")
-            return [Result(job.number, refused=Overloaded.reason) for job in group]
-        except (sqlite3.Error, MissingSource) as error:
+        except (sqlite3.IntegrityError, sqlite3.DataError, MissingSource) as error:
             if len(group) > 1:
                 return [result for job in group for result in self._store([job])]
             return [Result(group[0].number, refused=self._refusal(group[0], error))]
+        except sqlite3.DatabaseError as error:
+            # Busy, full, read-only, a failing disk: the fault is not in the requests, and they may come again.
+            self._fails(f"nothing is stored: {error}")
+            return [Result(job.number, refused=Overloaded.reason) for job in group]
         self._fails("")
         self._count(group, results, time.perf_counter() - started)
         return results
@@ -146,7 +146,7 @@ class Writer:
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                connection.rollback()
             raise
         return results
 

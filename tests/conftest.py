@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,15 @@ def shared_collector(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     collector = Collector(tmp_path_factory.mktemp("shared"), workers=request.param).start()
     yield collector
     collector.end()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failed test shows what its collectors said, and where their processes were."""
+    report = yield
+    if report.when == "call" and report.failed:
+        report.sections += [(f"collector {collector.url}", collector.explain()) for collector in Collector.running]
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import os
 import re
+import select
 import signal
 import sqlite3
 import subprocess
@@ -135,13 +136,25 @@ class Collector:
         return sorted(found)
 
     def kill(self) -> None:
-        """kill -9 of everything at once, as a power cut would."""
+        """kill -9 of everything at once, as a power cut would. Returns when all of them have ended."""
         assert self.process
-        victims = [*self.children(), self.process.pid]
-        for victim in victims:
+        handles = []
+        for victim in [*self.children(), self.process.pid]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(victim, signal.SIGKILL)
+                handles.append(os.pidfd_open(victim))
+                signal.pidfd_send_signal(handles[-1], signal.SIGKILL)
+        for handle in handles:
+            assert select.select([handle], [], [], PATIENCE)[0], "a killed process does not end"
+            os.close(handle)
         self.process.wait(10)
+
+    def explain(self) -> str:
+        """The log, and where each of its processes is at: what to read when a test has failed."""
+        for child in self.children():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGUSR2)
+            threading.Event().wait(0.2)  # for what it writes; nothing says when it has
+        return "\n".join(self.log[-200:])
 
     def end(self) -> None:
         """Leaves nothing behind, whatever became of the test."""

@@ -1,5 +1,6 @@
 """Options that several commands share, and the database behind them."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -58,9 +59,17 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        folder = path.resolve().parent
-        hint = "" if folder.is_dir() else f" There is no folder {folder}."
-        raise CliError(f"The database {path} cannot be used: {error}.{hint}") from error
+        raise CliError(f"The database {path} cannot be used: {error}.{_hint(path.resolve().parent)}") from error
+
+
+def _hint(folder: Path) -> str:
+    if not folder.is_dir():
+        return f" There is no folder {folder}."
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return " Its disk is mounted read-only: mount it read-write, or choose another place with --db."
+    if not os.access(folder, os.W_OK):
+        return f" This user may not write to {folder}."
+    return ""
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import json
 import logging
 import re
+from collections import Counter
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -16,7 +18,7 @@ from ..gate import Gate
 from ..ids import uuid7
 from ..jobs import Result
 from ..outbox import Outbox
-from ..payload import Payload, Rejection
+from ..payload import Event, Payload, Rejection
 from ..store import Source
 from .body import body_of
 from .cors import StoredAnswer, cors_headers, preflight_headers
@@ -153,6 +155,17 @@ def refuse(request: Request, refusal: Refused, request_id: str) -> HTTPResponse:
     return HTTPResponse(json.dumps(body), refusal.status, headers, "application/json")
 
 
+def _repeats(payload: Payload, duplicates: Sequence[str]) -> list[Event]:
+    """The events that were not stored again. If an id came several times in one request, the first may have been stored."""
+    left = Counter(duplicates)
+    repeats = []
+    for e in reversed(payload.events):
+        if left[e.id]:
+            left[e.id] -= 1
+            repeats.append(e)
+    return repeats[::-1]
+
+
 def answer_body(payload: Payload, result: Result, request_id: str) -> tuple[dict[str, Any], str]:
     """The answer to a stored request, and its reason word."""
     duplicates = result.duplicates
@@ -161,7 +174,7 @@ def answer_body(payload: Payload, result: Result, request_id: str) -> tuple[dict
     ]
     if duplicates:
         warnings += [
-            {"index": e.index, "id": e.id, "reason": "duplicate", "duplicate": True} for e in payload.events if e.id in duplicates
+            {"index": e.index, "id": e.id, "reason": "duplicate", "duplicate": True} for e in _repeats(payload, duplicates)
         ]
     if result.forged_profile:
         warnings.append({"reason": "invalid", "detail": "/context/__tt_pid: there is no such profile, it is ignored"})

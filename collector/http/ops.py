@@ -53,6 +53,7 @@ class Health:
 
     async def _look(self) -> None:
         while True:
+            self._outbox.give_up()
             self.refresh()
             await asyncio.sleep(LOOK)
 

@@ -1,5 +1,6 @@
 """What a visitor may ask for: everything about them, and that it is forgotten. And how long events are kept."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -72,8 +73,8 @@ def _bury(connection: sqlite3.Connection, table: str, column: str, where: str, v
 
 
 def expire_some(connection: sqlite3.Connection) -> int:
-    """Removes some events that are older than their source keeps them, and old rows of the rejected lane, in a transaction of
-    its own; returns how many. Call it again until that is 0."""
+    """Removes some events that are older than their source keeps them, with the sessions and profiles that are left without any,
+    and old rows of the rejected lane, in a transaction of its own; returns how many. Call it again until that is 0."""
     today = datetime.now(UTC)
     limits = [
         ("events", source_id, days)
@@ -82,15 +83,38 @@ def expire_some(connection: sqlite3.Connection) -> int:
     limits += [("rejected", row[0], MAX_DAYS) for row in connection.execute("SELECT id FROM sources")]
     for table, source_id, days in limits:
         oldest = iso(today - timedelta(days=days))
-        where = f"seq IN (SELECT seq FROM {table} WHERE source_id = ? AND received_at < ? LIMIT {CHUNK})"
         if connection.execute(f"SELECT 1 FROM {table} WHERE source_id = ? AND received_at < ?", [source_id, oldest]).fetchone():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                count = connection.execute(f"DELETE FROM {table} WHERE {where}", [source_id, oldest]).rowcount
-                connection.execute("COMMIT")
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")  # execute() would stop after one page
-            return count
+            return _expire(connection, table, source_id, oldest)
     return 0
+
+
+def _expire(connection: sqlite3.Connection, table: str, source_id: str, oldest: str) -> int:
+    where = f"seq IN (SELECT seq FROM {table} WHERE source_id = ? AND received_at < ? LIMIT {CHUNK})"
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        gone = connection.execute(
+            f"DELETE FROM {table} WHERE {where} RETURNING session_id, profile_id", [source_id, oldest]
+        ).fetchall()
+        if table == "events":
+            _remove_empty(connection, {row[0] for row in gone}, {row[1] for row in gone}, oldest)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")  # execute() would stop after one page
+    return len(gone)
+
+
+def _remove_empty(connection: sqlite3.Connection, sessions: set[str | None], profiles: set[str | None], oldest: str) -> None:
+    """Of sessions and profiles that were not seen since `oldest`, removes those without events."""
+    connection.execute(
+        """DELETE FROM sessions WHERE id IN (SELECT value FROM json_each(?)) AND last_seen_at < ?
+        AND NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)""",
+        [json.dumps(list(sessions - {None})), oldest],
+    )
+    connection.execute(
+        """DELETE FROM profiles WHERE id IN (SELECT value FROM json_each(?)) AND last_seen_at < ?
+        AND NOT EXISTS (SELECT 1 FROM events WHERE profile_id = profiles.id)
+        AND NOT EXISTS (SELECT 1 FROM sessions WHERE profile_id = profiles.id)""",
+        [json.dumps(list(profiles - {None})), oldest],
+    )

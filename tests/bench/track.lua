@@ -1,5 +1,6 @@
 -- Requests as the tracker sends them: three events, about 2 KB, ids and sessions varying.
--- Arguments after `--`: source id, run number (so that ids differ between runs), `single` for one event instead of three.
+-- Arguments after `--`: source id, run number (so that ids differ between runs), `single` for one event instead of three,
+-- milliseconds that each connection pauses before a request, on average.
 local threads = {}
 
 function setup(thread)
@@ -37,6 +38,12 @@ function init(args)
   wrk.headers["Content-Type"] = "text/plain;charset=UTF-8"
   wrk.headers["Origin"] = "https://shop.example.com"
   start = os.time() * 1000
+  pause = tonumber(args[4] or "0")
+  if pause > 0 then
+    math.randomseed(prefix)
+    -- Arrivals as of many visitors who know nothing of each other.
+    delay = function() return math.floor(-math.log(1 - math.random()) * pause + 0.5) end
+  end
 end
 
 function request()

@@ -230,16 +230,28 @@ def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> No
     other = collector.add_source()
     collector.start()
     for owner in (source, other):
-        for _ in range(10):
-            collector.post({"source": {"id": owner}, "events": [{"type": "a", "properties": {"text": "x" * 2000}}] * 100})
+        for n in range(10):
+            collector.post(
+                {
+                    "source": {"id": owner},
+                    "session": {"id": f"{owner}-{n}"},
+                    "events": [{"type": "a", "properties": {"text": "x" * 2000}}] * 100,
+                }
+            )
     collector.stop()
     with closing(sqlite3.connect(collector.db)) as connection:
-        connection.execute("UPDATE events SET received_at = '2020-01-01T00:00:00.000Z' WHERE seq <= 500 OR seq > 1500")
+        connection.execute("UPDATE events SET received_at = '2020-01-01T00:00:00.000Z' WHERE seq <= 550 OR seq > 1500")
+        for table in ("sessions", "profiles"):
+            connection.execute(f"UPDATE {table} SET last_seen_at = '2020-01-01T00:00:00.000Z'")
         connection.commit()
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
     collector.start()
-    wait_for(lambda: len(collector.events(source)) == 500, "the old events to go")
+    wait_for(lambda: len(collector.events(source)) == 450, "the old events to go")
     assert len(collector.events(other)) == 1000
+    # The sixth session has half of its events yet; the first five, and the visitors they were, are gone with theirs.
+    left = {row["id"] for row in collector.rows("SELECT id FROM sessions WHERE source_id = ?", source)}
+    assert left == {f"{source}-{n}" for n in range(5, 10)}
+    assert collector.counts()["profiles"] == collector.counts()["sessions"] == 15
     wait_for(lambda: collector.rows("PRAGMA page_count")[0]["page_count"] < pages - 100, "the space to be given back")
 
 

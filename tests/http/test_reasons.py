@@ -1,7 +1,9 @@
 """The table of reasons, row by row, through the front door: status, exact body, header, CORS, metric, lane, and nothing else."""
 
+import contextlib
 import json
 import re
+import sqlite3
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,6 +124,28 @@ def test_each_reason_comes_to_what_the_contract_says(shared_collector: Collector
         if case == "disabled source":
             store.update_source(database, source, {"enabled": False})
     check(collector, source, row, row.send(collector, source))
+
+
+def test_overloaded_comes_to_what_the_contract_says(collector: Collector) -> None:
+    """By a database that another client has locked."""
+    source = collector.add_source()
+    detail = "The collector cannot store events right now. Try again."
+    row = Row(post({"type": "a"}), 503, "overloaded", {"detail": detail}, rows={}, retry=True)
+    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        check(collector, source, row, row.send(collector, source))
+
+
+def test_internal_comes_to_what_the_contract_says(collector: Collector) -> None:
+    """By a trigger that somebody has put into the database, which refuses the row."""
+    source = collector.add_source()
+    with collector.database() as database:
+        database.execute("CREATE TRIGGER no BEFORE INSERT ON events WHEN new.type = 'a' BEGIN SELECT RAISE(ABORT, 's3cret'); END")
+    row = Row(post({"type": "a"}), 500, "internal", rows={})
+    check(collector, source, row, row.send(collector, source))
+    answer = collector.post(row.send(collector, source)).json()
+    assert (set(answer), answer["detail"]) == ({"detail", "request"}, "Internal error.")
+    assert any(answer["request"] in line and "s3cret" in line for line in collector.log)
 
 
 def check(collector: Collector, source: str, row: Row, body: Any) -> None:
