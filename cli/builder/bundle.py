@@ -8,23 +8,37 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import brotli
 
-from ..errors import BuildError, Missing
+from ..errors import BuildError, Missing, Usage
 
 BUDGETS = {"loader.min.js": 600, "tracker.min.js": 4096}  # bytes, brotli
+FEATURES = {
+    "consent": "tracker.consent and settings.consent",
+    "debug": "settings.debug and #thamesthrive-debug",
+    "extras": "context.performance, storage, cookies and location",
+    "links": "settings.trackExternalLinks",
+    "triggers": "auto.triggers",
+    "ux": "settings.allowUx",
+    "views": "settings.pageViews",
+}
+"""What a build may leave out, and what it is."""
+
+SCRIPTS = {"loader": "loader.ts", "tracker": "tracker.ts", "page": "page-chunk.ts", "debug": "debug-chunk.ts"}
+MODULE, TYPES = "tracker.mjs", "tracker.d.ts"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
     "--bundle",
     "--minify",
-    "--format=iife",
-    "--target=es2020",
+    "--target=es2021",
     "--sourcemap=external",
     "--tsconfig-raw={}",
+    "--mangle-props=_$",
     "--log-level=warning",
 )
 
@@ -48,40 +62,56 @@ class Bundle:
 
     folder: Path
     files: list[BuiltFile]
+    features: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """The manifest: files by name."""
-        return {"files": {f.name: {k: v for k, v in asdict(f).items() if k != "name"} for f in self.files}}
+        files = {f.name: {k: v for k, v in asdict(f).items() if k != "name"} for f in self.files}
+        return {"features": self.features, "files": files}
 
 
 def esbuild(js: Path) -> Path:
     """esbuild's own executable for this machine. npm's shim around it would cost 90 ms a call. Raises Missing."""
     system = platform.system().lower()
     machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())
-    executable = js / "node_modules" / "@esbuild" / f"{system}-{machine}" / "bin" / "esbuild"
+    executable = js.resolve() / "node_modules" / "@esbuild" / f"{system}-{machine}" / "bin" / "esbuild"
     if not executable.is_file():
         raise Missing(f"esbuild is not installed. Run: npm ci --prefix {js}")
     return executable
 
 
-def build_bundle(js: Path) -> Bundle:
-    """`js/src` → `js/dist`: loader, tracker, a copy named by its content, source maps, compressed copies, the manifest.
+def check_features(names: Iterable[str]) -> list[str]:
+    """The names in order, each once. Raises Usage for one that is none."""
+    wanted = set(names)
+    if unknown := wanted - set(FEATURES):
+        raise Usage(f"There is no feature {sorted(unknown)[0]!r}. There are: {', '.join(FEATURES)}.")
+    return sorted(wanted)
 
-    The folder is exchanged as a whole. Raises Missing without esbuild, BuildError for a mistake in the sources or a file
-    over its budget.
+
+def build_bundle(js: Path, features: Iterable[str] = tuple(FEATURES), *, types: bool = True) -> Bundle:
+    """`js/src` → `js/dist`: loader, tracker and the parts it loads on demand, a copy named by its content, the module and its
+    types, source maps, compressed copies, the manifest. Without `types` the declarations stay as they were.
+
+    The folder is exchanged as a whole. Raises Missing without esbuild, Usage for an unknown feature, BuildError for a mistake in
+    the sources or a file over its budget.
     """
+    wanted = check_features(features)
     fresh, dist = js / "dist.new", js / "dist"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
-    for name in ("loader", "tracker"):
-        _run_esbuild(js, name, fresh)
+    _run_esbuild(js, [*SCRIPTS], fresh, wanted)
+    _run_module(js, fresh / MODULE, wanted)
     _as_statement(fresh / "loader.min.js")
     tracker = (fresh / "tracker.min.js").read_bytes()
     hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
     (fresh / hashed).write_bytes(tracker)
     files = [_measure(path, immutable=path.name == hashed) for path in sorted(fresh.iterdir())]
-    bundle = Bundle(dist, files)
+    bundle = Bundle(dist, files, wanted)
     (fresh / "manifest.json").write_text(json.dumps(bundle.as_dict(), indent=2) + "\n", encoding="utf-8")
+    if types:
+        (fresh / TYPES).write_text(_declarations(js), encoding="utf-8")
+    elif (dist / TYPES).exists():
+        shutil.copy(dist / TYPES, fresh / TYPES)
     shutil.rmtree(dist, ignore_errors=True)
     fresh.rename(dist)
     for file in files:
@@ -92,12 +122,68 @@ def build_bundle(js: Path) -> Bundle:
     return bundle
 
 
-def _run_esbuild(js: Path, name: str, out: Path) -> None:
-    command = [str(esbuild(js)), f"src/{name}.ts", f"--outfile={out.name}/{name}.min.js", *_FLAGS]
+def feature_sizes(js: Path) -> dict[str, int]:
+    """Bytes (brotli) that each feature adds to the scripts that a page may load, measured by leaving it out."""
+    out = js / "dist.sizes"
+    out.mkdir(exist_ok=True)
+    try:
+        whole = _size(js, out, list(FEATURES))
+        return {name: whole - _size(js, out, [other for other in FEATURES if other != name]) for name in FEATURES}
+    finally:
+        shutil.rmtree(out)
+
+
+def _size(js: Path, out: Path, features: list[str]) -> int:
+    names = ["tracker", "page"]
+    _run_esbuild(js, names, out, features)
+    return sum(len(brotli.compress((out / f"{name}.min.js").read_bytes())) for name in names)
+
+
+def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
+    entries = [f"{name}=src/{SCRIPTS[name]}" for name in names]
+    _esbuild(js, [*entries, f"--outdir={out.relative_to(js)}", "--out-extension:.js=.min.js", "--format=iife"], features)
+
+
+def _run_module(js: Path, out: Path, features: list[str]) -> None:
+    _esbuild(js, ["src/index.ts", f"--outfile={out.relative_to(js)}", "--format=esm"], features)
+
+
+def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
+    defines = [f"--define:WITH_{name.upper()}={'true' if name in features else 'false'}" for name in FEATURES]
+    command = [str(esbuild(js)), *arguments, *_FLAGS, *defines]
     done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
     if done.returncode:
         # esbuild names the file relative to js/ and draws the line: people want both from here.
         raise BuildError(re.sub(r"(?m)^( +)(src/)", rf"\1{js.name}/\2", done.stderr.strip()))
+
+
+def _declarations(js: Path) -> str:
+    """The module's types in one file. Raises BuildError with the compiler's words."""
+    out = js / "dist.types"
+    compiler = js.resolve() / "node_modules" / ".bin" / "tsc"
+    if not compiler.exists():
+        raise Missing(f"TypeScript is not installed. Run: npm ci --prefix {js}")
+    command = [
+        str(compiler),
+        "-p",
+        ".",
+        "--noEmit",
+        "false",
+        "--emitDeclarationOnly",
+        "--declaration",
+        "--rootDir",
+        "src",
+        "--outDir",
+        out.name,
+    ]
+    try:
+        done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildError(done.stdout.strip())
+        types, index = ((out / f"{name}.d.ts").read_text(encoding="utf-8") for name in ("types", "index"))
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+    return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", index)
 
 
 def _as_statement(loader: Path) -> None:
@@ -121,7 +207,8 @@ def _vlq(column: int) -> str:
 
 def _measure(path: Path, *, immutable: bool) -> BuiltFile:
     content = path.read_bytes()
-    zipped, squeezed = gzip.compress(content, 9, mtime=0), brotli.compress(content)
+    # A source map is large and seldom fetched: the best compression is not worth its time.
+    zipped, squeezed = gzip.compress(content, 9, mtime=0), brotli.compress(content, quality=5 if path.suffix == ".map" else 11)
     path.with_name(path.name + ".gz").write_bytes(zipped)
     path.with_name(path.name + ".br").write_bytes(squeezed)
     integrity = "sha384-" + base64.b64encode(hashlib.sha384(content).digest()).decode()

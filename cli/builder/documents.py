@@ -31,10 +31,11 @@ class Document:
 
 @dataclass(frozen=True)
 class ExpectedEvent:
-    """An event that must be stored when a test page was opened."""
+    """An event that must be stored when a test page was opened. `context`: what must be in its context, among other things."""
 
     type: str
     properties: dict[str, Any] = field(default_factory=dict)
+    context: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Page:
     browser test, and an example in the docs.
 
     `source`: `demo`, or `unknown` for an id that no collector knows. `form`: which snippet it carries. `requests`: how many
-    carry events. `console`: a text that the browser's console must show, None for silence.
+    carry events. `console`: a text that the browser's console must show, None for silence. `session_has`, `session_lacks`,
+    `context_lacks`: keys of the session's context and of each event's. `errors`: what the page itself throws.
     """
 
     document: Document
@@ -52,6 +54,10 @@ class Page:
     requests: int
     console: str | None
     events: tuple[ExpectedEvent, ...]
+    session_has: tuple[str, ...]
+    session_lacks: tuple[str, ...]
+    context_lacks: tuple[str, ...]
+    errors: tuple[str, ...]
 
 
 def load_documents(folder: Path, suffix: str) -> list[Document]:
@@ -94,5 +100,6 @@ def _page(document: Document) -> Page:
     try:
         events = tuple(ExpectedEvent(**event) for event in expect.get("events", []))
     except TypeError as error:
-        raise BuildError(f"{document.path}:1: an [[expect.events]] has a type and properties: {error}") from error
-    return Page(document, source, form, expect["requests"], expect.get("console"), events)
+        raise BuildError(f"{document.path}:1: an [[expect.events]] has a type, properties, context: {error}") from error
+    lists = (tuple(expect.get(name, ())) for name in ("session_has", "session_lacks", "context_lacks", "errors"))
+    return Page(document, source, form, expect["requests"], expect.get("console"), events, *lists)

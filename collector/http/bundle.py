@@ -73,8 +73,10 @@ def add_routes(app: Sanic[Any, Any], assets: dict[str, Asset]) -> None:
             "Vary": "Origin, Accept-Encoding",
             "ETag": etag,
         }
-        if not asset.name.endswith(".map"):
-            headers["SourceMap"] = f"{asset.name.split('.')[0]}.min.js.map"
+        if asset.name.endswith(".js"):
+            headers["SourceMap"] = f"{asset.name.split('.')[0]}.min.js.map"  # the copy named by its content has no other
+        elif not asset.name.endswith(".map"):
+            headers["SourceMap"] = f"{asset.name}.map"
         if etag in request.headers.get("if-none-match", ""):
             return HTTPResponse(status=304, headers=headers)
         if encoding != "identity":

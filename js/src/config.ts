@@ -5,15 +5,14 @@ declare const options: { tracker?: TrackerOptions } | undefined;
 /** `data-settings-flush-interval="500"` → `{settings: {flushInterval: 500}}`; values are JSON where they parse. */
 const fromDataset = ({ src, dataset: { source, api, ...data } }: HTMLScriptElement): TrackerOptions => {
   const config: Record<string, Json> = { url: { script: src, api }, source: { id: source } };
-  for (const name in data) {
+  for (const name of Object.keys(data)) {
     const [group, ...rest] = name.replace(/[A-Z]/, (letter) => "." + letter.toLowerCase()).split(".") as [string];
-    let value: unknown = data[name];
+    const into = ((config[group] as Json | undefined) ||= {});
     try {
-      value = JSON.parse(value as string);
+      into[rest.join("")] = JSON.parse(data[name] as string);
     } catch {
-      // a plain string
+      into[rest.join("")] = data[name]; // a plain string
     }
-    (config[group] ||= {})[rest.join("")] = value;
   }
   return config;
 };

@@ -4,40 +4,44 @@
  */
 import { eventId, timeOf } from "./ids";
 import { forget, keys, read, write } from "./storage";
-import type { TrackResult } from "./types";
+import type { Response, Settle, TrackResult } from "./types";
 
+/** Names that end in an underscore are the bundle's own: the build shortens them. */
 export interface Entry {
   /** Identifies the call on this browser, in the order of the calls. */
-  key: string;
-  /** The event's UUID, made of the key. */
-  id: string;
+  key_: string;
   /** The event as it goes over the wire. */
-  json: string;
-  /** Bytes of `json`. */
-  size: number;
+  json_: string;
+  /** Bytes of `json_`. */
+  size_?: number;
   /** The visit it belongs to. */
-  session: string;
+  session_: string;
   /** Settles the page's promise; an event found in storage has none. */
-  done?: ((result: TrackResult) => void) | undefined;
+  done_?: Settle | undefined;
   /** May go with the next request. */
-  due?: boolean;
+  due_?: boolean;
   /** Is in a request whose answer is awaited. */
-  sent?: boolean;
+  sent_?: boolean;
 }
 
 export interface Queue {
   /** In sending order. */
-  entries: Map<string, Entry>;
+  entries_: Map<string, Entry>;
   /** Events given up for lack of room and not yet reported to the collector. */
-  dropped: number;
-  add(entry: Entry): void;
-  settle(entry: Entry, result: TrackResult): void;
+  dropped_: number;
+  add_(entry: Entry): void;
+  /** Writes everything down, as events of this visit: until now nothing might be stored. */
+  keep_(session: string): void;
+  settle_(entry: Entry, result: Verdict, response?: Response): void;
   /**
    * Takes in what earlier pages and crashed tabs left, and lets go of what another tab has delivered meanwhile.
    * Events younger than `age` ms are left to the tab that made them.
    */
-  recover(age: number): void;
+  recover_(age: number): void;
 }
+
+/** A result before it has the event's id. */
+export type Verdict = TrackResult extends infer R ? (R extends TrackResult ? Omit<R, "id"> : never) : never;
 
 const MAX_EVENTS = 1000;
 const MAX_BYTES = 1e6;
@@ -48,42 +52,50 @@ export const bytes = (text: string): number => new TextEncoder().encode(text).le
 export const createQueue = (prefix: string, adopt: (key: string, call: string) => [session: string, json: string]): Queue => {
   let held = 0;
   const index = (entry: Entry): void => {
-    queue.entries.set(entry.key, entry);
-    held += entry.size;
+    queue.entries_.set(entry.key_, entry);
+    held += entry.size_ ||= bytes(entry.json_);
   };
+  const keep = ({ key_, session_, json_ }: Entry): unknown => write(prefix + key_, session_ + "|" + json_);
   const queue: Queue = {
-    entries: new Map(),
-    dropped: 0,
-    add(entry) {
+    entries_: new Map(),
+    dropped_: 0,
+    add_(entry) {
       index(entry);
-      write(prefix + entry.key, `${entry.session}|${entry.json}`);
-      for (const oldest of queue.entries.values()) {
-        if (queue.entries.size <= MAX_EVENTS && held <= MAX_BYTES) break;
-        queue.dropped++;
-        queue.settle(oldest, { stored: false, id: oldest.id, reason: "overloaded", detail: "queue full" });
+      keep(entry);
+      for (const oldest of queue.entries_.values()) {
+        if (queue.entries_.size <= MAX_EVENTS && held <= MAX_BYTES) break;
+        queue.dropped_++;
+        queue.settle_(oldest, { stored: false, reason: "overloaded", detail: "queue full" });
       }
     },
-    settle(entry, result) {
-      if (queue.entries.delete(entry.key)) {
-        held -= entry.size;
-        forget(prefix + entry.key);
-        entry.done?.(result);
+    keep_(session) {
+      for (const entry of queue.entries_.values()) {
+        entry.session_ = session;
+        keep(entry);
       }
     },
-    recover(age) {
+    settle_(entry, verdict, response) {
+      const { key_ } = entry;
+      if (queue.entries_.delete(key_)) {
+        held -= entry.size_!;
+        forget(prefix + key_);
+        entry.done_?.({ id: eventId(key_), ...verdict } as TrackResult, response);
+      }
+    },
+    recover_(age) {
       const found = keys(prefix);
-      const mine = [...queue.entries.values()].filter((entry) => entry.done || entry.sent || found.includes(prefix + entry.key));
-      const known = queue.entries;
-      queue.entries = new Map();
+      const known = queue.entries_;
+      queue.entries_ = new Map();
       held = 0;
       for (const name of found) {
-        const key = name.slice(prefix.length);
+        const key_ = name.slice(prefix.length);
         const value = read(name) || "";
-        if (known.has(key) || !(Date.now() - timeOf(key) >= age)) continue;
-        const [session, json] = value[0] == "[" ? adopt(key, value) : value.split(/\|(.*)/s);
-        if (json) index({ key, id: eventId(key), json, size: bytes(json), session: session as string, due: true });
+        if (known.has(key_) || !(Date.now() - timeOf(key_) >= age)) continue;
+        const [session_, json_] = (value[0] == "[" ? adopt(key_, value) : value.split(/\|(.*)/s)) as [string, string];
+        if (json_) index({ key_, json_, session_, due_: true });
       }
-      mine.map(index); // older events first
+      // Older events first.
+      known.forEach((entry, key) => (entry.done_ || entry.sent_ || found.includes(prefix + key)) && index(entry));
     },
   };
   return queue;

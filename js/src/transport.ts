@@ -1,15 +1,14 @@
 /** One request at a time, in order, until every event has a verdict. */
 import { apiOf } from "./config";
-import { sessionContext } from "./context";
 import { adoptProfile, deviceId, profileId } from "./identity";
+import { eventId } from "./ids";
 import { QUEUE } from "./names";
 import { bytes, type Entry, type Queue } from "./queue";
 import { read, write } from "./storage";
-import type { Answer, TrackerOptions } from "./types";
+import type { Answer, Json, Note, TrackerOptions } from "./types";
 
-/** Browsers allow 64 KiB of keepalive bodies in flight, all together; the envelope takes about 1 KB of a request. */
+/** Browsers allow 64 KiB of keepalive bodies in flight, all together. */
 const BODY_BYTES = 6e4;
-const EVENTS_BYTES = 57e3;
 const MAX_WAIT = 3e5;
 const ANSWER_TIMEOUT = 3e4;
 /** A tab that lives has sent an event by this age. */
@@ -17,165 +16,154 @@ const YOUNG = 3e3;
 
 export interface Transport {
   /** Everything that waits now becomes due; what is tracked later goes with a later request. */
-  flush(): Promise<void>;
+  flush_(): Promise<void>;
   /** Leaving the page: what is pending goes out at once, as far as the browser's keepalive budget reaches. */
-  leave(): void;
+  leave_(): void;
   /** Flushes in `delay` ms, with whatever else has come by then. */
-  schedule(delay: number): void;
+  schedule_(delay: number): void;
   /** Flushes now, whatever the pause after failures. */
-  resume(): void;
+  resume_(): void;
 }
 
 export const createTransport = (
   queue: Queue,
   config: TrackerOptions,
+  context: () => Json,
+  granted: () => boolean,
   onAnswer: (answer: Answer | null) => void,
 ): Transport => {
   const api = apiOf(config);
-  const said = new Set<string>();
+  let said = "";
   let running: Promise<void> | undefined;
   let again = false;
   let atMost = Infinity;
   let inFlight = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: unknown;
   /** After failures: no request before `until`. Shared by all tabs of the site through storage. */
-  let pause = { until: 0, wait: 0 };
+  let until = 0;
+  let wait = 0;
 
   const say = (message: string): void => {
-    if (!said.has(message)) console.error("[ThamesThrive] " + message);
-    said.add(message);
+    if (said != message) console.error("[ThamesThrive]", (said = message));
   };
 
-  const readPause = (): typeof pause => {
-    try {
-      pause = { ...pause, ...(JSON.parse(read(QUEUE) as string) as object) };
-    } catch {
-      // nothing shared yet
-    }
-    return pause;
+  const readPause = (): number => {
+    const shared = read(QUEUE);
+    if (shared) [until, wait] = shared.split(" ").map(Number) as [number, number];
+    return until - Date.now();
   };
 
-  const setPause = (until: number, wait: number): void => {
-    if (until || readPause().until) write(QUEUE, JSON.stringify((pause = { until, wait })));
+  const setPause = (rest: number, next: number): void => {
+    until = rest + Date.now();
+    write(QUEUE, until + " " + (wait = next));
   };
 
-  const backOff = (after = 0): void => {
-    const wait = Math.min(Math.max(readPause().wait * 2, 1e3), MAX_WAIT);
-    const rest = Math.max(after, wait * (0.5 + Math.random() / 2));
-    setPause(Date.now() + rest, wait);
-    schedule(rest);
+  const backOff = (after: number): void => {
+    readPause();
+    const next = Math.min(wait * 2 || 1e3, MAX_WAIT);
+    const rest = Math.max(after, next * (0.5 + Math.random() / 2));
+    setPause(rest, next);
+    schedule_(rest);
   };
 
-  /** The longest run of due events of one session that fits a request. */
-  const nextBatch = (): Entry[] => {
+  /** The longest run of due events of one session that fits a request, and its body. */
+  const nextBatch = (): [batch: Entry[], body: string] => {
     const batch: Entry[] = [];
-    let room = EVENTS_BYTES;
-    for (const entry of queue.entries.values()) {
-      if (!entry.due || entry.sent) continue;
-      room -= entry.size + 1;
-      if (batch[0] && (room < 0 || batch.length >= atMost || entry.session != batch[0].session)) break;
+    let head = "";
+    let room = BODY_BYTES - 12;
+    for (const entry of queue.entries_.values()) {
+      if (!entry.due_ || entry.sent_ || !granted()) continue;
+      if (!head) {
+        const profile = config.profile?.id || profileId();
+        head = JSON.stringify({
+          source: config.source,
+          session: { id: entry.session_ },
+          profile: profile && { id: profile },
+          device: { id: deviceId() },
+          context: context(),
+          sentAt: new Date(),
+          dropped: queue.dropped_ || undefined,
+        }).slice(0, -1);
+        room -= bytes(head);
+      }
+      room -= entry.size_! + 1;
+      if (batch[0] && (room < 0 || batch.length >= atMost || entry.session_ != batch[0].session_)) break;
       batch.push(entry);
     }
-    return batch;
+    return [batch, `${head},"events":[${batch.map((entry) => entry.json_)}]}`];
   };
 
-  const bodyOf = (batch: Entry[]): string => {
-    const profile = config.profile?.id || profileId();
-    const head = JSON.stringify({
-      source: config.source,
-      session: { id: batch[0]!.session },
-      profile: profile && { id: profile },
-      device: { id: deviceId() },
-      context: sessionContext(config.context),
-      sentAt: new Date(),
-      dropped: queue.dropped || undefined,
-    });
-    return `${head.slice(0, -1)},"events":[${batch.map((entry) => entry.json)}]}`;
-  };
-
-  const settle = (batch: Entry[], { events, profile, errors = [], warnings = [] }: Answer): void => {
-    if (profile?.id) adoptProfile(profile.id);
-    let verdicts = 0;
-    for (const entry of batch) {
-      const { id } = entry;
-      const error = errors.find((note) => note.id == id);
-      if (events.includes(id)) {
-        const duplicate = warnings.some((note) => note.id == id && note.reason == "duplicate");
-        queue.settle(entry, { stored: true, id, ...(duplicate && { duplicate }) });
-      } else if (error) {
-        const { reason, detail = "" } = error;
-        say(`An event was not stored: ${reason} ${detail}`);
-        queue.settle(entry, { stored: false, id, reason, detail });
-      } else continue;
-      verdicts++;
-    }
-    // An answer that passes over an event proves nothing about it.
-    if (verdicts < batch.length) backOff();
-    else setPause(0, 0);
-  };
-
-  const refuse = (batch: Entry[], status: number, reason: string, detail: string): void => {
-    say(`Source ${config.source!.id} was refused by ${api}: ${status} ${detail}` +
-      (reason == "unknown_source" ? " Compare options.tracker.source.id with `thamesthrive source list`." : ""));
-    for (const entry of batch) queue.settle(entry, { stored: false, id: entry.id, reason, detail });
-    onAnswer(null);
-  };
-
-  const send = async (batch: Entry[]): Promise<void> => {
-    const { dropped } = queue;
-    const body = bodyOf(batch);
+  const send = async (batch: Entry[], body: string): Promise<void> => {
+    const { dropped_ } = queue;
     const size = bytes(body);
-    const abort = new AbortController();
-    const timeout = setTimeout(() => abort.abort(), ANSWER_TIMEOUT);
-    for (const entry of batch) entry.sent = true;
+    for (const entry of batch) entry.sent_ = true;
     inFlight += size;
-    let response: Response | undefined;
+    let status = 0;
     let text = "";
-    let answer: Partial<Answer> & { detail?: unknown } = {};
+    let headers: Headers | undefined;
+    let data: Partial<Answer> & { detail?: unknown } = {};
     try {
       // A string body is text/plain, which needs no CORS preflight.
-      response = await fetch(api + "/track", {
+      const answer = await fetch(api + "/track", {
         method: "POST",
         body,
         keepalive: inFlight < BODY_BYTES,
-        credentials: "omit",
-        signal: abort.signal,
+        signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(ANSWER_TIMEOUT) as AbortSignal,
       });
-      text = await response.text(); // to its end, whatever the status
-      answer = JSON.parse(text) || {};
+      ({ status, headers } = answer);
+      text = await answer.text(); // to its end, whatever the status
+      data = JSON.parse(text) || {};
     } catch {
       // No answer, one that was cut, or somebody else's HTML.
     }
-    clearTimeout(timeout);
     inFlight -= size;
-    for (const entry of batch) entry.sent = false;
+    for (const entry of batch) entry.sent_ = false;
 
-    const { status = 0, headers } = response || {};
-    if (status == 200 && Array.isArray(answer.events)) {
-      atMost = Infinity;
-      queue.dropped -= dropped;
-      settle(batch, answer as Answer);
-      onAnswer(answer as Answer);
-    } else if (status == 413 && batch[1]) atMost = batch.length >> 1;
-    else if (status >= 400 && status < 500 && ![408, 425, 429].includes(status)) {
-      const detail = answer.detail || text;
-      refuse(batch, status, headers!.get("X-Collector-Reason") || "invalid",
-        typeof detail == "string" ? detail.slice(0, 200) : JSON.stringify(detail));
-    } else {
-      // Nobody knows what became of the events, so they go again.
-      const after = headers?.get("Retry-After");
-      backOff(after ? +after * 1e3 || Date.parse(after) - Date.now() || 0 : 0);
+    const { events, profile, errors = [], warnings = [] } = data;
+    const detail = typeof data.detail == "string" ? data.detail : text.slice(0, 200);
+    const refused = /^4/.test("" + status) && ![408, 425, 429, batch[1] && 413].includes(status);
+    const reason = headers?.get("X-Collector-Reason") || "invalid";
+    const after = headers?.get("Retry-After") as string; // seconds or a date
+    const response = { status, data: data as Answer };
+    let left = batch.length;
+    if (refused || (status == 200 && Array.isArray(events))) {
+      if (refused) {
+        say(`${api} refused source ${config.source!.id}: ${status} ${detail}${reason == "unknown_source" ? ". See `thamesthrive source list`" : ""}`);
+      } else {
+        atMost = Infinity;
+        queue.dropped_ -= dropped_;
+        if (profile?.id) adoptProfile(profile.id);
+      }
+      for (const entry of batch) {
+        const id = eventId(entry.key_);
+        const named = (note: Note): boolean => note.id == id;
+        const error = refused ? { reason, detail } : errors.find(named);
+        if (events?.includes(id)) {
+          const again = warnings.some((note) => named(note) && note.duplicate);
+          queue.settle_(entry, { stored: true, ...(again && { duplicate: true }) }, response);
+        } else if (error) {
+          const { reason, detail = "" } = error;
+          if (!refused) say(`not stored: ${reason} ${detail}`);
+          queue.settle_(entry, { stored: false, reason, detail }, response);
+        } else continue;
+        left--;
+      }
+      onAnswer(refused ? null : data as Answer);
     }
+    if (status == 413 && left) atMost = left >> 1;
+    // What has no verdict goes again: nobody knows what became of it.
+    else if (left) backOff(+after * 1e3 || Date.parse(after) - Date.now() || 0);
+    else if (wait) setPause(0, 0);
   };
 
   const drain = async (): Promise<void> => {
     while (again) {
       again = false;
-      queue.recover(YOUNG);
-      for (let batch; (batch = nextBatch())[0]; ) {
-        const rest = readPause().until - Date.now();
-        if (rest > 0) return schedule(rest);
-        await send(batch);
+      queue.recover_(YOUNG);
+      for (let next; (next = nextBatch())[0][0]; ) {
+        const rest = readPause();
+        if (rest > 0) return schedule_(rest);
+        await send(...next);
       }
     }
   };
@@ -184,7 +172,7 @@ export const createTransport = (
   const alone = async (): Promise<void> => {
     let started;
     try {
-      await (navigator.locks as LockManager | undefined)?.request(QUEUE, () => {
+      await navigator.locks.request(QUEUE, () => {
         started = true;
         return drain();
       });
@@ -196,32 +184,32 @@ export const createTransport = (
   };
 
   const makeDue = (): void => {
-    for (const entry of queue.entries.values()) entry.due = true;
+    for (const entry of queue.entries_.values()) entry.due_ = true;
   };
 
-  const flush = (): Promise<void> => {
+  const flush_ = (): Promise<void> => {
     makeDue();
     again = true;
     return (running ||= alone());
   };
 
-  const schedule = (delay: number): void => {
+  const schedule_ = (delay: number): void => {
     timer ||= setTimeout(() => {
-      timer = undefined;
-      void flush();
+      timer = 0;
+      void flush_();
     }, delay);
   };
 
   return {
-    flush,
-    schedule,
-    resume() {
+    flush_,
+    schedule_,
+    resume_() {
       setPause(0, 0);
-      void flush();
+      void flush_();
     },
-    leave() {
+    leave_() {
       makeDue();
-      for (let batch; (batch = nextBatch())[0] && inFlight + bytes(bodyOf(batch)) < BODY_BYTES; ) void send(batch);
+      for (let next; (next = nextBatch())[0][0] && inFlight + bytes(next[1]) < BODY_BYTES; ) void send(...next);
     },
   };
 };

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,13 +36,27 @@ def test_page_stores_what_it_declares(page: Page, built: tuple[str, str], page_c
     opened.goto("about:blank")
     rows = settled(page_collector, source, len(page.events))
     assert [(row["type"], json.loads(row["properties"])) for row in rows] == [(e.type, e.properties) for e in page.events]
-    assert visitor.errors == []
-    if page.events:
-        assert len({row["request_id"] for row in rows}) == page.requests
-        assert visitor.said("ThamesThrive") == []
-    else:
+    assert visitor.errors == list(page.errors)
+    if not page.events:
         assert page_collector.counts() == before
-        assert len(visitor.said("[ThamesThrive]")) == 1
+    if not page.console:
+        assert visitor.said("ThamesThrive") == []
+    assert len({row["request_id"] for row in rows}) == (page.requests if page.events else 0)
+    for row, event in zip(rows, page.events, strict=True):
+        context = json.loads(row["context"])
+        assert contains(context, event.context)
+        assert not set(page.context_lacks) & set(context)
+    for row in page_collector.rows("SELECT context FROM sessions WHERE source_id = ?", source):
+        context = json.loads(row["context"])
+        assert set(page.session_has) <= set(context)
+        assert not set(page.session_lacks) & set(context)
+
+
+def contains(whole: Any, part: Any) -> bool:
+    """Whether JSON has what another has, among other things."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(key in whole and contains(whole[key], value) for key, value in part.items())
+    return bool(whole == part)
 
 
 def test_a_page_served_by_the_collector_shows_the_stored_rows(tmp_path: Path, visitor: Visitor) -> None:

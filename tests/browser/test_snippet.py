@@ -111,7 +111,7 @@ def test_track_resolves_to_the_reason_when_it_is_not(page_collector: Collector, 
     page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
     result = stored(page, "'  ', {}, {fire: true}")
     assert (result["stored"], result["reason"], result["detail"]) == (False, "invalid", "/type: must not be empty")
-    assert len(visitor.said("[ThamesThrive] An event was not stored: invalid /type")) == 1
+    assert len(visitor.said("[ThamesThrive] not stored: invalid /type")) == 1
     assert len(page_collector.rows("SELECT * FROM rejected WHERE source_id = ?", source)) == 1
 
 
@@ -178,7 +178,7 @@ def test_missing_options_give_one_error_that_says_where_to_look(
     page = visitor.open(site.add("p.html", EVENTS, head=head))
     page.wait_for_load_state()
     said = wait_for(lambda: visitor.said("[ThamesThrive]"), "the error")
-    assert said == ["[ThamesThrive] options.tracker needs url.script and source.id: see docs"] * count
+    assert said == ["[ThamesThrive] options.tracker needs url.script, source.id: see docs"] * count
     assert visitor.errors == []
 
 
