@@ -289,7 +289,7 @@ def test_pages_whose_storage_is_refused_or_full_work_in_memory(
 ) -> None:
     source = page_collector.add_source()
     refuse: dict[str, str] = {
-        "full": "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }",
+        "full": "try { for (let n = 22, k = 0; n >= 0; ) try { localStorage['full' + k++] = 'x'.repeat(2 ** n) } catch { n-- } } catch {}",
         "refused": "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('no', 'SecurityError') }})",
     }
     visitor.context.add_init_script(refuse[storage])

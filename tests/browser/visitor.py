@@ -87,10 +87,12 @@ Reply = tuple[int, dict[str, str], bytes]
 
 class Network:
     """Stands between pages and a collector. `weather` sees each POST's body and says what happens to it:
-    None passes it on, "lost" passes it on and cuts the answer, a (status, headers, body) answers in the collector's place."""
+    None passes it on, "lost" passes it on and cuts the answer, a (status, headers, body) answers in the collector's place.
+    `alter` may change the collector's answers."""
 
     def __init__(self, collector: Collector) -> None:
         self.weather: Callable[[dict[str, Any]], Reply | str | None] = lambda _: None
+        self.alter: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
         self.bodies: list[dict[str, Any]] = []
         network = self
 
@@ -114,7 +116,8 @@ class Network:
                     self.close_connection = True
                     self.connection.close()
                     return None
-                return self._reply(answer.status_code, dict(answer.headers), answer.content)
+                content = json.dumps(network.alter(answer.json())).encode()
+                return self._reply(answer.status_code, dict(answer.headers), content)
 
             def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response(status)

@@ -1,0 +1,233 @@
+"""Pages as they are: strict policies, odd globals, frozen prototypes, frames; and what the page's owner is told."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cli.builder.snippet import render_snippet
+
+from ..support import Collector, wait_for
+from .visitor import DIST, EVENTS, TYPES, Network, Site, Visitor, settled, snippet, split_snippet
+
+READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+
+
+def page_with(site: Site, head: str, body: str = "", *, policy: str = "") -> str:
+    """A page of exactly this markup, with a policy of its own."""
+    meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">' if policy else ""
+    (site.folder / "p.html").write_text(f"<!doctype html><html><head>{meta}{head}</head><body>{body}</body></html>")
+    return f"{site.origin}/p.html"
+
+
+@pytest.mark.parametrize("more", ["", "; require-trusted-types-for 'script'"], ids=["plain", "trusted types"])
+def test_the_one_line_form_under_the_strictest_policy(page_collector: Collector, site: Site, visitor: Visitor, more: str) -> None:
+    source, api = page_collector.add_source(), page_collector.url
+    (site.folder / "own.js").write_text("addEventListener('load', () => window.tracker.track('strict'));")
+    head = snippet(source, api, one_line=True) + '<script src="own.js"></script>'
+    policy = f"default-src 'none'; script-src 'self' {api}; connect-src {api}{more}"
+    visitor.open(page_with(site, head, policy=policy))
+    assert [row["type"] for row in settled(page_collector, source, 1)] == ["strict"]
+    assert visitor.console == visitor.errors == []
+
+
+def test_the_classic_form_with_a_nonce_and_nothing_else(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    """No host is allowed: the loader hands its nonce on to the bundle, and the bundle to its parts."""
+    source, api = page_collector.add_source(), page_collector.url
+    head = render_snippet(source, api, DIST, nonce="n0nce").html
+    body = """<button id="b" data-thamesthrive-tag="b">b</button><script nonce="n0nce">
+      options.tracker.auto = {triggers: [{tag: "b", trigger: "onVisible", data: {event: "seen"}}]};
+      window.tracker.track("strict");</script>"""
+    visitor.open(page_with(site, head, body, policy=f"default-src 'none'; script-src 'nonce-n0nce'; connect-src {api}"))
+    assert sorted(row["type"] for row in settled(page_collector, source, 2)) == ["seen", "strict"]
+    assert visitor.console == visitor.errors == []
+
+
+def test_a_page_isolated_from_other_origins(page_collector: Collector, tmp_path: Any, visitor: Visitor) -> None:
+    """Cross-Origin-Embedder-Policy: only resources that allow it are loaded."""
+    import http.server
+    import threading
+
+    source = page_collector.add_source()
+    html = f"<!doctype html><html><head>{snippet(source, page_collector.url)}</head><script>{EVENTS}</script></html>".encode()
+
+    class Isolated(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in (("Embedder", "require-corp"), ("Opener", "same-origin")):
+                self.send_header(f"Cross-Origin-{name}-Policy", value)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(html)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Isolated)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        page = visitor.open(f"http://127.0.0.1:{server.server_port}/")
+        assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
+        assert page.evaluate("crossOriginIsolated") is True
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+GLOBALS = {
+    "AMD": "window.define = () => { throw new Error('called') }; window.define.amd = {};",
+    "CommonJS": "var module = {exports: {}}, exports = module.exports;",
+    "own names": "const config = {mine: 1}; var response = 5, Analytics = {}, analytics = {}, queue = [], source = 'x';",
+    "frozen prototypes": "[Object, Array, Function, String, Promise, Map, Storage].forEach(t => Object.freeze(t.prototype));",
+    "more on prototypes": "Object.prototype.extra = function () {}; Array.prototype.last = function () {};",
+    "an old polyfill": "window.AbortSignal = undefined; window.AbortSignal = function () {};",
+    "no locks": "Object.defineProperty(navigator, 'locks', {value: undefined});",
+}
+
+
+@pytest.mark.parametrize("script", GLOBALS.values(), ids=GLOBALS)
+@pytest.mark.parametrize("one_line", [False, True], ids=["classic", "one-line"])
+def test_odd_pages_store_their_events(
+    page_collector: Collector, site: Site, visitor: Visitor, script: str, one_line: bool
+) -> None:
+    source = page_collector.add_source()
+    head = f"<script>{script}</script>" + snippet(source, page_collector.url, one_line=one_line)
+    events = f"const go = () => {{ {EVENTS} }}; window.tracker ? go() : addEventListener('load', go);"
+    visitor.open(site.add("p.html", events, head=head))
+    rows = settled(page_collector, source, 3)
+    assert [row["type"] for row in rows] == TYPES
+    assert json.loads(rows[1]["properties"]) == {"Eletronics": ["Mobile phones", "Accessories"]}
+    assert visitor.errors == []
+    assert visitor.said("ThamesThrive") == []
+
+
+def test_a_page_with_options_of_its_own_uses_the_one_line_form(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    head = "<script>const options = {color: 'red'};</script>" + snippet(source, page_collector.url, one_line=True)
+    page = visitor.open(site.add("p.html", head=head))
+    page.wait_for_function(READY)
+    assert page.evaluate("() => window.tracker.track('a')")["stored"] is True
+    settled(page_collector, source, 1)
+
+
+@pytest.mark.parametrize("where", ["body", "end", "late"])
+def test_the_snippet_may_stand_elsewhere(page_collector: Collector, site: Site, visitor: Visitor, where: str) -> None:
+    source = page_collector.add_source()
+    html = snippet(source, page_collector.url)
+    if where == "late":  # by a tag manager, when the page has long been loaded
+        page = visitor.open(site.add("p.html"))
+        page.evaluate(
+            """html => { for (const old of new DOMParser().parseFromString(html, 'text/html').scripts) {
+                const made = document.createElement('script'); made.text = old.text; document.body.append(made); } }""",
+            html,
+        )
+        page.evaluate("() => { " + EVENTS + " }")
+    else:
+        body = html if where == "body" else "<p>text</p>" * 200 + html
+        visitor.open(page_with(site, "", f"{body}<script>{EVENTS}</script>"))
+    assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
+    assert visitor.errors == []
+
+
+def test_a_sandboxed_frame_works_in_memory_and_keeps_its_visit(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    """Without an origin there is neither storage nor cookie."""
+    source = page_collector.add_source()
+    site.add("inner.html", EVENTS, head=snippet(source, page_collector.url))
+    visitor.open(page_with(site, "", '<iframe sandbox="allow-scripts" src="inner.html"></iframe>'))
+    rows = settled(page_collector, source, 3)
+    assert [row["type"] for row in rows] == TYPES
+    assert len({row["session_id"] for row in rows}) == 1
+    assert visitor.errors == []
+
+
+def test_a_page_opened_from_a_file(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    site.add("p.html", EVENTS, head=snippet(source, page_collector.url))
+    visitor.open(f"file://{site.folder}/p.html")
+    assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
+
+
+def test_a_frame_of_another_site_has_a_visit_of_its_own(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    inner = site.add("inner.html", EVENTS, head=snippet(source, page_collector.url))
+    outer = page_with(site, "", f'<iframe src="{inner}"></iframe>').replace("127.0.0.1", "localhost")
+    visitor.open(outer)
+    rows = settled(page_collector, source, 3)
+    assert len({row["session_id"] for row in rows}) == 1
+
+
+WIDGET = {"tag": "aside", "props": {"id": "offer", "class": "wide"}, "content": "A cup for you"}
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_elements_from_the_collector_are_shown_once_and_only_where_allowed(
+    page_collector: Collector, site: Site, visitor: Visitor, allowed: bool
+) -> None:
+    source = page_collector.add_source()
+    answer = {"ux": [WIDGET], "response": {"segment": "early birds"}}
+    with Network(page_collector) as network:
+        network.alter = lambda body: {**body, **answer} if len(network.bodies) == 1 else body
+        head = split_snippet(source, page_collector, network)
+        script = f"options.tracker.settings = {{allowUx: {str(allowed).lower()}}}; tracker.track('a');"
+        page = visitor.open(site.add("p.html", script, head=head))
+        assert page.evaluate("async () => (await tracker.ready).response") == {"segment": "early birds"}
+        told = page.evaluate("() => new Promise(done => onThamesThriveReady.bind(({context}) => done(context.response)))")
+        assert told == {"segment": "early birds"}
+        if allowed:
+            page.wait_for_selector("#offer.wide")
+        page.evaluate("() => tracker.track('b', {}, {fire: true})")
+        assert page.locator("#offer").all_inner_texts() == (["A cup for you"] if allowed else [])
+    settled(page_collector, source, 2)
+
+
+def test_the_debug_overlay_shows_what_happens(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    address = site.add("p.html", head=snippet(source, page_collector.url))
+    page = visitor.open(address + "#thamesthrive-debug")
+    log = page.get_by_role("log", name="ThamesThrive debug")
+    log.wait_for()
+    page.evaluate("() => { tracker.track('shown', {n: 1}); tracker.track('', {}, {fire: true}); }")
+    wait_for(lambda: "shown" in log.inner_text() and "/type" in log.inner_text(), "the verdicts on the page")
+    assert "Waiting: 0." in log.inner_text()
+    page.get_by_role("button", name="Close").click()
+    assert log.count() == 0
+    settled(page_collector, source, 1)
+
+
+def test_debug_says_that_the_snippet_comes_too_late(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    body = f"<script>{EVENTS}</script>{snippet(source, page_collector.url)}<script>options.tracker.settings = {{debug: true}}</script>"
+    visitor.open(page_with(site, "", body))
+    assert wait_for(lambda: visitor.said("paste the snippet first"), "the advice")
+
+
+def test_the_module_makes_a_tracker_of_its_own(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    """Two sources on one page, and nothing global."""
+    one, other = page_collector.add_source(), page_collector.add_source()
+    (site.folder / "tracker.mjs").write_bytes((DIST / "tracker.mjs").read_bytes())
+    script = f"""
+      import {{createTracker}} from "./tracker.mjs";
+      const make = (id) => createTracker({{source: {{id}}, url: {{api: "{page_collector.url}"}}}});
+      const [one, other] = [make("{one}"), make("{other}")];
+      one.track("one"); other.track("other");
+      document.title = [typeof window.tracker, typeof window.onThamesThriveReady].join();
+    """
+    page = visitor.open(page_with(site, f'<script type="module">{script}</script>'))
+    assert [row["type"] for row in settled(page_collector, one, 1)] == ["one"]
+    assert [row["type"] for row in settled(page_collector, other, 1)] == ["other"]
+    assert page.title() == "undefined,undefined"
+    assert visitor.errors == []
+
+
+def test_denied_consent_forgets_what_was_kept(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    page = visitor.open(site.add("p.html", EVENTS, head=snippet(source, page_collector.url)))
+    settled(page_collector, source, 3)
+    page.evaluate("() => tracker.consent('denied')")
+    assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+    result = page.evaluate("() => tracker.track('no')")
+    assert (result["stored"], result["reason"], result["detail"]) == (False, "disabled_source", "denied")
+    page.evaluate("() => tracker.consent('granted')")
+    assert page.evaluate("() => tracker.track('yes')")["stored"] is True
+    page.goto("about:blank")
+    assert [row["type"] for row in settled(page_collector, source, 4)] == [*TYPES, "yes"]
