@@ -94,6 +94,7 @@ class Network:
         self.weather: Callable[[dict[str, Any]], Reply | str | None] = lambda _: None
         self.alter: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
         self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []  # of the same requests
         network = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -103,6 +104,7 @@ class Network:
             def do_POST(self) -> None:
                 raw = self.rfile.read(int(self.headers["Content-Length"]))
                 body = json.loads(raw)
+                network.headers.append(dict(self.headers))
                 network.bodies.append(body)
                 verdict = network.weather(body)
                 if isinstance(verdict, tuple):

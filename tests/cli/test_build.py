@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from cli.builder.bundle import BUDGETS, build_bundle
+from cli.builder.bundle import BUDGETS, FEATURES, build_bundle
 from cli.builder.site import build_site
 from cli.errors import BuildError, CliError
 from collector.errors import Refused
@@ -20,6 +23,7 @@ DIST = ROOT / "js" / "dist"
 def js(tmp_path: Path) -> Path:
     """A copy of the tracker's sources that a test may break."""
     shutil.copytree(ROOT / "js" / "src", tmp_path / "js" / "src")
+    shutil.copy(ROOT / "js" / "tsconfig.json", tmp_path / "js")
     (tmp_path / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
     return tmp_path / "js"
 
@@ -197,3 +201,67 @@ def test_every_setting_and_command_is_in_the_docs() -> None:
     commands += ["snippet", "events list", "build", "build bundle", "build site"]
     wanted = [*names, *(f"thamesthrive {command}" for command in commands)]
     assert [name for name in wanted if name not in page] == []
+
+
+def test_a_build_with_fewer_features_leaves_them_out(js: Path) -> None:
+    built = build_bundle(js, ["views"], types=False)
+    sizes = {file.name: file.brotli for file in built.files}
+    whole = json.loads((DIST / "manifest.json").read_text())
+    assert built.features == ["views"]
+    assert sizes["tracker.min.js"] < whole["files"]["tracker.min.js"]["brotli"] - 200
+    assert "pushState" in (js / "dist" / "tracker.min.js").read_text()
+    assert "data-thamesthrive-tag" not in (js / "dist" / "page.min.js").read_text()
+
+
+def test_a_feature_that_there_is_not_is_named() -> None:
+    done = run("build", "bundle", "--features", "views,cookies", cwd=ROOT)
+    assert done.returncode == 2
+    assert "'cookies'" in done.stderr
+    assert "triggers" in done.stderr
+
+
+def test_sizes_of_features_are_told() -> None:
+    sizes = json.loads(run("build", "bundle", "--sizes", "--json", cwd=ROOT).stdout)
+    assert set(sizes) == set(FEATURES)
+    assert sizes["triggers"] > 200
+
+
+def test_a_watching_build_builds_again() -> None:
+    """In the repository itself, as contributors use it; a source is touched, none is changed."""
+    command = [sys.executable, "-m", "cli.main", "build", "bundle", "--watch"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        try:
+            assert "Watching" in process.stderr.readline()
+            assert "Built in" in process.stderr.readline()
+            (ROOT / "js" / "src" / "views.ts").touch()
+            assert "tracker.min.js" in process.stderr.readline()
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
+def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Path) -> None:
+    script = """
+      const {createTracker} = await import(process.argv[1]);
+      const result = await createTracker({source: {id: "s"}, url: {api: "http://x"}}).track("a");
+      console.log(JSON.stringify(result));
+    """
+    done = subprocess.run(
+        ["node", "--input-type=module", "-e", script, str(DIST / "tracker.mjs")], capture_output=True, text=True, check=False
+    )
+    assert json.loads(done.stdout) == {
+        "stored": False, "id": "", "reason": "disabled_source", "detail": "there is no page"
+    }, done.stderr  # fmt: skip
+    shutil.copy(DIST / "tracker.d.ts", tmp_path / "tracker.d.ts")
+    head = """import {createTracker} from "./tracker";
+      declare global { interface ThamesThriveEvents { "sign-up": {plan: string} } }
+      const tracker = createTracker({source: {id: "s"}, url: {api: "http://x"}});
+    """
+    good, bad = tmp_path / "good.ts", tmp_path / "bad.ts"
+    good.write_text(head + 'void tracker.track("sign-up", {plan: "free"}); void tracker.track("other", {n: 1});')
+    bad.write_text(head + 'void tracker.track("sign-up", {plan: 5});')
+    tsc = [str(ROOT / "js/node_modules/.bin/tsc"), "--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler"]
+    results = [subprocess.run([*tsc, str(path)], capture_output=True, text=True, check=False) for path in (good, bad)]
+    assert [result.returncode for result in results] == [0, 2] or "TS2322" in results[1].stdout, results
+    assert results[0].stdout == ""

@@ -1,4 +1,4 @@
-"""Requests recorded from another tracker that speaks this protocol: accepted, with the stated results."""
+"""Requests recorded from another tracker that speaks this protocol, and from our own: accepted, with the stated results."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,11 @@ import pytest
 
 from ..support import Collector
 
-RECORDED = sorted((Path(__file__).parent.parent / "payloads").glob("*.json"))
+TESTS = Path(__file__).parent.parent
+RECORDED = [*sorted((TESTS / "payloads").glob("*.json")), *sorted((TESTS / "contract").glob("*.json"))]
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_recorded_requests_are_accepted(shared_collector: Collector, path: Path) -> None:
     source = shared_collector.add_source()
     # A session of this run's own: two layouts of workers replay the same file.
