@@ -31,6 +31,7 @@ FEATURES = {
 
 SCRIPTS = {"loader": "loader.ts", "tracker": "tracker.ts", "page": "page-chunk.ts", "debug": "debug-chunk.ts"}
 MODULE, TYPES = "tracker.mjs", "tracker.d.ts"
+ESBUILD, TYPESCRIPT = "@esbuild/{machine}/bin/esbuild", "@typescript/typescript-{machine}/lib/tsc"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
     "--bundle",
@@ -70,14 +71,14 @@ class Bundle:
         return {"features": self.features, "files": files}
 
 
-def esbuild(js: Path) -> Path:
-    """esbuild's own executable for this machine. npm's shim around it would cost 90 ms a call. Raises Missing."""
+def tool(js: Path, place: str) -> str:
+    """A tool's own executable for this machine. npm's shim around it needs Node and costs 90 ms a call. Raises Missing."""
     system = platform.system().lower()
     machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())
-    executable = js.resolve() / "node_modules" / "@esbuild" / f"{system}-{machine}" / "bin" / "esbuild"
+    executable = js.resolve() / "node_modules" / place.format(machine=f"{system}-{machine}")
     if not executable.is_file():
-        raise Missing(f"esbuild is not installed. Run: npm ci --prefix {js}")
-    return executable
+        raise Missing(f"{executable.name} is not installed. Run: npm ci --prefix {js}")
+    return str(executable)
 
 
 def check_features(names: Iterable[str]) -> list[str]:
@@ -150,7 +151,7 @@ def _run_module(js: Path, out: Path, features: list[str]) -> None:
 
 def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
     defines = [f"--define:WITH_{name.upper()}={'true' if name in features else 'false'}" for name in FEATURES]
-    command = [str(esbuild(js)), *arguments, *_FLAGS, *defines]
+    command = [tool(js, ESBUILD), *arguments, *_FLAGS, *defines]
     done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
     if done.returncode:
         # esbuild names the file relative to js/ and draws the line: people want both from here.

@@ -8,7 +8,7 @@ from esbuild_py import transform
 
 from .. import paths
 from ..errors import Missing
-from .bundle import esbuild
+from .bundle import ESBUILD, tool
 
 
 class JavaScriptError(Exception):
@@ -64,7 +64,7 @@ class _Scripts(HTMLParser):
 
 def _explain(code: str) -> JavaScriptError:
     try:
-        command = [str(esbuild(paths.JS)), "--loader=jsx", "--log-level=error", "--color=false"]
+        command = [tool(paths.JS, ESBUILD), "--loader=jsx", "--log-level=error", "--color=false"]
     except Missing:
         return JavaScriptError("syntax error", 1)
     done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)

@@ -1,6 +1,7 @@
 """The builder: what it makes, and what it refuses with file, line and cure."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -247,9 +248,12 @@ def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Pat
       const result = await createTracker({source: {id: "s"}, url: {api: "http://x"}}).track("a");
       console.log(JSON.stringify(result));
     """
+    # Where npm came with a Python package, so did Node.
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["node", "--input-type=module", "-e", script, str(DIST / "tracker.mjs")], capture_output=True, text=True, check=False
-    )
+        ["node", "--input-type=module", "-e", script, str(DIST / "tracker.mjs")],
+        capture_output=True, text=True, check=False, env=env,
+    )  # fmt: skip
     assert json.loads(done.stdout) == {
         "stored": False, "id": "", "reason": "disabled_source", "detail": "there is no page"
     }, done.stderr  # fmt: skip
@@ -262,6 +266,6 @@ def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Pat
     good.write_text(head + 'void tracker.track("sign-up", {plan: "free"}); void tracker.track("other", {n: 1});')
     bad.write_text(head + 'void tracker.track("sign-up", {plan: 5});')
     tsc = [str(ROOT / "js/node_modules/.bin/tsc"), "--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler"]
-    results = [subprocess.run([*tsc, str(path)], capture_output=True, text=True, check=False) for path in (good, bad)]
+    results = [subprocess.run([*tsc, str(path)], capture_output=True, text=True, check=False, env=env) for path in (good, bad)]
     assert [result.returncode for result in results] == [0, 2] or "TS2322" in results[1].stdout, results
     assert results[0].stdout == ""
