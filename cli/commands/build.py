@@ -1,6 +1,5 @@
 """`thamesthrive build …`: the tracker's bundle and the site."""
 
-from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -88,18 +87,23 @@ def _watch(features: list[str]) -> None:
     from watchfiles import watch as changes
 
     source = _js() / "src"
-    before: dict[str, int] = {}
+    before: dict[str, int] | None = None
     note(f"Watching {source}. Ctrl-C ends it.")
-    for _ in chain([None], changes(source, step=10, debounce=20, raise_interrupt=True)):
+    # It watches before the first build begins, so that nothing is missed.
+    looks = changes(source, step=10, debounce=20, rust_timeout=50, yield_on_timeout=True, raise_interrupt=True)
+    for changed in looks:
+        if before is not None and not changed:
+            continue
         started = perf_counter()
         try:
             built = build_bundle(_js(), features, types=False)
         except BuildError as error:
             note(str(error))
+            before = before or {}
             continue
         took = (perf_counter() - started) * 1000
         now = {f.name: f.brotli for f in built.files if f.name in WATCHED}
-        parts = [f"{name} {size} B ({size - before.get(name, size):+d})" for name, size in now.items()]
+        parts = [f"{name} {size} B ({size - (before or now).get(name, size):+d})" for name, size in now.items()]
         note(f"Built in {took:.0f} ms: {', '.join(parts)}")
         before = now
 

@@ -239,7 +239,7 @@ def test_a_watching_build_builds_again() -> None:
             assert "tracker.min.js" in process.stderr.readline()
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+            assert process.wait(20) == 130
 
 
 def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Path) -> None:
