@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit faults bench bench-long build clean
+.PHONY: demo test check unit faults storm bench bench-long build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -31,6 +31,12 @@ unit: $(VENV)/.dev js/node_modules/.ready
 faults: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	FAULTS=long $(BIN)/python -m pytest -m faults --timeout 600 --durations 0 --durations-min 1
+
+# Four tabs and two hundred events, ten times in each of three networks: about half an hour.
+storm: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	STORM=long $(BIN)/python -m pytest tests/browser/test_storm.py --timeout 600 -s
 
 bench: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null

@@ -43,9 +43,15 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    executable = find_chromium()
-    assert executable, "no Chromium: python -m tests.browser.install"
+def executable() -> str:
+    """Of a Chromium that starts."""
+    found = find_chromium()
+    assert found, "no Chromium: python -m tests.browser.install"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(executable: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(**launch_options(executable))
         yield chromium

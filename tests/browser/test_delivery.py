@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import time
 from typing import Any
 
 import pytest
@@ -185,6 +187,61 @@ def test_events_tracked_while_leaving_are_stored(page_collector: Collector, site
     assert types(settled(page_collector, source, 1)) == ["leaving"]
 
 
+def test_a_hanging_collector_holds_up_only_until_the_tab_is_left(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    with Network(page_collector) as network:
+        network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
+        address = site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network))
+        page = visitor.open(address)
+        wait_for(lambda: network.bodies, "the first request")
+        page.close()
+        visitor.open(address)
+        assert types(settled(page_collector, source, 6)) == TYPES + TYPES
+
+
+@pytest.mark.skipif(os.environ.get("FAULTS") != "long", reason="takes half a minute: make faults")
+@pytest.mark.faults
+def test_a_hanging_collector_is_given_up_and_asked_again(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    with Network(page_collector) as network:
+        network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
+        visitor.open(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        wait_for(lambda: page_collector.events(source), "the events", 60)
+    assert types(settled(page_collector, source, 3)) == TYPES
+
+
+@pytest.mark.parametrize("seconds", [30 if os.environ.get("FAULTS") == "long" else 2])
+@pytest.mark.faults
+def test_a_collector_that_is_down_for_a_while_costs_nothing(
+    collector: Collector, site: Site, visitor: Visitor, seconds: float
+) -> None:
+    """Events go on being tracked meanwhile, and arrive in order."""
+    source = collector.add_source()
+    page = visitor.open(site.add("p.html", "tracker.track('a', {n: 0})", head=snippet(source, collector.url)))
+    settled(collector, source, 1)
+    collector.kill()
+    until, n = time.monotonic() + seconds, 0
+    while time.monotonic() < until:
+        n += 1
+        page.evaluate(f"() => {{ tracker.track('a', {{n: {n}}}, {{fire: {str(n % 3 == 0).lower()}}}) }}")
+        page.wait_for_timeout(100)
+    collector.start()
+    wait_for(lambda: len(collector.events(source)) == n + 1, "all events", 90)
+    assert [json.loads(row["properties"])["n"] for row in collector.events(source)] == list(range(n + 1))
+
+
+def test_offline_and_online_again(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source()
+    page = visitor.open(site.add("p.html", "tracker.track('before')", head=snippet(source, page_collector.url)))
+    settled(page_collector, source, 1)
+    visitor.context.set_offline(True)
+    page.evaluate("() => { tracker.track('during', {}, {fire: true}); tracker.track('during') }")
+    page.wait_for_function("localStorage['thamesthrive-queue']")  # it has tried
+    assert len(page_collector.events(source)) == 1
+    visitor.context.set_offline(False)
+    assert types(settled(page_collector, source, 3)) == ["before", "during", "during"]
+
+
 def test_a_crashed_tab_loses_nothing(page_collector: Collector, site: Site, visitor: Visitor) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", head=snippet(source, page_collector.url))
@@ -199,7 +256,7 @@ def test_a_crashed_tab_loses_nothing(page_collector: Collector, site: Site, visi
 
 def _crash(page: Page) -> None:
     with contextlib.suppress(Error):  # the tab is gone, as it should be
-        page.goto("chrome://crash", wait_until="commit", timeout=5000)
+        page.goto("chrome://crash", wait_until="commit", timeout=1000)
 
 
 def test_several_tabs_store_each_event_once(page_collector: Collector, site: Site, visitor: Visitor) -> None:

@@ -87,12 +87,13 @@ Reply = tuple[int, dict[str, str], bytes]
 
 class Network:
     """Stands between pages and a collector. `weather` sees each POST's body and says what happens to it:
-    None passes it on, "lost" passes it on and cuts the answer, a (status, headers, body) answers in the collector's place.
+    None passes it on, "lost" passes it on and cuts the answer, "down" cuts at once, "hang" says nothing, a (status, headers, body) answers in the collector's place.
     `alter` may change the collector's answers."""
 
     def __init__(self, collector: Collector) -> None:
         self.weather: Callable[[dict[str, Any]], Reply | str | None] = lambda _: None
         self.alter: Callable[[dict[str, Any]], dict[str, Any]] = lambda answer: answer
+        self.over = threading.Event()
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []  # of the same requests
         network = self
@@ -107,6 +108,12 @@ class Network:
                 network.headers.append(dict(self.headers))
                 network.bodies.append(body)
                 verdict = network.weather(body)
+                if verdict == "hang":
+                    network.over.wait(60)
+                if verdict in ("hang", "down"):
+                    self.close_connection = True
+                    self.connection.close()
+                    return None
                 if isinstance(verdict, tuple):
                     cors = {
                         "Access-Control-Allow-Origin": "*",
@@ -142,6 +149,7 @@ class Network:
         return self
 
     def __exit__(self, *_: Any) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
 
