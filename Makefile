@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit faults storm bench bench-long build clean
+.PHONY: demo test check unit test-browsers faults storm bench bench-tracker bench-long build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -27,6 +27,14 @@ unit: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 
+# The browser tests in every engine: all that the drivers allow in Firefox, the core of the tracker in WebKitGTK.
+ENGINES := chromium firefox webkit
+test-browsers: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install $(ENGINES)
+	$(BIN)/thamesthrive build
+	@for engine in $(ENGINES); do echo "$$engine:" && ENGINE=$$engine $(BIN)/python -m pytest --timeout 120 \
+		$$(test $$engine = webkit && echo tests/browser/test_webkit.py || echo tests/browser) || exit 1; done
+
 # The long form of what `make test` has a short one of: more rounds of each fault, about five minutes.
 faults: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
@@ -41,6 +49,12 @@ storm: $(VENV)/.dev js/node_modules/.ready
 bench: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m tests.bench
+
+# What the tracker costs a page.
+bench-tracker: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	@$(BIN)/python -m tests.bench.tracker
 
 # About twenty minutes and 18 GB of disk: five minutes at half of the peak, and a table of twenty million rows.
 bench-long: $(VENV)/.dev js/node_modules/.ready

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from .browser.install import find_chromium, launch_options
+from .browser.install import ENGINE, find_chromium, find_firefox, launch
 from .support import Collector
 
 
@@ -44,18 +44,18 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def executable() -> str:
-    """Of a Chromium that starts."""
-    found = find_chromium()
-    assert found, "no Chromium: python -m tests.browser.install"
+    """Of the browser that this run is for."""
+    found = find_firefox() if ENGINE == "firefox" else find_chromium()
+    assert found, f"no {ENGINE}: python -m tests.browser.install {ENGINE}"
     return found
 
 
 @pytest.fixture(scope="session")
 def browser(executable: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(**launch_options(executable))
-        yield chromium
-        chromium.close()
+        engine = launch(playwright, executable)
+        yield engine
+        engine.close()
 
 
 @pytest.fixture

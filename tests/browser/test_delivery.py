@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Error, Page
 
 from ..support import Collector, wait_for
+from .install import ENGINE
 from .visitor import EVENTS, TYPES, Network, Site, Visitor, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
@@ -242,6 +243,7 @@ def test_offline_and_online_again(page_collector: Collector, site: Site, visitor
     assert types(settled(page_collector, source, 3)) == ["before", "during", "during"]
 
 
+@pytest.mark.skipif(ENGINE != "chromium", reason="the driver crashes tabs of Chromium only")
 def test_a_crashed_tab_loses_nothing(page_collector: Collector, site: Site, visitor: Visitor) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", head=snippet(source, page_collector.url))

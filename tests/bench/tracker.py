@@ -1,0 +1,145 @@
+"""`make bench-tracker`: what the tracker costs a page, in Chromium. Writes site/docs/tracker-benchmarks.md."""
+
+import statistics
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cli.builder.bundle import feature_sizes
+
+from ..browser.install import find_chromium, launch
+from ..browser.visitor import EVENTS, Site, Visitor, snippet
+from ..support import ROOT, Collector
+from .__main__ import machine, talk
+
+PAGE = ROOT / "site" / "docs" / "tracker-benchmarks.md"
+ROUNDS = 15
+SLOWDOWN = 4
+READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+
+TAGGED = """
+  options.tracker.auto = {triggers: [
+    {tag: "seen", trigger: "onVisible", data: {event: "seen"}}, {tag: "seen", trigger: "onClick", data: {event: "clicked"}}]};
+"""
+FILL = """
+  const add = (n) => { for (; n; n--) { const e = document.createElement("p"); e.textContent = "row " + n;
+    e.setAttribute("data-thamesthrive-tag", "seen"); document.body.append(e); } };
+  add(1000);
+  addEventListener("load", () => setInterval(add, 100, 10));
+"""
+FRAMES = """() => new Promise((done) => { const times = []; let before = performance.now(); const until = before + 6000;
+  const look = (now) => { times.push(now - before); before = now; now < until ? requestAnimationFrame(look) : done(times.slice(5)); };
+  requestAnimationFrame(look); })"""
+CALLS = """(count) => { const times = [];
+  for (let n = 0; n < count; n++) { const before = performance.now(); for (let k = 0; k < 10; k++) tracker.track("a", {n, k});
+    times.push((performance.now() - before) / 10); } return times; }"""
+
+
+def work_of(browser: Browser, address: str) -> float:
+    """Milliseconds of script that a page runs until it has loaded and its events are stored, on a slowed processor."""
+    visitor = Visitor(browser)
+    page = visitor.context.new_page()
+    session = visitor.context.new_cdp_session(page)
+    session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
+    session.send("Performance.enable")
+    page.goto(address)
+    page.wait_for_timeout(1500)
+    metrics: dict[str, float] = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+    visitor.context.close()
+    return metrics["ScriptDuration"] * 1000
+
+
+def frames_of(browser: Browser, address: str) -> list[float]:
+    """Milliseconds between frames for six seconds."""
+    visitor = Visitor(browser)
+    page = visitor.open(address)
+    page.wait_for_function("document.readyState == 'complete'")
+    found: list[float] = page.evaluate(FRAMES)
+    visitor.context.close()
+    return found
+
+
+def calls_of(browser: Browser, site: Site, collector: Collector, source: str) -> list[float]:
+    """Milliseconds of a call of `track` while 500 events and more wait, because the collector is away."""
+    visitor = Visitor(browser)
+    page: Page = visitor.open(site.add("calls.html", head=snippet(source, collector.url)))
+    page.wait_for_function(READY)
+    collector.kill()
+    page.evaluate("() => { for (let n = 0; n < 500; n++) tracker.track('waits', {n}) }")
+    found: list[float] = page.evaluate(CALLS, 30)
+    visitor.context.close()
+    return found
+
+
+def report(facts: dict[str, Any]) -> str:
+    """The page of the docs."""
+    lines = [
+        "+++",
+        'title = "What the tracker costs a page"',
+        'summary = "Bytes, time on the main thread, and frames, measured in Chromium."',
+        "order = 13",
+        "+++",
+        "",
+        f"`make bench-tracker` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}, Chromium {facts['chromium']}.",
+        "",
+        "| what | measured |",
+        "|---|---|",
+        f"| A call of `track` with 500 and more events waiting, median of {facts['calls_n']} times 10 calls | {facts['calls']:.3f} ms |",
+        f"| Script time of a page with the snippet and three events, processor slowed {SLOWDOWN} times,"
+        f" median of {ROUNDS} | {facts['with']:.1f} ms |",
+        f"| The same page without them | {facts['without']:.1f} ms |",
+        f"| What the tracker adds | {facts['with'] - facts['without']:.1f} ms |",
+        "| Frames a second with 1,000 tagged elements and 100 added each second, over six seconds |"
+        f" {facts['fps']:.1f} (without the tracker {facts['plain_fps']:.1f}) |",
+        f"| Longest time between two frames there | {facts['longest']:.0f} ms (without {facts['plain_longest']:.0f}) |",
+        "",
+        "Bytes of each feature, brotli, measured by leaving it out:",
+        "",
+        "| feature | bytes |",
+        "|---|---|",
+        *(f"| {name} | {size} |" for name, size in facts["sizes"].items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    executable = find_chromium()
+    assert executable, "no Chromium: python -m tests.browser.install"
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder,
+        sync_playwright() as playwright,
+        Site(Path(folder) / "site") as site,
+    ):
+        browser = launch(playwright, executable)
+        collector = Collector(Path(folder), workers=1).start()
+        source = collector.add_source()
+        head = snippet(source, collector.url)
+        tracked = site.add("with.html", EVENTS, head=head)
+        plain = site.add("without.html", "const data = [1, 2, 3];")
+        pairs = [(work_of(browser, tracked), work_of(browser, plain)) for _ in range(ROUNDS)]
+        talk.print(f"script time: {[f'{a:.1f} beside {b:.1f}' for a, b in pairs]}")
+        frames = frames_of(browser, site.add("tagged.html", TAGGED + FILL, head=head))
+        plain_frames = frames_of(browser, site.add("untagged.html", FILL))
+        facts = {
+            "chromium": browser.version,
+            "with": statistics.median(a for a, _ in pairs),
+            "without": statistics.median(b for _, b in pairs),
+            "fps": 1000 / statistics.mean(frames),
+            "plain_fps": 1000 / statistics.mean(plain_frames),
+            "longest": max(frames),
+            "plain_longest": max(plain_frames),
+        }
+        calls = calls_of(browser, site, collector, source)
+        facts |= {"calls": statistics.median(calls), "calls_n": len(calls), "sizes": feature_sizes(ROOT / "js")}
+        browser.close()
+        collector.end()
+    PAGE.write_text(report(facts), encoding="utf-8")
+    talk.print(PAGE.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
