@@ -78,7 +78,7 @@ export const createTransport = (
         head = JSON.stringify({
           source: config.source,
           session: { id: entry.session_ },
-          profile: profile && { id: profile },
+          profile: profile && { id: profile + "" }, // from an attribute it may be a number
           device: { id: deviceId() },
           context: context(),
           sentAt: new Date(),

@@ -273,6 +273,27 @@ def test_one_line_form_reads_data_attributes(page_collector: Collector, site: Si
     assert set(json.loads(session["context"])) == {"screen"}
 
 
+def test_every_option_that_is_json_has_an_attribute(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    source = page_collector.add_source(static_profiles=True)
+    given = {
+        "profile-id": "42",
+        "auto-events": '[["automatic", {"n": 1}]]',
+        "auto-triggers": '[{"tag": "b", "trigger": "onVisible", "data": {"event": "seen"}}]',
+        "settings-page-views": "load",
+        "settings-persistence": "memory",
+        "context-location": '{"data": {"city": "London"}}',
+    }
+    attributes = " ".join(f"data-{name}='{value}'" for name, value in given.items())
+    tag = snippet(source, page_collector.url, one_line=True).replace("<script", f"<script {attributes}")
+    page = visitor.open(site.add("p.html", head=tag, body="<p data-thamesthrive-tag='b'>b</p>"))
+    rows = settled(page_collector, source, 3)
+    assert {row["type"] for row in rows} == {"automatic", "page-view", "seen"}
+    assert {row["profile_id"] for row in rows} == {"42"}
+    (session,) = page_collector.rows("SELECT context FROM sessions WHERE id = ?", rows[0]["session_id"])
+    assert json.loads(session["context"])["location"] == {"city": "London"}
+    assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+
+
 def test_one_line_form_with_integrity_under_a_strict_policy(page_collector: Collector, site: Site, visitor: Visitor) -> None:
     source = page_collector.add_source()
     policy = f"default-src 'none'; script-src {site.origin} {page_collector.url}; connect-src {page_collector.url}"
