@@ -107,9 +107,8 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
 
 @pytest.mark.parametrize("path", sorted((ROOT / "tests" / "payloads").glob("*.json")), ids=lambda path: path.stem)
 def test_other_trackers_requests_are_as_the_schema_says(path: Path) -> None:
-    for request in json.loads(path.read_text(encoding="utf-8"))["requests"]:
-        if "body" in request:
-            SCHEMA.validate(request["body"])
+    bodies = [request["body"] for request in json.loads(path.read_text(encoding="utf-8"))["requests"] if "body" in request]
+    assert [SCHEMA.is_valid(body) for body in bodies] == [True] * len(bodies) != []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from ..support import ROOT, run
 
 DIST = ROOT / "js" / "dist"
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def js(tmp_path: Path) -> Path:

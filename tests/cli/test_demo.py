@@ -13,8 +13,9 @@ from playwright.sync_api import Browser
 
 from ..support import ROOT
 
+pytestmark = pytest.mark.alone
 
-@pytest.mark.browser
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_demo_prints_an_address_shows_rows_and_stops_cleanly(tmp_path: Path, browser: Browser, stop: signal.Signals) -> None:
     with subprocess.Popen(
