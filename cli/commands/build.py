@@ -1,5 +1,6 @@
 """`thamesthrive build …`: the tracker's bundle and the site."""
 
+import signal
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -88,6 +89,7 @@ def _watch(features: list[str]) -> None:
 
     source = _js() / "src"
     before: dict[str, int] | None = None
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was started in the background, with that ignored
     note(f"Watching {source}. Ctrl-C ends it.")
     # It watches before the first build begins, so that nothing is missed.
     looks = changes(source, step=10, debounce=20, rust_timeout=50, yield_on_timeout=True, raise_interrupt=True)

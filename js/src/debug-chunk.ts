@@ -42,7 +42,7 @@ const draw = (): void => {
   const box = element(
     "section",
     "",
-    "position:fixed;right:8px;bottom:8px;z-index:2147483647;width:min(420px,calc(100vw - 16px));max-height:45vh;overflow:auto;" +
+    "box-sizing:border-box;position:fixed;right:8px;bottom:8px;z-index:2147483647;width:min(420px,calc(100vw - 16px));max-height:45vh;overflow:auto;" +
       "font:13px/1.5 system-ui,sans-serif;background:#fff;color:#1b1b1b;border:2px solid #1b1b1b;border-radius:6px;padding:8px 12px",
   );
   box.setAttribute("role", "log");

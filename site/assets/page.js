@@ -10,6 +10,7 @@
 
   const home = location.pathname;
   const sessions = new Set(); // a page may become somebody else
+  if (window.onThamesThriveReady) window.onThamesThriveReady.bind(({tracker}) => sessions.add(tracker.sessionId));
 
   // Of this page, wherever it has taken its address; not of another test page that is open at the same time.
   const isOurs = ({occurred_at, context}) => {

@@ -239,9 +239,10 @@ def test_a_watching_build_builds_again() -> None:
             assert "Built in" in process.stderr.readline()
             (ROOT / "js" / "src" / "views.ts").touch()
             assert "tracker.min.js" in process.stderr.readline()
-        finally:
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130
+        finally:
+            process.kill()
 
 
 def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Path) -> None:
