@@ -43,9 +43,9 @@ SCENARIOS: dict[str, tuple[str, str, Callable[[Page], Any] | None, list[str]]] =
     "auto": (
         "automatic events and a trigger",
         """options.tracker.auto = {events: [["segment", {name: "early"}]],
-             triggers: [{tag: "t", trigger: "onVisible", data: {event: "seen", properties: {n: 1}}}]}""",
-        None,
-        ["segment", "seen"],
+             triggers: [{tag: "t", trigger: "onClick", data: {event: "clicked", properties: {n: 1}}}]}""",
+        act("document.querySelector('p').click()"),
+        ["segment", "clicked"],
     ),
     "helpers": (
         "helpers.track after the first answer",

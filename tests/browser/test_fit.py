@@ -1,14 +1,17 @@
 """Pages as they are: strict policies, odd globals, frozen prototypes, frames; and what the page's owner is told."""
 
 import json
-from typing import Any
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from cli.builder.snippet import render_snippet
 
 from ..support import Collector, wait_for
-from .visitor import DIST, EVENTS, TYPES, Network, Site, Visitor, settled, snippet, split_snippet
+from .visitor import DIST, EVENTS, TYPES, Network, Site, Visitor, page_server, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
 
@@ -43,35 +46,35 @@ def test_the_classic_form_with_a_nonce_and_nothing_else(page_collector: Collecto
     assert visitor.console == visitor.errors == []
 
 
-def test_a_page_isolated_from_other_origins(page_collector: Collector, tmp_path: Any, visitor: Visitor) -> None:
+def test_a_page_isolated_from_other_origins(page_collector: Collector, visitor: Visitor) -> None:
     """Cross-Origin-Embedder-Policy: only resources that allow it are loaded."""
-    import http.server
-    import threading
-
     source = page_collector.add_source()
-    html = f"<!doctype html><html><head>{snippet(source, page_collector.url)}</head><script>{EVENTS}</script></html>".encode()
-
-    class Isolated(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            for name, value in (("Embedder", "require-corp"), ("Opener", "same-origin")):
-                self.send_header(f"Cross-Origin-{name}-Policy", value)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(html)
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Isolated)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        page = visitor.open(f"http://127.0.0.1:{server.server_port}/")
+    html = f"<!doctype html><html><head>{snippet(source, page_collector.url)}</head><script>{EVENTS}</script></html>"
+    headers = {"Cross-Origin-Embedder-Policy": "require-corp", "Cross-Origin-Opener-Policy": "same-origin"}
+    with page_server(html, headers) as address:
+        page = visitor.open(address)
         assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
         assert page.evaluate("crossOriginIsolated") is True
-    finally:
-        server.shutdown()
-        server.server_close()
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_on_https_the_cookie_is_for_https_only(page_collector: Collector, tmp_path: Path, browser: Browser) -> None:
+    pem = tmp_path / "own.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
+    subprocess.run([*command.split(), "-keyout", pem, "-out", tmp_path / "c.pem"], check=True, capture_output=True)
+    pem.write_text(pem.read_text() + (tmp_path / "c.pem").read_text())
+    source = page_collector.add_source()
+    html = f"<!doctype html><html><head>{snippet(source, page_collector.url)}</head><script>{EVENTS}</script></html>"
+    with page_server(html, {}, pem) as address:
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.goto(address)
+        settled(page_collector, source, 3)
+        (cookie,) = context.cookies()
+        page.goto("about:blank")
+        context.close()
+    assert (cookie["name"], cookie["secure"], cookie["sameSite"]) == ("thamesthrive-session-id", True, "Lax")
+    assert cookie["path"] == "/"
 
 
 GLOBALS = {

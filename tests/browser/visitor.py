@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +47,34 @@ class Site:
         html = f"<!doctype html><html><head><title>{name}</title>\n{head}\n</head><body>{body}\n"
         (self.folder / name).write_text(f"{html}<script>{script}</script></body></html>", encoding="utf-8")
         return f"{self.origin}/{name}"
+
+
+@contextlib.contextmanager
+def page_server(html: str, headers: dict[str, str], certificate: Path | None = None) -> Iterator[str]:
+    """Answers everything with one page, on a free port; gives its address. `certificate`: a PEM file, for https."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            for name, value in {"Content-Type": "text/html", **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if certificate:
+        secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        secure.load_cert_chain(certificate)
+        server.socket = secure.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def snippet(source: str, api: str, **options: Any) -> str:
