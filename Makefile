@@ -33,7 +33,7 @@ ENGINES := chromium firefox webkit
 test-browsers: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install $(ENGINES)
 	$(BIN)/thamesthrive build
-	@for engine in $(ENGINES); do echo "$$engine:" && ENGINE=$$engine $(BIN)/python -m pytest --timeout 120 \
+	@for engine in $(ENGINES); do echo "$$engine:" && ENGINE=$$engine $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 120 \
 		$$(test $$engine = webkit && echo tests/browser/test_webkit.py || echo tests/browser) || exit 1; done
 
 # The long form of what `make test` has a short one of: more rounds of each fault, about five minutes.
