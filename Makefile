@@ -38,6 +38,7 @@ test-browsers: $(VENV)/.dev js/node_modules/.ready
 
 # The long form of what `make test` has a short one of: more rounds of each fault, about five minutes.
 faults: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	FAULTS=long $(BIN)/python -m pytest -m faults --timeout 600 --durations 0 --durations-min 1
 

@@ -203,6 +203,17 @@ class Collector:
         return httpx.post(f"{self.url}/track", **content, **{"timeout": PATIENCE, **options})
 
 
+@contextlib.contextmanager
+def running(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Serves beside the test; gives the port."""
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 class _Pages(SimpleHTTPRequestHandler):
     def log_message(self, *_: Any) -> None:
         pass
@@ -215,10 +226,5 @@ class _Pages(SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def web_server(folder: Path) -> Iterator[str]:
     """Serves a folder on a free port; gives its origin."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))) as port:
+        yield f"http://127.0.0.1:{port}"

@@ -18,11 +18,13 @@ interface Line {
   good?: boolean;
 }
 
-const queued = (): number => {
+/** How many events wait in storage, and milliseconds until the next attempt. Where storage is refused nothing is known. */
+const waiting = (): [count: number, rest: number] => {
   try {
-    return Object.keys(localStorage).filter((key) => key.startsWith(QUEUE + ".")).length;
+    const until = +(localStorage[QUEUE] || "0").split(" ")[0];
+    return [Object.keys(localStorage).filter((key) => key.startsWith(QUEUE + ".")).length, until - Date.now()];
   } catch {
-    return 0;
+    return [0, 0];
   }
 };
 
@@ -59,8 +61,8 @@ const draw = (): void => {
 
 const refresh = (): void => {
   if (state) {
-    const rest = +(localStorage[QUEUE] || "0").split(" ")[0] - Date.now();
-    state.textContent = `Source ${config.source!.id}. Waiting: ${queued()}.` + (rest > 0 ? ` Next attempt in ${Math.ceil(rest / 1e3)} s.` : "");
+    const [count, rest] = waiting();
+    state.textContent = `Source ${config.source!.id}. Waiting: ${count}.` + (rest > 0 ? ` Next attempt in ${Math.ceil(rest / 1e3)} s.` : "");
   }
 };
 
@@ -74,6 +76,17 @@ const say = ({ what, text, good }: Line): void => {
   refresh();
 };
 
+const show = ({ status, ok }: Response, text: string): void => {
+  say({ what: `answer ${status}`, text: text.slice(0, 300), good: ok });
+  let errors: Answer["errors"] = [];
+  try {
+    ({ errors = [] } = JSON.parse(text) as Answer);
+  } catch {
+    // somebody else's HTML: shown as it is
+  }
+  for (const { reason, detail = "" } of errors) say({ what: reason, text: detail, good: false });
+};
+
 const verdict = (type: string, result: TrackResult): void =>
   say({
     what: result.stored ? (result.duplicate ? "duplicate" : "stored") : result.reason,
@@ -83,7 +96,7 @@ const verdict = (type: string, result: TrackResult): void =>
 
 const begin = (): void => {
   if (drawn) draw();
-  say({ what: "ready", text: `${tracker.flush ? "tracker" : "loader"}, session ${tracker.sessionId}, profile ${tracker.profileId || "none yet"}, ${queued()} waiting` });
+  say({ what: "ready", text: `${tracker.flush ? "tracker" : "loader"}, session ${tracker.sessionId}, profile ${tracker.profileId || "none yet"}, ${waiting()[0]} waiting` });
 
   const scripts = [...document.scripts];
   const ours = scripts.findIndex(({ text, dataset }) => dataset["source"] || /onThamesThriveReady/.test(text));
@@ -99,22 +112,14 @@ const begin = (): void => {
   };
 
   const { fetch } = window;
-  window.fetch = async (input, init) => {
+  window.fetch = (input, init) => {
     if (input != api) return fetch(input, init);
     const events = (JSON.parse(init!.body as string) as { events: { id: string; type: string }[] }).events;
     say({ what: "send", text: events.map((event) => event.type).join(", ") });
-    try {
-      const response = await fetch(input, init);
-      const text = await response.clone().text();
-      say({ what: `answer ${response.status}`, text: text.slice(0, 300), good: response.ok });
-      for (const error of (JSON.parse(text) as Partial<Answer>).errors || []) say({ what: error.reason, text: error.detail || "", good: false });
-      return response;
-    } catch (error) {
-      say({ what: "no answer", text: `${error}: the events stay, and go again`, good: false });
-      throw error;
-    } finally {
-      setTimeout(refresh);
-    }
+    const answer = fetch(input, init);
+    void answer.then((response) => response.clone().text().then((text) => show(response, text))).catch((error) =>
+      say({ what: "no answer", text: `${error}: the events stay, and go again`, good: false }));
+    return answer;
   };
   if (drawn) setInterval(refresh, 1000);
 };

@@ -22,7 +22,8 @@ export interface Part {
 export const startPage = ({ tracker, config, nonce, answers, place }: Part): void => {
   const { source, context = {}, settings = {}, auto: { triggers } = {} } = config;
   if (WITH_EXTRAS && context.location?.url) {
-    void fetch(context.location.url).then((response) => response.json()).then((found) => Object.assign(place, found));
+    // An address that does not answer leaves what is known as it is; the browser says so in the console.
+    void fetch(context.location.url).then((response) => response.json()).then((found) => Object.assign(place, found), () => 0);
   }
   if (WITH_TRIGGERS && triggers) {
     watchTriggers(triggers, ({ event, properties, options }) => tracker.track(event, properties, options));

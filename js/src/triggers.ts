@@ -4,7 +4,7 @@ import type { Trigger } from "./types";
 const TAG = "data-thamesthrive-tag";
 
 export const watchTriggers = (triggers: Trigger[], track: (data: Trigger["data"]) => void): void => {
-  /** Tracks what is wanted of one of these elements: `from` is where the pointer or the selection was before. */
+  /** Tracks what is wanted of one of these elements: `from` is where the pointer was before. */
   const fire = (name: string, nodes: Iterable<unknown>, from?: unknown): void => {
     for (const node of nodes as Iterable<Element>) {
       const tags = node.getAttribute?.(TAG)?.split(/\s+/);

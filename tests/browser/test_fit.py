@@ -222,6 +222,40 @@ def test_the_module_makes_a_tracker_of_its_own(page_collector: Collector, site: 
     assert visitor.errors == []
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_place_is_asked_for_where_the_options_say(
+    page_collector: Collector, site: Site, visitor: Visitor, answers: bool
+) -> None:
+    source = page_collector.add_source()
+    if answers:
+        (site.folder / "place.json").write_text('{"country": "England"}')
+    script = "options.tracker.context = {location: {url: 'place.json', data: {city: 'London'}}}; tracker.track('a');"
+    page = visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
+    page.wait_for_function("performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('place.json'))")
+    expected = {"city": "London", **({"country": "England"} if answers else {})}
+
+    def stored() -> bool:
+        page.evaluate("() => tracker.track('b', {}, {fire: true})")
+        (session,) = page_collector.rows("SELECT context FROM sessions WHERE source_id = ?", source)
+        return bool(json.loads(session["context"])["location"] == expected)
+
+    wait_for(stored, f"the place to be {expected}")
+    assert visitor.errors == []
+
+
+def test_debugging_changes_nothing_when_others_answer(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+    """A refusal in HTML is final with debug as without it."""
+    source = page_collector.add_source()
+    with Network(page_collector) as network:
+        network.weather = lambda _: (403, {}, b"<h1>Forbidden</h1>")
+        script = "options.tracker.settings = {debug: true}; var done = tracker.track('a');"
+        page = visitor.open(site.add("p.html", script, head=split_snippet(source, page_collector, network)))
+        result = page.evaluate("() => done")
+        assert (result["stored"], result["detail"]) == (False, "<h1>Forbidden</h1>")
+    assert visitor.said("answer 403")
+    assert visitor.errors == []
+
+
 def test_denied_consent_forgets_what_was_kept(page_collector: Collector, site: Site, visitor: Visitor) -> None:
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", EVENTS, head=snippet(source, page_collector.url)))

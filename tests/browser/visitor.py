@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page
 
 from cli.builder.snippet import render_snippet
 
-from ..support import ROOT, Collector, wait_for, web_server
+from ..support import ROOT, Collector, running, wait_for, web_server
 
 DIST = ROOT / "js" / "dist"
 EVENTS = """
@@ -69,12 +69,8 @@ def page_server(html: str, headers: dict[str, str], certificate: Path | None = N
         secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         secure.load_cert_chain(certificate)
         server.socket = secure.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}/"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with running(server) as port:
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}/"
 
 
 def snippet(source: str, api: str, **options: Any) -> str:
