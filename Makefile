@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit test-browsers faults storm bench bench-tracker bench-long build clean
+.PHONY: demo test check unit test-browsers faults storm bench bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -58,6 +58,12 @@ bench-tracker: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	@$(BIN)/python -m tests.bench.tracker
 
+# What the documentation costs to build, beside two other generators, which it installs into build/: about five minutes.
+bench-site: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	@$(BIN)/python -m tests.bench.site
+
 # About twenty minutes and 18 GB of disk: five minutes at half of the peak, and a table of twenty million rows.
 bench-long: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
@@ -65,6 +71,10 @@ bench-long: $(VENV)/.dev js/node_modules/.ready
 
 build: $(VENV)/.demo js/node_modules/.ready
 	$(BIN)/thamesthrive build
+
+# Collector, site and bundle, built again as you save: what a contributor leaves running.
+dev: $(VENV)/.demo js/node_modules/.ready
+	@$(BIN)/thamesthrive dev
 
 clean:
 	rm -rf $(VENV) js/node_modules js/dist build

@@ -1,77 +1,108 @@
 """The entry point: one app, its groups, and what an error looks like."""
 
+import gc
 import os
 import sqlite3
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from collector import __version__
 from collector.errors import CollectorError, InUse, NotFound, SettingsError, StoreError
 
-from .commands import (
-    build,
-    config,
-    database,
-    demo,
-    doctor,
-    events,
-    profile,
-    redirect,
-    rejected,
-    schema,
-    serve,
-    snippet,
-    source,
-    token,
-)
 from .errors import CliError
-from .output import data, note
+from .output import be_quiet, data, fail
 
-app = typer.Typer(
-    name="thamesthrive",
-    help="Event tracking that counts right. Start with `thamesthrive demo`.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command(rich_help_panel="Run")(serve.serve)
-app.command(rich_help_panel="Run")(demo.demo)
-app.add_typer(source.app, name="source", rich_help_panel="Set up")
-app.command(rich_help_panel="Set up")(snippet.snippet)
-app.add_typer(schema.app, name="schema", rich_help_panel="Set up")
-app.add_typer(redirect.app, name="redirect", rich_help_panel="Set up")
-app.add_typer(token.app, name="token", rich_help_panel="Set up")
-app.add_typer(events.app, name="events", rich_help_panel="Look")
-app.add_typer(rejected.app, name="rejected", rich_help_panel="Look")
-app.add_typer(profile.app, name="profile", rich_help_panel="Look")
-app.command(rich_help_panel="Look after")(doctor.doctor)
-app.add_typer(config.app, name="config", rich_help_panel="Look after")
-app.add_typer(database.app, name="db", rich_help_panel="Look after")
-app.add_typer(build.app, name="build", rich_help_panel="Develop")
+COMMANDS = {
+    "serve": "Run",
+    "dev": "Run",
+    "demo": "Run",
+    "source": "Set up",
+    "snippet": "Set up",
+    "schema": "Set up",
+    "redirect": "Set up",
+    "token": "Set up",
+    "events": "Look",
+    "rejected": "Look",
+    "profile": "Look",
+    "doctor": "Look after",
+    "config": "Look after",
+    "db": "Look after",
+    "build": "Develop",
+}
+"""What there is, in the order and under the headings of the help. Each is a module of `commands`."""
+
+_MODULES = {"db": "database"}
+
+
+def application(only: str | None = None) -> typer.Typer:
+    """The command line; with `only`, no more of it than that command needs: what is not imported takes no time."""
+    app = typer.Typer(
+        name="thamesthrive",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        cls=InOrder,
+    )
+    app.callback()(root)
+    for name in [only] if only else COMMANDS:
+        module = import_module(f".commands.{_MODULES.get(name, name)}", __package__)
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name, rich_help_panel=COMMANDS[name])
+        else:
+            app.command(name, rich_help_panel=COMMANDS[name])(getattr(module, name))
+    return app
+
+
+class InOrder(TyperGroup):
+    """Lists commands and groups in the order of COMMANDS; Typer would list commands before groups."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=[*COMMANDS].index)
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        data(__version__)
+        from .about import about
+
+        data(about())
         raise typer.Exit
 
 
-@app.callback()
 def root(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress: only data, and errors.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and what it was built from, and exit.", callback=_print_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
-    """Event tracking that counts right. Start with `thamesthrive demo`."""
+    """Event tracking that counts right. New here? `thamesthrive demo` shows everything at once.
+
+    Examples:
+
+    - `thamesthrive demo`
+    - `thamesthrive source add "My shop"`
+    - `thamesthrive --quiet build`
+    """
+    be_quiet(quiet)
+
+
+COMPLETION = "_THAMESTHRIVE_COMPLETE"
 
 
 def main() -> None:
     """Runs the command line. A problem is one line on standard error and an exit code, never a traceback."""
+    # To look for cycles as often as Python does takes a tenth of the time of a short command, which has none.
+    gc.set_threshold(100_000)
     try:
-        app()
+        wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        # Completion asks by a variable, and needs everything; so does the hint at what was meant.
+        application(wanted if wanted in COMMANDS and COMPLETION not in os.environ else None)()
     except SettingsError as error:
         _fail(str(error), 2)
     except CliError as error:
@@ -93,7 +124,7 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    note(f"Error: {message}")
+    fail(f"Error: {message}")
     sys.exit(code)
 
 

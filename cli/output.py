@@ -2,19 +2,48 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 _WIDE = 250  # columns of a table that nobody looks at in a terminal: nothing is cut
+_quiet = False
+
+
+def be_quiet(quiet: bool) -> None:
+    """With `quiet`, notes and progress are not shown."""
+    global _quiet  # noqa: PLW0603 - one process has one terminal
+    _quiet = quiet
 
 
 def note(message: str) -> None:
     """A line for the person at the terminal."""
-    Console(stderr=True, soft_wrap=True, highlight=False).print(Text(message))
+    if not _quiet:
+        fail(message)
+
+
+def fail(message: str) -> None:
+    """A line that is said in any case."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+Step = Callable[[float, float | None], None]
+"""Called with what is done, and of how much; None where that is not known."""
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Step]:
+    """A bar on standard error for what takes longer than a moment; nothing where nobody looks."""
+    if _quiet or not sys.stderr.isatty():
+        yield lambda _, __: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(transient=True, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def data(text: str) -> None:
@@ -30,6 +59,10 @@ def json_data(value: Any) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
     """A table on standard output. `numbers`: the columns that align right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         shown.add_column(column, justify="right" if column in numbers else "left", no_wrap=not sys.stdout.isatty())

@@ -9,3 +9,5 @@ _DATA = SOURCE_TREE or _PACKAGE / "_data"
 TEMPLATES = _DATA / "templates"
 SITE = _DATA / "site"
 JS = _DATA / "js"
+COMPILED = SOURCE_TREE / "build" / "templates" if SOURCE_TREE else None
+"""Where compiled templates are kept; an installed copy may not write beside itself."""

@@ -4,9 +4,22 @@ Usable as a library: `create_app(Settings(db=Path("thamesthrive.db")))` gives th
 administers a database without a server.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from functools import lru_cache
+from typing import Any
 
-try:
-    __version__ = version("thamesthrive")
-except PackageNotFoundError:  # a source tree that is not installed
-    __version__ = "0.0.0"
+
+@lru_cache
+def _version() -> str:
+    # Reading it takes a tenth of the time in which a small command is done, so it is read when it is asked for.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("thamesthrive")
+    except PackageNotFoundError:  # a source tree that is not installed
+        return "0.0.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,7 @@ from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicE
 from . import metrics
 from .errors import Internal, TooLarge
 from .gate import Gate
-from .http import api, bridges, bundle, docs, ingest, ops, qa
+from .http import api, bridges, bundle, docs, ingest, ops, qa, site
 from .http.cors import cors_headers, is_ingestion
 from .ids import uuid7
 from .installed import default_bundle
@@ -54,12 +54,12 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
     bridges.add_routes(app, ingestion, registry)
     api.add_routes(app, registry, settings.db)
     docs.add_routes(app)
-    bundle.add_routes(app, bundle.load_bundle(settings.bundle or default_bundle()))
+    bundle.add_routes(app, bundle.Bundle(settings.bundle or default_bundle(), watched=settings.qa))
     ops.add_routes(app, health)
     if settings.qa:
         qa.add_routes(app, connect_readonly(settings.db))
     if settings.site:
-        app.static("/", settings.site, index="index.html", name="site")
+        app.ctx.site = site.add_routes(app, settings.site, fresh=settings.qa)
     app.error_handler.add(Exception, _on_error)
 
     @app.before_server_start
@@ -91,6 +91,8 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
         headers["Allow"] = ", ".join(_methods_of(request))
     if is_ingestion(request.path):
         headers |= cors_headers(request)
+    elif error.status_code == HTTPStatus.NOT_FOUND and (page := site.not_found_page(request)):
+        return HTTPResponse(page, 404, headers, "text/html; charset=utf-8")
     body = json.dumps({"detail": HTTPStatus(error.status_code).phrase + "."})
     return HTTPResponse(body, error.status_code, headers, "application/json")
 

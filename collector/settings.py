@@ -16,20 +16,29 @@ _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false":
 
 
 def _setting(
-    default: Any, help_text: str, *, low: float | None = None, high: float | None = None, choices: tuple[str, ...] = ()
+    default: Any,
+    help_text: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    shown: str = "",
 ) -> Any:
-    return field(default=default, metadata={"help": help_text, "low": low, "high": high, "choices": choices})
+    meta = {"help": help_text, "low": low, "high": high, "choices": choices, "shown": shown}
+    return field(default=default, metadata=meta)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Built once, at the start of a command, and passed down. Nothing else reads the environment."""
 
-    db: Path = _setting(Path("thamesthrive.db"), "The SQLite database.")
+    db: Path = _setting(Path("thamesthrive.db"), "The SQLite database. Made when it is missing; its folder is not.")
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8686, "The port to listen on; 0 takes a free one.", low=0, high=65535)
-    workers: int = _setting(min(4, os.cpu_count() or 1), "Worker processes.", low=1, high=256)
-    bundle: Path | None = _setting(None, "Folder of the built tracker, if not the one that came with this program.")
+    workers: int = _setting(
+        min(4, os.cpu_count() or 1), "Worker processes. The writer is one more.", low=1, high=256, shown="one per core, up to 4"
+    )
+    bundle: Path | None = _setting(None, "Folder of the built tracker.", shown="the one that came with the program")
     site: Path | None = _setting(None, "Folder of a built site to serve next to the collector.")
     qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
     proxies: int = _setting(
@@ -60,7 +69,7 @@ def env_of(name: str) -> str:
 def load_settings(
     flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None, directory: Path | None = None
 ) -> Settings:
-    """Settings from flags, then variables, then `thamesthrive.toml` in `directory`, then defaults.
+    """Settings from flags, then variables, then `thamesthrive.toml` in `directory` or above it, then defaults.
 
     `flags` that are None count as not given. Raises SettingsError, which names the place of the bad value.
     """
@@ -72,7 +81,7 @@ def read_settings(
 ) -> dict[str, tuple[Any, str]]:
     """Each setting that is given somewhere: its value, and where it comes from. Raises SettingsError as `load_settings`."""
     env = os.environ if env is None else env
-    file = (directory or Path()) / CONFIG_FILE
+    file = find_config(directory or Path())
     table = _read_toml(file)
     values: dict[str, tuple[Any, str]] = {}
     for spec in fields(Settings):
@@ -83,7 +92,9 @@ def read_settings(
         elif env.get(env_of(name)):
             values[name] = _convert(name, env[env_of(name)], env_of(name)), env_of(name)
         elif name in table:
-            values[name] = _convert(name, table[name], f"{file}: {name}"), str(file)
+            found = _convert(name, table[name], f"{file}: {name}")
+            # What the file names lies beside the file, wherever one calls from.
+            values[name] = (file.parent / found if isinstance(found, Path) else found), str(file)
     known = [spec.name for spec in fields(Settings)]
     for name in table:
         if name not in known:
@@ -91,6 +102,14 @@ def read_settings(
             hint = f" Did you mean {close[0]}?" if close else ""
             raise SettingsError(f"{file}: there is no setting {name!r}.{hint}")
     return values
+
+
+def find_config(directory: Path) -> Path:
+    """`thamesthrive.toml` in a folder or in the nearest one above it that has one; the folder's own if there is none."""
+    here = directory / CONFIG_FILE
+    if here.exists():
+        return here
+    return next((file for folder in directory.resolve().parents if (file := folder / CONFIG_FILE).is_file()), here)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

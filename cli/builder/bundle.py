@@ -1,7 +1,6 @@
 """The tracker's bundle: esbuild's executable, pinned in js/package-lock.json, then sizes, hashes and a manifest."""
 
 import base64
-import gzip
 import hashlib
 import json
 import platform
@@ -12,8 +11,6 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import brotli
 
 from ..errors import BuildError, Missing, Usage
 
@@ -31,6 +28,7 @@ FEATURES = {
 
 SCRIPTS = {"loader": "loader.ts", "tracker": "tracker.ts", "page": "page-chunk.ts", "debug": "debug-chunk.ts"}
 MODULE, TYPES = "tracker.mjs", "tracker.d.ts"
+SITE = ("site", "search", "live", "test-watch", "test-page", "test-index")  # scripts of the documentation, beside the bundle
 ESBUILD, TYPESCRIPT = "@esbuild/{machine}/bin/esbuild", "@typescript/typescript-{machine}/lib/tsc"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
@@ -108,6 +106,9 @@ def build_bundle(js: Path, features: Iterable[str] = tuple(FEATURES), *, types: 
     (fresh / hashed).write_bytes(tracker)
     files = [_measure(path, immutable=path.name == hashed) for path in sorted(fresh.iterdir())]
     bundle = Bundle(dist, files, wanted)
+    _esbuild(
+        js, [*(f"site/{name}.ts" for name in SITE), f"--outdir={fresh.name}/site", "--format=iife", "--sourcemap=linked"], wanted
+    )
     (fresh / "manifest.json").write_text(json.dumps(bundle.as_dict(), indent=2) + "\n", encoding="utf-8")
     if types:
         (fresh / TYPES).write_text(_declarations(js), encoding="utf-8")
@@ -135,6 +136,8 @@ def feature_sizes(js: Path) -> dict[str, int]:
 
 
 def _size(js: Path, out: Path, features: list[str]) -> int:
+    import brotli
+
     names = ["tracker", "page"]
     _run_esbuild(js, names, out, features)
     return sum(len(brotli.compress((out / f"{name}.min.js").read_bytes())) for name in names)
@@ -173,7 +176,7 @@ def _declarations(js: Path) -> str:
         "--emitDeclarationOnly",
         "--declaration",
         "--rootDir",
-        "src",
+        ".",
         "--outDir",
         out.name,
     ]
@@ -181,7 +184,7 @@ def _declarations(js: Path) -> str:
         done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout.strip())
-        types, index = ((out / f"{name}.d.ts").read_text(encoding="utf-8") for name in ("types", "index"))
+        types, index = ((out / "src" / f"{name}.d.ts").read_text(encoding="utf-8") for name in ("types", "index"))
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", index)
@@ -207,6 +210,10 @@ def _vlq(column: int) -> str:
 
 
 def _measure(path: Path, *, immutable: bool) -> BuiltFile:
+    import gzip
+
+    import brotli
+
     content = path.read_bytes()
     # A source map is large and seldom fetched: the best compression is not worth its time.
     zipped, squeezed = gzip.compress(content, 9, mtime=0), brotli.compress(content, quality=5 if path.suffix == ".map" else 11)

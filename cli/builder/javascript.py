@@ -31,6 +31,17 @@ def check_javascript(code: str) -> None:
     raise _explain(code)
 
 
+def parses_together(codes: list[str]) -> bool:
+    """Whether all of some scripts parse, in one call. False may also mean that they only do so one by one."""
+    parts = [code if re.search(r"(?m)^\s*(import|export)\b|\bawait\b", code) else f"{{\n{code}\n}}" for code in codes]
+    if sum(part[0] != "{" for part in parts) > 1:
+        # Modules may import the same names.
+        return all(transform(f"{part}\n;'parsed'").strip() for part in parts if part[0] != "{") and parses_together(
+            [code for code, part in zip(codes, parts, strict=True) if part[0] == "{"]
+        )
+    return bool(transform("\n".join(parts) + "\n;'parsed'").strip())
+
+
 def check_html(html: str) -> None:
     """Raises JavaScriptError if a script element of `html` does not parse; the line counts within `html`."""
     finder = _Scripts()

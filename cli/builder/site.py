@@ -1,106 +1,371 @@
-"""Docs and test pages → a folder of static HTML."""
+"""Docs and test pages → a folder of static HTML. What did not change since the last time is not made again."""
 
 import json
-import shutil
-from dataclasses import asdict
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import Template, TemplateError
 from markupsafe import Markup
-from pygments.formatters import HtmlFormatter
 
 from .. import paths
-from ..errors import BuildError
-from .documents import Document, Page, load_documents, load_pages
-from .example import EXAMPLE_API, EXAMPLE_SOURCE
-from .javascript import JavaScriptError, check_html
-from .markdown import render_markdown
+from ..errors import BuildError, Missing, Problem
+from . import templates
+from .cache import Cache
+from .code import code_css
+from .config import load_config
+from .content import Facts, Inputs, Link, relative_url, url_of
+from .contents import Contents, Progress, Values
+from .digest import digest_of
+from .documents import Document, Page, load_pages
+from .links import check_links
+from .navigation import Navigation, Neighbourhood, Place
+from .output import Output
+from .parallel import spread
+from .reference import check_reference, code_stamp, generators
 from .snippet import render_snippet
-from .templates import environment
 
 UNKNOWN_SOURCE = "00000000-0000-4000-8000-000000000000"
+_LINKS = re.compile(r"""\b(?:href|src)=["']([^"'{}#][^"'{}]*)["']""")
 
 
-def build_site(out: Path, *, source: str, api: str, bundle: Path, site: Path | None = None) -> list[Path]:
-    """Renders the site into `out`, which is exchanged as a whole. Returns the pages written.
+@dataclass(frozen=True)
+class Built:
+    """A site that was built. `pages`: all of them; `written`: the files that this build made, by path below `out`."""
 
-    `source` and `api` stand in all snippets; `bundle` is the folder of the built tracker; `site` the folder of sources.
-    Raises BuildError with file and line for anything wrong in the sources; then `out` stays as it was.
+    out: Path
+    pages: list[str]
+    written: list[str]
+    seconds: float
+
+
+def build_site(
+    out: Path,
+    *,
+    source: str,
+    api: str,
+    bundle: Path,
+    site: Path | None = None,
+    live: str = "",
+    progress: Progress = lambda _, __: None,
+) -> Built:
+    """Renders the site into `out`. A build that fails leaves it as it was.
+
+    `source` and `api` stand in all snippets; `bundle` is the folder of the built tracker; `site` the folder of sources; `live` the
+    address that tells open pages of new builds. Raises BuildError with file, line and cure for everything wrong in the sources.
     """
-    builder = _Builder(source, api.rstrip("/"), bundle, site or paths.SITE)
-    fresh = out.with_name(out.name + ".new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    written = [path.relative_to(fresh) for path in builder.write(fresh)]
-    shutil.rmtree(out, ignore_errors=True)
-    fresh.rename(out)
-    return [out / path for path in written]
+    started = time.perf_counter()
+    builder = _Builder(out, source, api.rstrip("/"), bundle, site or paths.SITE, live)
+    try:
+        builder.run(progress)
+    finally:
+        builder.close()
+    return Built(out, builder.pages, builder.output.written, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A page that must be written, and a digest of all that it is made of."""
+
+    source: str
+    facts: Facts
+    near: Neighbourhood
+    children: list[list[Place]]
+    layout: str
 
 
 class _Builder:
-    def __init__(self, source: str, api: str, bundle: Path, site: Path) -> None:
-        self.source, self.api, self.bundle, self.site = source, api, bundle, site
-        self.docs = load_documents(site / "docs", ".md")
-        self.pages = load_pages(site / "pages")
+    def __init__(self, out: Path, source: str, api: str, bundle: Path, site: Path, live: str) -> None:
+        self.source, self.api, self.bundle, self.site, self.live = source, api, bundle, site, live
+        if not (site / "docs").is_dir():
+            raise Missing(f"There is no folder {site / 'docs'}: a site's Markdown stands there.")
+        self.has_pages = (site / "pages").is_dir()
+        self.config = load_config(site)
+        try:
+            manifest = (bundle / "manifest.json").read_bytes()
+        except FileNotFoundError as error:
+            raise Missing("The tracker is not built. Run: thamesthrive build bundle") from error
+        self.stage = digest_of(_code_digest(), manifest, source, api)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        self.cache = Cache(out.with_name(out.name + ".cache"), self.stage)
+        self.output = Output(out, cold=self.cache.cold)
+        self.known = {} if self.output.cold else self.cache.load()
+        self.templates = templates.digests(paths.TEMPLATES)
+        self.pages: list[str] = []
+        self.inputs = Inputs(
+            {"snippet": lambda: self._snippet("classic", source), "snippet one-line": lambda: self._snippet("one-line", source)},
+            generators(site, bundle),
+        )
+        self.stamp = code_stamp(site, bundle)
+        self.contents = Contents(
+            site, self.config.title, self.cache, self.known, self.inputs, self.stamp, Values(source, self.api)
+        )
+        self._snippets: dict[tuple[str, str], str] = {}
+        self._templates: dict[str, Template] = {}
 
-    def write(self, out: Path) -> list[Path]:
-        snippets = {
-            "snippet": self.snippet("classic", self.source),
-            "snippet one-line": self.snippet("one-line", self.source),
-        }
-        written = [self._doc(out, document, snippets) for document in self.docs]
-        written += [self._page(out, page) for page in self.pages]
-        written.append(self._write(out / "pages" / "index.html", "pages.html", title="Test pages", pages=self.pages))
-        shutil.copytree(self.site / "assets", out / "assets")
-        (out / "assets" / "code.css").write_text(_code_css(), encoding="utf-8")
-        return written
+    def close(self) -> None:
+        self.cache.rollback()
+        self.cache.close()
+        self.output.discard()
 
-    def snippet(self, form: str, source: str) -> str:
-        return render_snippet(source, self.api, self.bundle, one_line=form == "one-line").html
+    def run(self, progress: Progress) -> None:
+        self.cache.begin()
+        facts = self.contents.collect(progress)
+        test_pages = load_pages(self.site / "pages")
+        files = self._files(test_pages)
+        self._check(facts, test_pages, files)
+        navigation = Navigation(facts)
+        self._layouts(facts, navigation, progress)
+        self._test_pages(test_pages)
+        self._rest(facts, files, navigation)
+        self.cache.set("stamp", self.stamp)
+        self.output.finish()
+        self.cache.commit()
 
-    def _doc(self, out: Path, document: Document, snippets: dict[str, str]) -> Path:
-        # The docs are written with the example's values; whoever builds with their own reads their own.
-        body = document.body.replace(EXAMPLE_SOURCE, self.source).replace(EXAMPLE_API, self.api)
-        content = render_markdown(Document(document.path, document.slug, document.meta, body, document.offset), snippets)
-        home = document.slug == "index"
-        path = out / "index.html" if home else out / "docs" / f"{document.slug}.html"
-        return self._write(path, "doc.html", root="" if home else "../", document=document, content=Markup(content))  # noqa: S704
+    # What depends on all of them.
 
-    def _page(self, out: Path, page: Page) -> Path:
+    def _files(self, pages: list[Page]) -> dict[str, Path | None]:
+        """What can be linked to besides documents: url → the file to copy, None for what is made."""
+        files: dict[str, Path | None] = dict.fromkeys(["assets/code.css", "assets/search-index.js", "sitemap.xml", "404.html"])
+        folders = (paths.TEMPLATES / "assets", self.site / "assets")
+        for folder in (folder for folder in folders if folder.is_dir()):
+            files |= {f"assets/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}
+        if (self.bundle / "site").is_dir():
+            files |= {f"assets/{path.name}": path for path in sorted((self.bundle / "site").iterdir())}
+        if pages:
+            files |= dict.fromkeys(["pages/index.html", *(f"pages/{page.document.slug}.html" for page in pages)])
+        return files
+
+    def _check(self, facts: dict[str, Facts], pages: list[Page], files: dict[str, Path | None]) -> None:
+        links = {source: found.links for source, found in facts.items()}
+        links |= {f"pages/{page.document.path.name}": _links_of(page) for page in pages}
+        anchors = {source: found.anchors for source, found in facts.items()}
+        problems = list(check_links(self.site, links, anchors, set(files)))
+        problems += self._aliases(facts, files)
+        for source, found in facts.items():
+            if found.template not in self.templates:
+                near = ", ".join(sorted(name for name in self.templates if name.endswith(".html")))
+                problems.append(Problem(self.site / source, 1, f"there is no template {found.template!r}. There are: {near}."))
+        if self.cache.get("stamp") != self.stamp or self.contents.fresh.keys() & set(self.config.reference.values()):
+            problems += check_reference(self.site, self.bundle, self.config.reference, anchors)
+        if problems:
+            raise BuildError(*sorted(problems))
+
+    def _aliases(self, facts: dict[str, Facts], files: dict[str, Path | None]) -> list[Problem]:
+        taken = {url_of(source): source for source in facts} | {url: url for url in files}
+        problems = []
+        for source, found in facts.items():
+            for alias in found.aliases:
+                if alias in taken or not alias.endswith(".html") or alias.startswith("/"):
+                    why = f"is what {taken[alias]} is called" if alias in taken else "is no page"
+                    cure = 'Write the old address below the site, as in aliases = ["docs/old-name.html"]'
+                    problems.append(Problem(self.site / source, 1, f"the alias {alias!r} {why}. {cure}"))
+                taken[alias] = source
+        return problems
+
+    # Whole pages.
+
+    def _layouts(self, facts: dict[str, Facts], navigation: Navigation, progress: Progress) -> None:
+        self.urls = {url_of(source) for source in facts}
+        self.header = [place for folder in navigation.sections("docs") if (place := navigation.index_of(folder))]
+        common = digest_of(
+            self.source, self.api, self.live, repr(self.config), str(self.has_pages), *(f"{p.url}{p.title}" for p in self.header)
+        )
+        self.common = common
+        stale: list[_Layout] = []
+        for source, found in facts.items():
+            url, near = url_of(source), navigation.of(source)
+            children = self._children(navigation, source.rpartition("/")[0]) if source.endswith("/index.md") else []
+            known = self.known[source]
+            listed = "\n".join(f"{p.url}\t{p.title}\t{p.summary}" for group in children for p in group)
+            layout = digest_of(known.digest, self.templates[found.template], common, near.digest_part, listed)
+            self.pages.append(url)
+            if known.layout == layout and url in self.output.there:
+                self.output.keep(url)
+            else:
+                stale.append(_Layout(source, found, near, children, layout))
+        for one in stale:
+            if one.source not in self.contents.fresh:
+                self.contents.fresh[one.source] = self.cache.body(one.source)
+            # Folders and templates are made here, once, and not in each process.
+            self.output.make_room(url_of(one.source))
+            self._template(one.facts.template)
+        begun = len(facts) + len(self.contents.fresh)
+        for done, url in enumerate(spread(self._layout, stale), begun - len(stale)):
+            progress(done, begun)
+            self.output.note(url)
+        self.cache.set_layout([(one.layout, one.source) for one in stale])
+
+    def _layout(self, one: "_Layout") -> str:
+        """Writes the page of a document. May run in a process of its own."""
+        url = url_of(one.source)
+        html, sections = self.contents.fresh[one.source]
+        is_file = (self.site / one.source).is_file() if self.config.edit else False
+        text = self._render(
+            url,
+            one.facts.template,
+            page=Place(one.source, url, one.facts.title, one.facts.summary),
+            content=Markup(html),  # noqa: S704 - rendered from our own sources
+            toc=[section for section in sections if section.level in (2, 3)],
+            near=one.near,
+            children=one.children,
+            edit=self.config.edit.format(path=one.source) if is_file else "",
+        )
+        self.output.put(url, text)
+        return url
+
+    def _children(self, navigation: Navigation, folder: str) -> list[list[Place]]:
+        """What the first page of a section lists: its pages, then those of each section below."""
+        below = [navigation.index_of(name) for name in navigation.sections(folder)]
+        return [navigation.pages(folder), [place for place in below if place]]
+
+    def _test_pages(self, pages: list[Page]) -> None:
+        if not pages:
+            return
+        expected = {page.document.slug: _expected(page) for page in pages}
+        index = digest_of(self.templates["pages.html"], self.common, json.dumps(expected), repr([p.document.meta for p in pages]))
+        self._made("pages/index.html", index, lambda: self._pages_index(pages, expected))
+        for page in pages:
+            document = page.document
+            key = digest_of(document.body, repr(document.meta), self.stage, self.templates["page.html"], self.common)
+            self._made(f"pages/{document.slug}.html", key, partial(self._test_page, page, expected[document.slug]))
+
+    def _made(self, url: str, key: str, make: Callable[[], None]) -> None:
+        """Makes a page unless it was made of the same before."""
+        self.pages.append(url)
+        if url in self.output.there and self.cache.get(f"made {url}") == key:
+            self.output.keep(url)
+        else:
+            make()
+            self.cache.set(f"made {url}", key)
+
+    def _pages_index(self, pages: list[Page], expected: dict[str, Any]) -> None:
+        place = Place(
+            "",
+            "pages/index.html",
+            "Test pages",
+            "Scenarios that declare what must be stored, and say by themselves whether it was.",
+        )
+        self._write("pages/index.html", "pages.html", page=place, pages=pages, expected=expected)
+
+    def _test_page(self, page: Page, expected: dict[str, Any]) -> None:
+        from .javascript import JavaScriptError, check_html
+
         document = page.document
         try:
             check_html("\n" * document.offset + document.body)
         except JavaScriptError as error:
-            raise BuildError(f"{document.path}:{error.line}: this script does not parse: {error}") from error
+            raise BuildError(Problem(document.path, error.line, f"this script does not parse: {error}. Correct it.")) from error
         source = self.source if page.source == "demo" else UNKNOWN_SOURCE
-        expected = {
-            "requests": page.requests,
-            "console": page.console,
-            "events": [asdict(event) for event in page.events],
-        }
-        template = "{% extends 'page.html' %}" + document.body
-        return self._write(
-            out / "pages" / f"{document.slug}.html",
-            environment().from_string(template),
-            page=page,
-            document=document,
+        url = f"pages/{document.slug}.html"
+        try:
+            template = templates.environment().from_string("{% extends 'page.html' %}" + document.body)
+        except TemplateError as error:
+            templates.explain(error, document.path, paths.TEMPLATES, document.offset)
+        self._write(
+            url,
+            template,
+            document,
+            page=Place("", url, document.title, document.summary),
+            test=page,
             expected=expected,
             expected_json=Markup(json.dumps(expected).replace("<", "\\u003c")),  # noqa: S704
-            snippet=Markup(self.snippet(page.form, source)),  # noqa: S704
+            snippet=Markup(self._snippet(page.form, source)),  # noqa: S704
             api=self.api,
         )
 
-    def _write(self, path: Path, template: Any, *, root: str = "../", **values: Any) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _rest(self, facts: dict[str, Facts], files: dict[str, Path | None], navigation: Navigation) -> None:
+        for url, path in files.items():
+            if path:
+                self.output.write_if_changed(url, path.read_bytes())
+        self.output.write_if_changed("assets/code.css", code_css())
+        if not self.output.cold and not self.output.written:
+            self.output.keep("assets/search-index.js")
+        else:
+            names = {folder: place.title for folder in navigation.folders if (place := navigation.index_of(folder))}
+            entries = ",\n".join(self.cache.search())
+            index = f"thamesthriveSearch({json.dumps(names)}, [\n{entries}\n]);\n"
+            self.output.write_if_changed("assets/search-index.js", index)
+        for source, found in facts.items():
+            for alias in found.aliases:
+                target = relative_url(url_of(source), alias)
+                html = (
+                    templates.environment()
+                    .get_template("moved.html")
+                    .render(target=target, title=found.title, config=self.config)
+                )
+                self.output.write_if_changed(alias, html)
+        missing = Place("", "404.html", "There is no such page", "The address leads nowhere.")
+        self._write_if_changed("404.html", "404.html", page=missing, root=self.config.root)
+        base = self.config.url.rstrip("/")
+        rows = "".join(f"<url><loc>{base}/{url.removesuffix('index.html')}</loc></url>\n" for url in sorted(self.pages))
+        sitemap = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{rows}</urlset>\n'
+        self.output.write_if_changed("sitemap.xml", sitemap)
+
+    # The means.
+
+    def _snippet(self, form: str, source: str) -> str:
+        key = (form, source)
+        if key not in self._snippets:
+            self._snippets[key] = render_snippet(source, self.api, self.bundle, one_line=form == "one-line").html
+        return self._snippets[key]
+
+    def _template(self, name: str) -> Template:
+        if name not in self._templates:
+            try:
+                self._templates[name] = templates.environment().get_template(name)
+            except TemplateError as error:
+                templates.explain(error, paths.TEMPLATES / name, paths.TEMPLATES)
+        return self._templates[name]
+
+    def _render(self, url: str, template: str | Template, origin: Document | None = None, **values: Any) -> str:
+        if isinstance(template, str):
+            template = self._template(template)
+        root = values.pop("root", "../" * url.count("/"))
         try:
-            html = environment().get_or_select_template(template).render(root=root, docs=self.docs, **values)
+            return template.render(
+                root=root,
+                config=self.config,
+                header=self.header,
+                live=self.live,
+                example={"source": self.source, "api": self.api},
+                has_pages=self.has_pages,
+                near=values.pop("near", None),
+                **values,
+            )
         except TemplateError as error:
-            raise BuildError(f"{values.get('document', path) and path.name}: {error}") from error
-        path.write_text(html + "\n", encoding="utf-8")
-        return path
+            path = origin.path if origin else paths.TEMPLATES / str(template.name)
+            templates.explain(error, path, paths.TEMPLATES, origin.offset if origin else 0)
+
+    def _write(self, url: str, template: str | Template, origin: Document | None = None, **values: Any) -> None:
+        self.output.write(url, self._render(url, template, origin, **values))
+
+    def _write_if_changed(self, url: str, template: str, **values: Any) -> None:
+        self.output.write_if_changed(url, self._render(url, template, **values))
 
 
-def _code_css() -> str:
-    """Colours of code, for light and for dark."""
-    light, dark = (HtmlFormatter(style=style).get_style_defs("pre.code") for style in ("default", "github-dark"))  # type: ignore[no-untyped-call]
-    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+def _links_of(page: Page) -> list[Link]:
+    """The links in a test page's own HTML, those aside that scripts and templates put together."""
+    document = page.document
+    links = []
+    for number, line in enumerate(document.body.split("\n"), document.offset + 1):
+        for found in _LINKS.finditer(line):
+            path, _, anchor = found[1].partition("#")
+            if not re.match(r"[a-z]+:|//|\?", path) and path.endswith((".html", ".js", ".css", ".png", ".svg", ".json")):
+                links.append(Link(number, found[1], os.path.normpath(f"pages/{path}"), anchor))
+    return links
+
+
+def _expected(page: Page) -> dict[str, Any]:
+    return {"requests": page.requests, "console": page.console, "events": [asdict(event) for event in page.events]}
+
+
+def _code_digest() -> str:
+    """Of the builder itself: with another one, everything is made anew."""
+    here = Path(__file__).parent
+    return digest_of(*(path.read_bytes() for path in sorted(here.glob("*.py"))))

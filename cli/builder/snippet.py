@@ -11,7 +11,6 @@ from typing import Any
 from markupsafe import Markup
 
 from ..errors import BuildError, Missing, Usage
-from .javascript import JavaScriptError, check_html
 from .templates import environment
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
@@ -38,6 +37,8 @@ def render_snippet(
 
     Raises Usage for an address that is none, Missing if the tracker is not built.
     """
+    from .javascript import JavaScriptError, check_html
+
     api = api.rstrip("/")
     if not _ADDRESS.fullmatch(api):
         raise Usage(f"{api!r} is not an address. Write it as in https://events.example.com")

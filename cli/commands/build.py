@@ -1,9 +1,11 @@
 """`thamesthrive build …`: the tracker's bundle and the site."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,16 +15,26 @@ from .. import paths
 from ..builder.bundle import FEATURES, Bundle, build_bundle, check_features, feature_sizes
 from ..builder.example import EXAMPLE_API, EXAMPLE_SOURCE
 from ..errors import BuildError, Missing
-from ..output import json_data, note, table
+from ..output import json_data, note, progress, table
 from .options import JsonOption
 
-app = typer.Typer(invoke_without_command=True, help="Builds the tracker and the site; without a subcommand, both.")
+if TYPE_CHECKING:
+    from ..builder.site import Built
+
+app = typer.Typer(invoke_without_command=True)
 
 WATCHED = ("loader.min.js", "tracker.min.js", "page.min.js")  # whose sizes a build says while watching
+QUIET_SECONDS = 1.0  # a build that is done by then shows no progress
 
 SiteSource = Annotated[str, typer.Option("--source", help="The source id in the site's snippets.")]
 SiteApi = Annotated[str, typer.Option("--api", help="The collector's address in the site's snippets.")]
 SiteOut = Annotated[Path, typer.Option("--out", help="Where the site goes.")]
+SiteFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", help="A folder of site sources, with its Markdown in `docs/`.", show_default="this program's own documentation"
+    ),
+]
 
 
 @app.callback()
@@ -33,17 +45,21 @@ def both(
     out: SiteOut = Path("build/site"),
     as_json: JsonOption = False,
 ) -> None:
-    """Builds the tracker into `js/dist/` and the site into `build/site/`."""
+    """Builds the tracker into `js/dist/` and the site into `build/site/`; with a subcommand, one of them.
+
+    Examples:
+
+    - `thamesthrive build`
+    - `thamesthrive build --source ID --api https://events.example.com`
+    """
     if context.invoked_subcommand is None:
         built = bundle_here()
-        from ..builder.site import build_site
-
-        written = build_site(out, source=source, api=api, bundle=built.folder)
+        made = _site(out, source, api, built.folder, None)
         if as_json:
-            json_data({**built.as_dict(), "site": str(out), "pages": len(written)})
+            json_data({**built.as_dict(), **_told(made)})
         else:
             _show_bundle(built)
-            note(f"Site: {len(written)} pages in {out}")
+            note(_sentence(made))
 
 
 @app.command()
@@ -57,7 +73,11 @@ def bundle(
 ) -> None:
     """Builds the tracker from `js/src/` into `js/dist/`, and shows its sizes. Fails when it has grown over its budget.
 
-    Examples: `thamesthrive build bundle --features views,consent`; `thamesthrive build bundle --watch`.
+    Examples:
+
+    - `thamesthrive build bundle`
+    - `thamesthrive build bundle --features views,consent`
+    - `thamesthrive build bundle --sizes`
     """
     wanted = [name for name in (features or "").split(",") if name not in ("", "none")] if features is not None else [*FEATURES]
     if sizes:
@@ -115,16 +135,67 @@ def site(
     source: SiteSource = EXAMPLE_SOURCE,
     api: SiteApi = EXAMPLE_API,
     out: SiteOut = Path("build/site"),
+    sources: SiteFrom = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Renders docs and test pages. Every JavaScript example in them is parsed; a syntax error fails the build."""
+    """Renders documentation and test pages. What did not change since the last time is not rendered again.
+
+    Links, anchors, examples and the completeness of the reference are checked; each mistake is told with file, line and cure, and then
+    the old site stays as it was.
+
+    Examples:
+
+    - `thamesthrive build site`
+    - `thamesthrive build site --source ID --api https://events.example.com --out build/ours`
+    """
+    made = _site(out, source, api, default_bundle(), sources)
+    if as_json:
+        json_data(_told(made))
+    else:
+        note(_sentence(made))
+
+
+def _site(out: Path, source: str, api: str, bundle: Path, sources: Path | None) -> "Built":
     from ..builder.site import build_site
 
-    written = build_site(out, source=source, api=api, bundle=default_bundle())
-    if as_json:
-        json_data({"site": str(out), "pages": len(written)})
-    else:
-        note(f"{len(written)} pages in {out}")
+    with _shown_late() as step:
+        return build_site(out, source=source, api=api, bundle=bundle, site=sources, progress=step)
+
+
+@contextmanager
+def _shown_late() -> "Iterator[_Late]":
+    late = _Late()
+    try:
+        yield late
+    finally:
+        late.end()
+
+
+class _Late:
+    """Progress of a build, shown when it takes longer than a moment."""
+
+    def __init__(self) -> None:
+        self._begun = perf_counter()
+        self._bar = progress("Rendering pages")
+        self._step: object = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._step is None and perf_counter() - self._begun > QUIET_SECONDS:
+            self._step = self._bar.__enter__()
+        if callable(self._step):
+            self._step(done, total)
+
+    def end(self) -> None:
+        if self._step is not None:
+            self._bar.__exit__(None, None, None)
+
+
+def _told(made: "Built") -> dict[str, object]:
+    return {"site": str(made.out), "pages": len(made.pages), "written": len(made.written), "seconds": round(made.seconds, 3)}
+
+
+def _sentence(made: "Built") -> str:
+    return f"{len(made.pages)} pages in {made.out}: {len(made.written)} files written in {made.seconds:.2f} s"
 
 
 def bundle_here() -> Bundle:

@@ -10,12 +10,18 @@ from collector.settings import Settings, env_of, help_of, read_settings
 from ..output import json_data, table
 from .options import JsonOption
 
-app = typer.Typer(no_args_is_help=True, help="The settings.")
+app = typer.Typer(no_args_is_help=True, help="The settings.\n\nExamples:\n\n- `thamesthrive config show`")
 
 
 @app.command()
 def show(as_json: JsonOption = False) -> None:
-    """Shows each setting, its value here, and where that comes from."""
+    """Shows each setting, its value here, and where that comes from.
+
+    Examples:
+
+    - `thamesthrive config show`
+    - `THAMESTHRIVE_PORT=9000 thamesthrive config show --json`
+    """
     given = read_settings()
     found: list[tuple[str, Any, str]] = [
         (spec.name, *given.get(spec.name, (spec.default, "default"))) for spec in fields(Settings)

@@ -52,7 +52,10 @@ def doctor(
 ) -> None:
     """Looks at versions, disk, database, port, clock and bundle. Exit code 1 if something is wrong.
 
-    Example: `thamesthrive doctor --db /var/lib/thamesthrive/events.db`
+    Examples:
+
+    - `thamesthrive doctor`
+    - `thamesthrive doctor --db /var/lib/thamesthrive/events.db --json`
     """
     settings = load_settings({"db": db, "host": host, "port": port})
     checks: list[Callable[[Settings], Iterator[Finding]]] = [_versions, _folder, _database, _port, _clock, _bundle]

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
 from collector.store import StoredEvent, last_seq, list_events
 
 from ..errors import Usage
 from ..export import WRITERS
-from ..output import data, json_data, note, table
+from ..output import data, json_data, note, progress, table
 from .options import DbOption, JsonOption, open_readonly
 
-app = typer.Typer(no_args_is_help=True, help="Stored events.")
+app = typer.Typer(
+    no_args_is_help=True, help="Stored events.\n\nExamples:\n\n- `thamesthrive events list --type purchase-order -n 5`"
+)
 
 PAGE = 5000  # events read at a time
 POLL = 0.2  # seconds between looks at the database
@@ -39,7 +39,10 @@ def list_(
 
     With --json: an array; with --follow as well: one JSON object a line.
 
-    Example: `thamesthrive events list --type purchase-order -n 5`
+    Examples:
+
+    - `thamesthrive events list --type purchase-order -n 5`
+    - `thamesthrive events list --follow --json`
     """
     with open_readonly(db) as connection:
         look = partial(list_events, connection, type=type_, source_id=source, session_id=session)
@@ -65,10 +68,14 @@ def export(
     type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
     source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
     db: DbOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Say as JSON how many were written; not with standard output.")] = False,
 ) -> None:
     """Writes all events to a file, in the order they were stored, in constant memory. Parquet needs the extra `parquet`.
 
-    Example: `thamesthrive events export events.parquet --type purchase-order`
+    Examples:
+
+    - `thamesthrive events export events.csv`
+    - `thamesthrive events export - --type purchase-order | head -3`
     """
     kind = format_ or {".csv": "csv", ".parquet": "parquet"}.get(file.suffix, "ndjson")
     if kind not in WRITERS:
@@ -79,10 +86,10 @@ def export(
     if not standard and not file.resolve().parent.is_dir():
         raise Usage(f"There is no folder {file.resolve().parent}.")
     write = WRITERS[kind]
-    with open_readonly(db) as connection, Progress(transient=True, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Exporting", total=last_seq(connection))
+    with open_readonly(db) as connection, progress("Exporting") as step:
+        last = last_seq(connection)
         look = partial(list_events, connection, type=type_, source_id=source)
-        events = _all_events(look, lambda seq: progress.update(task, completed=seq))
+        events = _all_events(look, lambda seq: step(seq, last))
         if standard:
             count = write(events, sys.stdout.buffer)
         else:
@@ -93,7 +100,10 @@ def export(
                 part.rename(file)
             finally:
                 part.unlink(missing_ok=True)
-    note(f"{count} events exported.")
+    if as_json and not standard:
+        json_data({"file": str(file), "events": count})
+    else:
+        note(f"{count} events exported.")
 
 
 def _all_events(look: Callable[..., Iterator[StoredEvent]], progress: Callable[[int], None]) -> Iterator[StoredEvent]:

@@ -3,17 +3,19 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from sqlite_utils import Database
 
+from collector.errors import SettingsError
 from collector.settings import Settings, env_of, help_of, load_settings
-from collector.store import connect, connect_readonly, migrate
 
 from ..errors import CliError, Missing
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 
 def _help(name: str) -> str:
@@ -35,9 +37,24 @@ LogFormatOption = Annotated[str | None, typer.Option(help=_help("log_format"), s
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+def complete_sources(incomplete: str) -> list[tuple[str, str]]:
+    """Ids of sources that begin so, with their names, for the shell. What cannot be read has none: a shell shows no errors."""
+    try:
+        path = load_settings().db
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT id, name FROM sources ORDER BY created_at").fetchall()
+    except (SettingsError, sqlite3.Error):
+        return []
+    return [(id_, name) for id_, name in found if id_.startswith(incomplete)]
+
+
 @contextmanager
-def open_database(db: Path | None, *, create: bool = False) -> Iterator[Database]:
+def open_database(db: Path | None, *, create: bool = False) -> "Iterator[Database]":
     """The database of the settings, up to date. Without `create`, raises Missing if there is none."""
+    from sqlite_utils import Database
+
+    from collector.store import connect, migrate
+
     path = load_settings({"db": db}).db
     if not create and not path.exists():
         raise Missing(
@@ -75,6 +92,8 @@ def _hint(folder: Path) -> str:
 @contextmanager
 def open_readonly(db: Path | None) -> Iterator[sqlite3.Connection]:
     """A connection that reads only, beside a running collector. Raises Missing if there is no database."""
+    from collector.store import connect_readonly, migrate
+
     path = load_settings({"db": db}).db
     if not path.exists():
         raise Missing(f"There is no database {path}. Start the collector first: thamesthrive serve")

@@ -11,16 +11,21 @@ from ..errors import Usage
 from ..output import data, json_data, note
 from .options import DbOption, JsonOption, open_database, open_readonly
 
-app = typer.Typer(no_args_is_help=True, help="Profiles: give out, or forget, all that is stored about a visitor.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Profiles: give out, or forget, all that is stored about a visitor.\n\nExamples:\n\n- `thamesthrive profile export PROFILE > visitor.ndjson`",
+)
 
-ProfileArgument = Annotated[str, typer.Argument(metavar="ID", help="The profile id.")]
+ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help="The profile id.")]
 
 
 @app.command()
 def export(profile_id: ProfileArgument, db: DbOption = None) -> None:
     """Prints everything stored about a visitor, one JSON object a line; `table` says where it is from.
 
-    Example: `thamesthrive profile export 0193… > visitor.ndjson`
+    Examples:
+
+    - `thamesthrive profile export PROFILE > visitor.ndjson`
     """
     with open_readonly(db) as connection:
         for table, row in store.export_profile(connection, profile_id):
@@ -37,6 +42,10 @@ def forget(
     """Removes a visitor: profile, sessions, events and rejected payloads. This cannot be undone.
 
     Hashes of the events' ids remain, so that a late repeat does not bring them back.
+
+    Examples:
+
+    - `thamesthrive profile forget PROFILE --yes`
     """
     with open_database(db) as database:
         if not yes and not typer.confirm(f"Remove everything about profile {profile_id}?", err=True):

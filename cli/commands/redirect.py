@@ -10,7 +10,10 @@ from ..output import data, json_data, note, table
 from .options import DbOption, JsonOption, open_database
 from .source import SourceArgument
 
-app = typer.Typer(no_args_is_help=True, help="Redirects: links that store an event and lead on.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Redirects: links that store an event and lead on.\n\nExamples:\n\n- `thamesthrive redirect add ID https://shop.example.com/sale --type newsletter-click`",
+)
 
 
 @app.command()
@@ -23,7 +26,9 @@ def add(
 ) -> None:
     """Creates a redirect and prints its path on the collector. The source must accept the bridge `redirect`.
 
-    Example: `thamesthrive redirect add 1d9e… https://shop.example.com/sale --type newsletter-click`
+    Examples:
+
+    - `thamesthrive redirect add ID https://shop.example.com/sale --type newsletter-click`
     """
     with open_database(db) as database:
         redirect = store.add_redirect(database, source_id, target, event_type)
@@ -38,7 +43,12 @@ def add(
 
 @app.command("list")
 def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lists the redirects, oldest first."""
+    """Lists the redirects, oldest first.
+
+    Examples:
+
+    - `thamesthrive redirect list`
+    """
     with open_database(db) as database:
         found = store.list_redirects(database)
     if as_json:
@@ -50,8 +60,20 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def remove(redirect_id: Annotated[str, typer.Argument(metavar="ID", help="The redirect's id.")], db: DbOption = None) -> None:
-    """Removes a redirect: its address answers 404 from now on."""
+def remove(
+    redirect_id: Annotated[str, typer.Argument(metavar="REDIRECT", help="The redirect's id.")],
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Removes a redirect: its address answers 404 from now on.
+
+    Examples:
+
+    - `thamesthrive redirect remove REDIRECT`
+    """
     with open_database(db) as database:
         store.remove_redirect(database, redirect_id)
-    note(f"Removed redirect {redirect_id}.")
+    if as_json:
+        json_data({"id": redirect_id, "removed": True})
+    else:
+        note(f"Removed redirect {redirect_id}.")

@@ -4,7 +4,6 @@ from contextlib import closing
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from collector import store
 from collector.gate import Gate
@@ -12,10 +11,12 @@ from collector.replay import replay as replay_events
 from collector.settings import load_settings
 from collector.store import Registry
 
-from ..output import data, json_data, note, pairs, table
+from ..output import data, json_data, note, pairs, progress, table
 from .options import DbOption, JsonOption, open_database, open_readonly
 
-app = typer.Typer(no_args_is_help=True, help="Rejected events: what was refused, and why.")
+app = typer.Typer(
+    no_args_is_help=True, help="Rejected events: what was refused, and why.\n\nExamples:\n\n- `thamesthrive rejected list`"
+)
 
 SeqArgument = Annotated[int, typer.Argument(metavar="SEQ", help="The number in the list.", min=1, max=2**62)]
 SourceOption = Annotated[str | None, typer.Option("--source", help="Only events of this source id.")]
@@ -31,7 +32,13 @@ def list_(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lists rejected events, the latest first."""
+    """Lists rejected events, the latest first.
+
+    Examples:
+
+    - `thamesthrive rejected list`
+    - `thamesthrive rejected list --reason invalid --type purchase-order`
+    """
     with open_readonly(db) as connection:
         found = list(store.list_rejected(connection, source_id=source, type=type_, reason=reason, limit=limit))
     if as_json:
@@ -48,7 +55,12 @@ def list_(
 
 @app.command()
 def show(seq: SeqArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Shows one rejected event with its payload, as it came."""
+    """Shows one rejected event with its payload, as it came.
+
+    Examples:
+
+    - `thamesthrive rejected show 17`
+    """
     with open_readonly(db) as connection:
         row = store.get_rejected(connection, seq)
     if as_json:
@@ -71,24 +83,26 @@ def replay(
 ) -> None:
     """Judges rejected events again, by the schemas of today. Those that are valid now are stored, under their own id, once.
 
-    Example: `thamesthrive schema set 1d9e… purchase-order fixed.json && thamesthrive rejected replay --type purchase-order`
+    Examples:
+
+    - `thamesthrive rejected replay`
+    - `thamesthrive rejected replay --source ID --type purchase-order`
     """
     path = load_settings({"db": db}).db
     with (
         open_database(db) as database,
         closing(Registry(path)) as registry,
-        Progress(transient=True, disable=as_json) as progress,
+        progress("Replaying") as step,
     ):
         if seq is not None:
             store.get_rejected(database.conn, seq)
-        task = progress.add_task("Replaying", total=None)
         done = replay_events(
             database.conn,
             Gate(registry),
             source_id=source,
             event_type=type_,
             seq=seq,
-            progress=lambda looked: progress.update(task, completed=looked, description=f"Replaying: {looked}"),
+            progress=lambda looked: step(looked, None),
         )
     if as_json:
         json_data(done.as_dict())

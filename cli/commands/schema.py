@@ -13,7 +13,10 @@ from ..output import data, json_data, note, table
 from .options import DbOption, JsonOption, open_database
 from .source import SourceArgument
 
-app = typer.Typer(no_args_is_help=True, help="JSON Schemas: what the properties of a type of event must be.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="JSON Schemas: what the properties of a type of event must be.\n\nExamples:\n\n- `thamesthrive schema set ID purchase-order order.schema.json`",
+)
 
 TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The event type.")]
 
@@ -28,7 +31,9 @@ def set_(
 ) -> None:
     """Sets or replaces a schema. Events that fail it go to the rejected lane; those stored before stay.
 
-    Example: `thamesthrive schema set 1d9e… purchase-order order.schema.json`
+    Examples:
+
+    - `thamesthrive schema set ID purchase-order order.schema.json`
     """
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
@@ -50,7 +55,12 @@ def list_(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Lists the schemas."""
+    """Lists the schemas.
+
+    Examples:
+
+    - `thamesthrive schema list`
+    """
     with open_database(db) as database:
         found = store.list_schemas(database, source)
     if as_json:
@@ -63,14 +73,27 @@ def list_(
 
 @app.command()
 def show(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = None) -> None:
-    """Prints a schema as it was set."""
+    """Prints a schema as it was set.
+
+    Examples:
+
+    - `thamesthrive schema show ID purchase-order`
+    """
     with open_database(db) as database:
         data(store.get_schema(database, source_id, event_type).schema.rstrip("\n"))
 
 
 @app.command()
-def remove(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = None) -> None:
-    """Removes a schema: events of that type are stored whatever their properties."""
+def remove(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
+    """Removes a schema: events of that type are stored whatever their properties.
+
+    Examples:
+
+    - `thamesthrive schema remove ID purchase-order`
+    """
     with open_database(db) as database:
         store.remove_schema(database, source_id, event_type)
-    note(f"Removed the schema of {event_type!r}.")
+    if as_json:
+        json_data({"source_id": source_id, "type": event_type, "removed": True})
+    else:
+        note(f"Removed the schema of {event_type!r}.")

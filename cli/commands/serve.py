@@ -38,7 +38,10 @@ def serve(
 
     It answers an event when the event is on disk, and finishes what it accepted before it stops.
 
-    Example: `thamesthrive serve --port 8686 --workers 2`
+    Examples:
+
+    - `thamesthrive serve`
+    - `thamesthrive serve --host 0.0.0.0 --port 8080 --proxies 1`
     """
     settings = load_settings(
         {

@@ -9,7 +9,7 @@ from collector.installed import default_bundle
 from collector.settings import load_settings
 
 from ..errors import Usage
-from ..output import data, note
+from ..output import data, json_data, note
 from .options import BundleOption, DbOption, open_database
 from .source import SourceArgument
 
@@ -26,10 +26,14 @@ def snippet(
     nonce: Annotated[str | None, typer.Option(help="A CSP nonce for the script tags.")] = None,
     bundle: BundleOption = None,
     db: DbOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the HTML, and the hash of its inline script.")] = False,
 ) -> None:
     """Prints the HTML that goes into the page's header, and nothing else.
 
-    Example: `thamesthrive snippet 1d9e… --api https://events.example.com > snippet.html`
+    Examples:
+
+    - `thamesthrive snippet ID --api https://events.example.com > snippet.html`
+    - `thamesthrive snippet ID --one-line --integrity`
     """
     if integrity and not one_line:
         raise Usage("--integrity goes with --one-line: the classic snippet loads the tracker by itself, and cannot pin it.")
@@ -47,7 +51,10 @@ def snippet(
         integrity=integrity,
         nonce=nonce,
     )
-    data(rendered.html)
+    if as_json:
+        json_data({"html": rendered.html, "csp_hash": rendered.csp_hash})
+    else:
+        data(rendered.html)
     if not source.enabled:
         note(f"Source {source.id} is disabled: its events are refused. Enable it: thamesthrive source enable {source.id}")
     if "rest" not in source.bridges:

@@ -10,11 +10,18 @@ from collector.store import Source
 
 from ..errors import Usage
 from ..output import data, json_data, note, pairs, table
-from .options import DbOption, JsonOption, open_database
+from .options import DbOption, JsonOption, complete_sources, open_database
 
-app = typer.Typer(no_args_is_help=True, help="Event sources: who may send events.")
+app = typer.Typer(
+    no_args_is_help=True, help="Event sources: who may send events.\n\nExamples:\n\n- `thamesthrive source add Shop`"
+)
 
-SourceArgument = Annotated[str, typer.Argument(metavar="ID", help="The source's id, as `thamesthrive source list` shows it.")]
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="The source's id, as `thamesthrive source list` shows it.", autocompletion=complete_sources
+    ),
+]
 OriginOption = Annotated[
     list[str] | None,
     typer.Option(help="Only pages of this origin may send, e.g. https://shop.example.com. Repeat it; none means any."),
@@ -52,7 +59,10 @@ def add(
 ) -> None:
     """Creates an event source and prints its id.
 
-    Example: `thamesthrive source add "My shop" --origin https://shop.example.com`
+    Examples:
+
+    - `thamesthrive source add "My shop" --origin https://shop.example.com`
+    - `thamesthrive source add "Newsletter" --bridge webhook --bridge redirect --json`
     """
     given = _given(origin, bridge, static_profiles, transitional, rate_limit, ip_policy, keep_days)
     with open_database(db, create=True) as database:
@@ -82,7 +92,9 @@ def set_(
 ) -> None:
     """Changes an event source; what you do not name stays. Running collectors notice within a second.
 
-    Example: `thamesthrive source set 1d9e… --rate-limit 6000 --keep-days 400`
+    Examples:
+
+    - `thamesthrive source set ID --rate-limit 6000 --keep-days 400`
     """
     changes = _given(origin, bridge, static_profiles, transitional, rate_limit, ip_policy, keep_days)
     changes |= {"name": name} if name is not None else {}
@@ -99,7 +111,12 @@ def set_(
 
 @app.command("list")
 def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lists the event sources, oldest first."""
+    """Lists the event sources, oldest first.
+
+    Examples:
+
+    - `thamesthrive source list`
+    """
     with open_database(db) as database:
         sources = store.list_sources(database)
     if as_json:
@@ -112,7 +129,12 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def show(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Shows one event source."""
+    """Shows one event source.
+
+    Examples:
+
+    - `thamesthrive source show ID`
+    """
     with open_database(db) as database:
         source = store.get_source(database, source_id)
     if as_json:
@@ -123,13 +145,23 @@ def show(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = F
 
 @app.command()
 def enable(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lets a disabled source in again."""
+    """Lets a disabled source in again.
+
+    Examples:
+
+    - `thamesthrive source enable ID`
+    """
     _switch(source_id, db, as_json, enabled=True)
 
 
 @app.command()
 def disable(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Refuses a source from now on; its events stay. Running collectors notice within a second."""
+    """Refuses a source from now on; its events stay. Running collectors notice within a second.
+
+    Examples:
+
+    - `thamesthrive source disable ID`
+    """
     _switch(source_id, db, as_json, enabled=False)
 
 
@@ -140,7 +172,13 @@ def remove(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Removes a source. One that has events stays, unless you say --with-events."""
+    """Removes a source. One that has events stays, unless you say --with-events.
+
+    Examples:
+
+    - `thamesthrive source remove ID`
+    - `thamesthrive source remove ID --with-events`
+    """
     with open_database(db) as database:
         events = store.remove_source(database, source_id, with_events=with_events)
     if as_json:

@@ -9,7 +9,9 @@ from collector import store
 from ..output import data, json_data, note, table
 from .options import DbOption, JsonOption, open_database
 
-app = typer.Typer(no_args_is_help=True, help="Tokens of the management API.")
+app = typer.Typer(
+    no_args_is_help=True, help="Tokens of the management API.\n\nExamples:\n\n- `thamesthrive token create deploy-script`"
+)
 
 
 @app.command()
@@ -20,7 +22,9 @@ def create(
 ) -> None:
     """Creates a token and prints it, this once: only its hash is stored.
 
-    Example: `thamesthrive token create deploy-script`
+    Examples:
+
+    - `thamesthrive token create deploy-script`
     """
     with open_database(db, create=True) as database:
         token, secret = store.create_token(database, name)
@@ -33,7 +37,12 @@ def create(
 
 @app.command("list")
 def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lists the tokens, without their secrets."""
+    """Lists the tokens, without their secrets.
+
+    Examples:
+
+    - `thamesthrive token list`
+    """
     with open_database(db) as database:
         found = store.list_tokens(database)
     if as_json:
@@ -45,8 +54,20 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")], db: DbOption = None) -> None:
-    """Makes a token worthless, within a second."""
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="The token's id, as `thamesthrive token list` shows it.")],
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Makes a token worthless, within a second.
+
+    Examples:
+
+    - `thamesthrive token revoke TOKEN`
+    """
     with open_database(db) as database:
         store.revoke_token(database, token_id)
-    note(f"Revoked token {token_id}.")
+    if as_json:
+        json_data({"id": token_id, "revoked": True})
+    else:
+        note(f"Revoked token {token_id}.")

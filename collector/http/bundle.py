@@ -1,5 +1,6 @@
 """`/tracker/*`: the built tracker, from memory, by exact name."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -52,7 +53,33 @@ def load_bundle(folder: Path) -> dict[str, Asset]:
     return assets
 
 
-def add_routes(app: Sanic[Any, Any], assets: dict[str, Asset]) -> None:
+class Bundle:
+    """The files of a folder. With `watched`, for those who are building it, they are read again when there is another build."""
+
+    def __init__(self, folder: Path, *, watched: bool) -> None:
+        self.watched = watched
+        self._manifest = folder / "manifest.json"
+        self._seen = self._changed()
+        self._assets = load_bundle(folder)
+
+    def get(self, name: str) -> Asset | None:
+        """A file by its exact name."""
+        if self.watched and (seen := self._changed()) != self._seen:
+            with contextlib.suppress(FileNotFoundError):  # the folder is being exchanged: the next request finds the new one
+                self._assets, self._seen = load_bundle(self._manifest.parent), seen
+        return self._assets.get(name)
+
+    def __bool__(self) -> bool:
+        return bool(self._assets)
+
+    def _changed(self) -> int:
+        try:
+            return self._manifest.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+
+def add_routes(app: Sanic[Any, Any], assets: Bundle) -> None:
     """Adds /tracker/<name> to the app."""
 
     @app.route("/tracker/<name:str>", methods=["GET", "HEAD"], name="tracker")
@@ -67,7 +94,7 @@ def add_routes(app: Sanic[Any, Any], assets: dict[str, Asset]) -> None:
         encoding = _negotiate(request.headers.get("accept-encoding", ""))
         etag = f'"{asset.etag}-{encoding}"'
         headers |= {
-            "Cache-Control": asset.cache_control,
+            "Cache-Control": "no-cache" if assets.watched else asset.cache_control,
             "Cross-Origin-Resource-Policy": "cross-origin",
             "Timing-Allow-Origin": "*",
             "Vary": "Origin, Accept-Encoding",

@@ -16,9 +16,9 @@ declare global {
 }
 
 export interface TrackOptions {
-  /** Send now, with everything that is waiting, in one request. */
+  /** Sent now. Whatever waits goes with it, in order, in the same request. @default false */
   fire?: boolean;
-  /** `fire`, and the request must survive leaving the page. */
+  /** As `fire`, and the request survives leaving the page. @default false */
   asBeacon?: boolean;
   /** Merged over this event's context. */
   context?: Json;
@@ -80,37 +80,73 @@ export interface Trigger {
 }
 
 export interface Settings {
+  /** With Do Not Track or Global Privacy Control on, nothing is loaded, stored or sent. @default false */
   respectDoNotTrack?: boolean;
-  /** Hosts, exact or `.with-a-dot` for all below, whose links carry the visitor's profile over. */
+  /** Hosts whose links carry the visitor's profile over: `"example.com"` that host alone, `".example.com"` it and all below. @default [] */
   trackExternalLinks?: string[];
+  /** `"load"`: a page-view by itself. `"spa"`: one more for each address that the page takes on. @default "off" */
   pageViews?: "off" | "load" | "spa";
-  /** Milliseconds. */
+  /** Milliseconds that an event waits for company after the page has loaded. @default 1000 */
   flushInterval?: number;
+  /** `"memory"`: no cookie, nothing stored, an identity for this page only. @default "localStorage" */
   persistence?: "localStorage" | "memory";
+  /** `"pending"`: events wait in memory, nothing is stored or sent, until `tracker.consent(…)` decides. @default "granted" */
   consent?: "granted" | "pending" | "denied";
+  /** The console explains each step. @default false */
   debug?: boolean;
+  /** Elements that the collector answers with (`ux`: tag, props, content) are put at the end of the page. @default false */
   allowUx?: boolean;
 }
 
 /** `options.tracker` of the snippet. */
 export interface TrackerOptions {
-  url?: { script?: string; api?: string };
-  source?: { id?: string };
+  url?: {
+    /** Where the bundle comes from: `tracker.min.js` below this address. The classic snippet needs it. */
+    script?: string;
+    /** Where events go. @default the origin of `url.script` */
+    api?: string;
+  };
+  source?: {
+    /** The event source. Every page needs it. */
+    id?: string;
+  };
   context?: {
+    /** Address, path, title and referrer, in each event's context. @default true */
     page?: boolean;
+    /** Language, platform, time zone and user agent, in the session's context. @default true */
     browser?: boolean;
+    /** Sizes and pixel ratio, in the session's context. @default true */
     screen?: boolean;
+    /** The `utm_*` parameters of the address, in the session's context. @default true */
     utm?: boolean;
+    /** `__tt_pid` and `__tt_src` of the address, by which another site of yours passes its visitor on. @default true */
     pass?: boolean;
+    /** The page's timings. @default false */
     performance?: boolean;
+    /** What the page keeps in localStorage and sessionStorage: 50 keys each, 200 characters of each value; not what is the tracker's. @default false */
     storage?: boolean;
+    /** The page's cookies that scripts can read, within the same bounds. @default false */
     cookies?: boolean;
+    /** What you know of where the visitor is, and an address of yours that answers it as JSON. */
     location?: { url?: string; data?: Json };
   };
-  profile?: { id?: string };
+  profile?: {
+    /** A profile id of your own. Only sources that allow static profiles follow it. */
+    id?: string;
+  };
   settings?: Settings;
-  auto?: { events?: [type: string, properties?: Json][]; triggers?: Trigger[] };
-  listeners?: { onInit?: (ready: { tracker: Tracker; config: TrackerOptions }) => void; onCookiesDisabled?: () => void };
+  auto?: {
+    /** Events that are sent with the page's batch, whether or not the page tracks any itself. @default [] */
+    events?: [type: string, properties?: Json][];
+    /** Elements that track events by themselves. @default [] */
+    triggers?: Trigger[];
+  };
+  listeners?: {
+    /** Called when the tracker is there. */
+    onInit?: (ready: { tracker: Tracker; config: TrackerOptions }) => void;
+    /** Called where the browser takes no cookies. */
+    onCookiesDisabled?: () => void;
+  };
 }
 
 export interface Tracker {

@@ -1,6 +1,6 @@
 """`make bench`: /track beside a bare app that reads the same body and answers `{}`, in turns, on this machine.
 
-Prints both, and writes site/docs/benchmarks.md. Never a test: these figures belong to a machine and a moment.
+Prints both, and writes site/docs/explanation/benchmarks.md. Never a test: these figures belong to a machine and a moment.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from ..support import ROOT, Collector
 CONNECTIONS = 32
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SCRIPT = ROOT / "tests" / "bench" / "track.lua"
-PAGE = ROOT / "site" / "docs" / "benchmarks.md"
+PAGE = ROOT / "site" / "docs" / "explanation" / "benchmarks.md"
 # Measured by hand, not by this run.
 PROFILE = """
 ## Where the time goes
@@ -173,7 +173,7 @@ def report(layouts: list[Layout], rounds: int, seconds: int) -> str:
         "+++",
         'title = "Benchmarks"',
         'summary = "What a durable answer costs: /track beside a bare app on the same machine, in the same minutes."',
-        "order = 11",
+        "order = 6",
         "+++",
         "",
         "`make bench` wrote this page. It posts requests as the tracker sends them (three events,",

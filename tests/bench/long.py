@@ -1,6 +1,6 @@
 """`make bench-long`, about twenty minutes: half of the peak for five minutes, and a table that grows to twenty million rows.
 
-Writes site/docs/endurance.md.
+Writes site/docs/explanation/endurance.md.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from .__main__ import find_wrk, machine, talk
 from .endurance import Endurance
 from .growth import Sample
 
-PAGE = ROOT / "site" / "docs" / "endurance.md"
+PAGE = ROOT / "site" / "docs" / "explanation" / "endurance.md"
 
 
 def report(run: Endurance, samples: list[Sample]) -> str:
@@ -24,7 +24,7 @@ def report(run: Endurance, samples: list[Sample]) -> str:
         "+++",
         'title = "Endurance"',
         'summary = "Minutes at half of the peak, and what an event costs in a table of millions."',
-        "order = 12",
+        "order = 7",
         "+++",
         "",
         f"`make bench-long` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}.",

@@ -1,4 +1,4 @@
-"""`make bench-tracker`: what the tracker costs a page, in Chromium. Writes site/docs/tracker-benchmarks.md."""
+"""`make bench-tracker`: what the tracker costs a page, in Chromium. Writes site/docs/explanation/tracker-benchmarks.md."""
 
 import statistics
 import tempfile
@@ -15,7 +15,7 @@ from ..browser.visitor import EVENTS, Site, Visitor, snippet
 from ..support import ROOT, Collector
 from .__main__ import machine, talk
 
-PAGE = ROOT / "site" / "docs" / "tracker-benchmarks.md"
+PAGE = ROOT / "site" / "docs" / "explanation" / "tracker-benchmarks.md"
 ROUNDS = 15
 SLOWDOWN = 4
 READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
@@ -88,7 +88,7 @@ def report(facts: dict[str, Any]) -> str:
         "+++",
         'title = "What the tracker costs a page"',
         'summary = "Bytes, time on the main thread, and frames, measured in Chromium."',
-        "order = 13",
+        "order = 8",
         "+++",
         "",
         f"`make bench-tracker` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}, Chromium {facts['chromium']}.",

@@ -40,9 +40,9 @@ def test_the_documentations_snippet_pasted_verbatim(page_collector: Collector, s
     source = page_collector.add_source()
     build_site(site.folder / "docs-site", source=source, api=page_collector.url, bundle=DIST)
     examples = _Examples()
-    examples.feed((site.folder / "docs-site/docs/getting-started.html").read_text())
-    pasted, events = (text for text in examples.texts if text.startswith("<script>"))
-    visitor.open(site.add("p.html", head=f"{pasted}\n{events}"))
+    examples.feed((site.folder / "docs-site/docs/how-to/install-html.html").read_text())
+    pasted = next(text for text in examples.texts if "onThamesThriveReady" in text)
+    visitor.open(site.add("p.html", head=pasted, script=EVENTS))
     rows = settled(page_collector, source, 3)
     assert [(row["type"], json.loads(row["properties"])) for row in rows] == [
         ("purchase-order", {"product": "Sun glasses - Badoo", "price": 13.45}),

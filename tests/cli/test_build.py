@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.builder.bundle import BUDGETS, FEATURES, build_bundle
-from cli.builder.site import build_site
 from cli.errors import BuildError, CliError
-from collector.errors import Refused
 
 from ..support import ROOT, run
 
@@ -25,21 +23,11 @@ pytestmark = pytest.mark.alone
 @pytest.fixture
 def js(tmp_path: Path) -> Path:
     """A copy of the tracker's sources that a test may break."""
-    shutil.copytree(ROOT / "js" / "src", tmp_path / "js" / "src")
+    for folder in ("src", "site"):
+        shutil.copytree(ROOT / "js" / folder, tmp_path / "js" / folder)
     shutil.copy(ROOT / "js" / "tsconfig.json", tmp_path / "js")
     (tmp_path / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
     return tmp_path / "js"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A copy of the site's sources that a test may break."""
-    shutil.copytree(ROOT / "site", tmp_path / "site")
-    return tmp_path / "site"
-
-
-def build(site: Path, tmp_path: Path) -> list[Path]:
-    return build_site(tmp_path / "out", source="s-1", api="https://e.example.com", bundle=DIST, site=site)
 
 
 @pytest.mark.parametrize("name", BUDGETS)
@@ -101,7 +89,7 @@ def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
     done = run("build", "--out", str(tmp_path / "site"), "--source", "s-1", "--api", "https://e.example.com", "--json", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["site"] == str(tmp_path / "site")
-    guide = (tmp_path / "site" / "docs" / "getting-started.html").read_text()
+    guide = (tmp_path / "site" / "docs" / "tutorial" / "index.html").read_text()
     assert "s-1" in guide
     assert "https://e.example.com" in guide
     assert "ee2db027" not in guide
@@ -113,97 +101,6 @@ def test_build_site_alone(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert "pages in" in done.stderr
     assert json.loads(run("build", "site", "--out", str(tmp_path / "site"), "--json", cwd=ROOT).stdout)["pages"] > 5
-
-
-MISTAKES = {
-    "javascript in a doc": (
-        "docs/getting-started.md",
-        'const start = () => window.tracker.track("page-view");',
-        'const start = () => window.tracker.track("page-view";',
-        r"getting-started\.md:{line}: this example does not parse",
-    ),
-    "html in a doc": (
-        "docs/getting-started.md",
-        'window.tracker.track("page-view", {});',
-        'window.tracker.track("page-view", {);',
-        r"getting-started\.md:{line}: this example does not parse",
-    ),
-    "a script in a page": (
-        "pages/basic.html",
-        'window.tracker.track("page-view", {});',
-        'window.tracker.track("page-view", {);',
-        r"basic\.html:{line}: this script does not parse",
-    ),
-    "an unknown fence": (
-        "docs/getting-started.md",
-        "```snippet\n",
-        "```snippet two-line\n",
-        r"\.md:{line}: there is no 'snippet two-line'",
-    ),
-    "an unknown language": ("docs/getting-started.md", "```bash\n", "```bahs\n", r"\.md:{line}: nobody can highlight 'bahs'"),
-    "a link to nowhere": (
-        "docs/getting-started.md",
-        "[a page of its own](access-denied.md)",
-        "[a page of its own](acces-denied.md)",
-        r"\.md:\d+: there is no acces-denied\.md to link to",
-    ),
-    "no front matter": ("pages/basic.html", "+++\ntitle", "title", r"basic\.html:1: no front matter"),
-    "front matter no TOML": (
-        "pages/basic.html",
-        'title = "Three',
-        "title = Three",
-        r"basic\.html:1: the front matter is not TOML",
-    ),
-    "no summary": ("pages/basic.html", "summary = ", "sumary = ", r"basic\.html:1: the front matter needs a summary"),
-    "no expectations": ("pages/basic.html", "requests = 1", "", r"basic\.html:1: say what must happen"),
-    "a source nobody defined": ("pages/basic.html", "order = 1", 'source = "mine"', r"basic\.html:1: source is demo or unknown"),
-    "a typo in an event": (
-        "pages/basic.html",
-        'type = "interest"',
-        'typ = "interest"',
-        r"basic\.html:1: an \[\[expect\.events\]\]",
-    ),
-    "a name the template lacks": (
-        "pages/basic.html",
-        "{% block main %}",
-        "{% block main %}{{ nope }}",
-        r"basic\.html: 'nope' is undefined",
-    ),
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_fails_the_build_with_file_and_line_and_keeps_the_old_site(site: Path, tmp_path: Path, mistake: str) -> None:
-    build(site, tmp_path)
-    name, right, wrong, message = MISTAKES[mistake]
-    path = site / name
-    text = path.read_text()
-    assert right in text
-    line = text[: text.index(right)].count("\n") + 1
-    path.write_text(text.replace(right, wrong, 1))
-    with pytest.raises(BuildError, match=message.format(line=line)):
-        build(site, tmp_path)
-    assert "Three events" in (tmp_path / "out" / "pages" / "basic.html").read_text()
-
-
-def test_every_reason_word_is_in_the_docs() -> None:
-    page = (ROOT / "site" / "docs" / "http.md").read_text()
-    kinds = [Refused]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
-    words = {kind.reason for kind in kinds} | {"stored", "duplicate"}
-    assert [word for word in sorted(words) if f"`{word}`" not in page] == []
-
-
-def test_every_setting_and_command_is_in_the_docs() -> None:
-    from collector.settings import Settings
-
-    page = (ROOT / "site" / "docs" / "cli.md").read_text()
-    names = [f"THAMESTHRIVE_{name.upper()}" for name in Settings.__dataclass_fields__]
-    commands = ["serve", "demo", "source add", "source list", "source show", "source enable", "source disable", "source remove"]
-    commands += ["snippet", "events list", "build", "build bundle", "build site"]
-    wanted = [*names, *(f"thamesthrive {command}" for command in commands)]
-    assert [name for name in wanted if name not in page] == []
 
 
 def test_a_build_with_fewer_features_leaves_them_out(js: Path) -> None:

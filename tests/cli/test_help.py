@@ -1,0 +1,133 @@
+"""The command line as a newcomer meets it: help, examples, hints, quiet, colours, completion, configuration."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.builder.reference import commands, examples_of
+
+from ..support import ROOT, run
+
+COMMANDS = {name: command for name, command, _ in commands()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_words_and_an_example(name: str) -> None:
+    command = COMMANDS[name]
+    assert len((command.help or "").split("\n")[0]) > 10
+    assert all(example.split()[0] in ("thamesthrive", "THAMESTHRIVE_PORT=9000") for example in examples_of(command))
+    assert examples_of(command), name
+
+
+def example_lines() -> list[str]:
+    return sorted({example for command in COMMANDS.values() for example in examples_of(command)})
+
+
+@pytest.mark.parametrize(
+    "example", [line for line in example_lines() if not re.search(r" (serve|demo|dev|build)\b|--follow", line)]
+)
+def test_every_example_of_a_help_is_understood(tmp_path: Path, example: str) -> None:
+    """On a database with one source; what names something that is not there says so, and nothing is wrong usage."""
+    source = run("source", "add", "Shop", cwd=tmp_path).stdout.strip()
+    (tmp_path / "order.schema.json").write_text('{"type": "object"}')
+    line = re.sub(r"\bID\b", source, example).replace("thamesthrive", f"{sys.executable} -m cli.main", 1)
+    line = line.replace("/var/lib/thamesthrive/events.db", "thamesthrive.db")
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "THAMESTHRIVE_PORT": "0"}
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (0, 1, 3), done.stderr
+    assert "Usage:" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"), [(["sorce"], "source"), (["source", "lst"], "list"), (["source", "add", "--orign", "x", "n"], "--origin")]
+)
+def test_what_was_meant_is_said(words: list[str], meant: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert meant in done.stderr
+
+
+def test_help_is_grouped_in_the_order_of_the_work() -> None:
+    text = run("--help", env={"COLUMNS": "100"}).stdout
+    places = [text.index(f" {heading} ─") for heading in ("Run", "Set up", "Look", "Look after", "Develop")]
+    assert places == sorted(places)
+    names = [text.index(f"│ {name} ") for name in ("serve", "dev", "demo", "source", "events", "doctor", "build")]
+    assert names == sorted(names)
+
+
+def test_the_version_says_what_it_was_built_from() -> None:
+    first, second, third = run("--version").stdout.splitlines()
+    assert re.fullmatch(r"thamesthrive \d+\.\d+\.\d+( \(commit [0-9a-f]+(-dirty)?\))?", first)
+    assert "Python" in second
+    assert "SQLite" in second
+    assert re.fullmatch(r"Tracker: tracker\.[0-9a-f]{12}\.min\.js, \d+ bytes \(brotli\)", third)
+
+
+def test_quiet_silences_notes_and_not_data_or_errors(tmp_path: Path) -> None:
+    done = run("--quiet", "source", "add", "Shop", cwd=tmp_path)
+    assert done.stderr == ""
+    assert re.fullmatch(r"[0-9a-f-]{36}\n", done.stdout)
+    done = run("-q", "source", "show", "nobody", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: There is no event source 'nobody'")
+
+
+def test_nothing_is_coloured_where_nobody_looks_or_no_color_is_wanted(tmp_path: Path) -> None:
+    run("source", "add", "Shop", cwd=tmp_path)
+    assert "\x1b[" not in run("source", "list", cwd=tmp_path).stdout
+    forced = {"FORCE_COLOR": "1", "NO_COLOR": "1"}
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]", run("--help", env=forced).stdout)
+
+
+def test_completion_knows_commands_and_ids(tmp_path: Path) -> None:
+    source = run("source", "add", "Shop", cwd=tmp_path).stdout.strip()
+
+    def completed(words: str) -> str:
+        env = {
+            "_THAMESTHRIVE_COMPLETE": "complete_zsh",
+            "_TYPER_COMPLETE_ARGS": words,
+            "_TYPER_COMPLETE_PROG_NAME": "thamesthrive",
+        }
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("thamesthrive"))],
+            cwd=tmp_path, env={**os.environ, **env}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.stdout
+
+    assert "source" in completed("thamesthrive sou")
+    assert "remove" in completed("thamesthrive source rem")
+    shown = completed(f"thamesthrive source show {source[:4]}")
+    assert source in shown
+    assert "Shop" in shown
+
+
+def test_configuration_is_found_up_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "thamesthrive.toml").write_text('db = "data/events.db"\nport = 9999\n')
+    (tmp_path / "data").mkdir()
+    deep = tmp_path / "some" / "where"
+    deep.mkdir(parents=True)
+    shown = json.loads(run("config", "show", "--json", cwd=deep).stdout)
+    assert shown["port"] == {"value": 9999, "from": str(tmp_path / "thamesthrive.toml")}
+    assert run("source", "add", "Shop", cwd=deep).returncode == 0
+    assert (tmp_path / "data" / "events.db").is_file()  # what the file names lies beside the file
+    (deep / "thamesthrive.toml").write_text("port = 1234\n")
+    assert json.loads(run("config", "show", "--json", cwd=deep).stdout)["port"]["value"] == 1234
+
+
+def test_a_command_is_up_before_anybody_waits() -> None:
+    """What another command needs is not imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cli.main", "build", "--help"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert "sanic" not in done.stderr
+    assert "sqlite_utils" not in done.stderr

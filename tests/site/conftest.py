@@ -1,0 +1,32 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from cli.builder.site import Built, build_site
+
+from ..support import ROOT, Collector
+
+
+@dataclass(frozen=True)
+class ServedSite:
+    """The documentation, built for a collector that serves it beside itself."""
+
+    collector: Collector
+    built: Built
+    source: str
+
+    @property
+    def url(self) -> str:
+        return self.collector.url
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "site").mkdir()
+    collector = Collector(folder, options=("--site", str(folder / "site"), "--qa")).start()
+    source = collector.add_source()
+    built = build_site(folder / "site", source=source, api=collector.url, bundle=ROOT / "js" / "dist")
+    yield ServedSite(collector, built, source)
+    collector.end()

@@ -1,0 +1,114 @@
+"""`thamesthrive dev`: open pages follow what is saved, and show what keeps it from being built."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect
+
+from ..support import PATIENCE, wait_for
+from .workshop import Workshop
+
+MILLISECONDS = PATIENCE * 1000
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    with Workshop(tmp_path_factory.mktemp("dev") / "copy") as workshop:
+        yield workshop
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    page.set_default_timeout(MILLISECONDS)
+    yield page
+    with contextlib.suppress(Exception):
+        page.goto("about:blank")
+    page.close()
+
+
+CHANGES = {
+    "Markdown": ("docs/how-to/spa.html", "site/docs/how-to/spa.md", "Before a navigation", "Ahead of a navigation", "Ahead of a"),
+    "a template": ("docs/how-to/spa.html", "templates/doc.html", "<span>Previous</span>", "<span>Earlier</span>", "Earlier"),
+    "a test page": (
+        "pages/fire.html",
+        "site/pages/fire.html",
+        "{% block main %}",
+        "{% block main %}<p>Just added</p>",
+        "Just added",
+    ),
+    "a script of the site": ("docs/how-to/spa.html", "js/site/site.ts", '["Auto",', '["Automatic",', "Automatic"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_is_in_the_browser_by_itself(workshop: Workshop, page: Page, what: str) -> None:
+    address, source, before, after, visible = CHANGES[what]
+    page.goto(f"{workshop.url}/{address}")
+    workshop.change(source, before, after)
+    expect(page.get_by_text(visible).filter(visible=True).first).to_be_visible(timeout=MILLISECONDS)
+
+
+def test_a_change_of_the_tracker_reaches_the_page(workshop: Workshop, page: Page) -> None:
+    page.goto(f"{workshop.url}/pages/basic.html")
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    workshop.change("js/src/tracker.ts", "const config =", 'console.log("from a new tracker");\nconst config =')
+
+    def new_tracker() -> bool:
+        with contextlib.suppress(Error):  # the page is just being reloaded
+            page.evaluate("0")  # messages of the browser are delivered while it is being talked to
+        return "from a new tracker" in said
+
+    wait_for(new_tracker, "the page to run the new tracker")
+
+
+def test_styles_change_without_a_reload(workshop: Workshop, page: Page) -> None:
+    page.goto(f"{workshop.url}/docs/how-to/spa.html")
+    page.evaluate("window.stillHere = true")
+    workshop.change("templates/assets/style.css", ":root {", ":root { --changed: yes;")
+    look = "getComputedStyle(document.documentElement).getPropertyValue('--changed')"
+    wait_for(lambda: page.evaluate(look) == "yes", "the new styles")
+    assert page.evaluate("window.stillHere")
+
+
+def test_a_mistake_is_shown_over_the_page_until_it_is_mended(workshop: Workshop, page: Page) -> None:
+    page.goto(f"{workshop.url}/docs/how-to/consent.html")
+    workshop.change("site/docs/how-to/consent.md", "(../explanation/privacy.md)", "(../explanation/privcy.md)")
+    overlay = page.get_by_role("alertdialog", name="The build failed")
+    expect(overlay).to_contain_text("site/docs/how-to/consent.md:", timeout=MILLISECONDS)
+    expect(overlay).to_contain_text("Did you mean ../explanation/privacy.md?")
+    expect(overlay).to_contain_text("[privacy](../explanation/privcy.md)")  # the line itself
+    assert any("privcy" in note for note in workshop.notes)
+    workshop.change("site/docs/how-to/consent.md", "privcy", "privacy")
+    expect(overlay).to_have_count(0, timeout=MILLISECONDS)
+    expect(page.get_by_role("heading", name="Ask for consent first")).to_be_visible()
+
+
+def test_a_mistake_in_typescript_is_shown_with_its_line(workshop: Workshop, page: Page) -> None:
+    page.goto(f"{workshop.url}/docs/how-to/consent.html")
+    workshop.change("js/src/queue.ts", "export ", "export const = 5; export ")
+    overlay = page.get_by_role("alertdialog", name="The build failed")
+    expect(overlay).to_contain_text("js/src/queue.ts:", timeout=MILLISECONDS)
+    expect(overlay).to_contain_text("export const = 5;")
+    workshop.change("js/src/queue.ts", "export const = 5; ", "")
+    expect(overlay).to_have_count(0, timeout=MILLISECONDS)
+
+
+def test_events_appear_in_the_terminal(workshop: Workshop, page: Page) -> None:
+    page.goto(f"{workshop.url}/pages/basic.html")
+    wait_for(lambda: any("purchase-order" in line for line in workshop.output), "the event in the terminal")
+    expect(page.get_by_text("As expected: 3 events stored.")).to_be_visible(timeout=MILLISECONDS)
+
+
+def test_it_starts_with_a_mistake_in_place_and_stops_as_it_should(tmp_path_factory: pytest.TempPathFactory, page: Page) -> None:
+    workshop = Workshop(tmp_path_factory.mktemp("broken") / "copy")
+    workshop.change("site/docs/index.md", "(tutorial/index.md)", "(tutorial/nowhere.md)")
+    with workshop:
+        page.goto(f"{workshop.url}/index.html")
+        expect(page.get_by_role("alertdialog")).to_contain_text("tutorial/nowhere.md", timeout=MILLISECONDS)
+        workshop.change("site/docs/index.md", "nowhere", "index")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Every event", timeout=MILLISECONDS)
+        assert workshop.stop() == 0
+        assert "Stopped." in workshop.notes[-1]
