@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -147,6 +147,7 @@ class _Builder:
         anchors = {source: found.anchors for source, found in facts.items()}
         problems = list(check_links(self.site, links, anchors, set(files)))
         problems += self._aliases(facts, files)
+        problems += _wrong_template_links({*files, "index.html"})
         for source, found in facts.items():
             if found.template not in self.templates:
                 near = ", ".join(sorted(name for name in self.templates if name.endswith(".html")))
@@ -359,6 +360,15 @@ def _links_of(page: Page) -> list[Link]:
             if not re.match(r"[a-z]+:|//|\?", path) and path.endswith((".html", ".js", ".css", ".png", ".svg", ".json")):
                 links.append(Link(number, found[1], os.path.normpath(f"pages/{path}"), anchor))
     return links
+
+
+def _wrong_template_links(known: set[str]) -> Iterator[Problem]:
+    """A problem for each file of the site that a template asks for by name, and that there is not."""
+    for path in sorted(paths.TEMPLATES.glob("*.html")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+            for name in re.findall(r"{{ root }}([\w./-]+)", line):
+                if name not in known and not name.startswith("pages/"):
+                    yield Problem(path, number, f"there is no {name} to link to. Correct the name, or add the file.")
 
 
 def _expected(page: Page) -> dict[str, Any]:

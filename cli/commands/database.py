@@ -67,7 +67,7 @@ def check(db: DbOption = None, as_json: JsonOption = False) -> None:
     - `thamesthrive db check --db events-backup.db --json`
     """
     path = load_settings({"db": db}).db
-    with open_readonly(db) as connection:
+    with open_readonly(db) as connection, progress("Checking"):
         findings = check_database(connection)
     if as_json:
         json_data({"ok": not findings, "findings": findings})

@@ -17,6 +17,7 @@ interface Row {
 }
 
 const PATIENCE = 20000; // milliseconds until what was expected must be there
+const GRACE = 1500; // milliseconds until what was decided is taken for the end
 const SILENCE = 3000; // milliseconds until nothing is taken for nothing
 
 const find = (id: string): HTMLElement => document.getElementById(id)!;
@@ -102,10 +103,12 @@ const differences = (events: Row[]): string[] => {
 /** Why something may be missing, as far as this page can see. */
 const causes = (): string[] => {
   const found = new Set<string>();
-  for (const { result, type } of tracked) if (result && !result.stored) found.add(`${type} was not stored: ${result.reason}${result.detail ? ` (${result.detail})` : ""}.`);
+  const told = (reason: string, detail = ""): string => reason + (detail ? ` (${detail.replace(/\.$/, "")})` : "");
+  for (const { result, type } of tracked) if (result && !result.stored) found.add(`${type} was not stored: ${told(result.reason, result.detail)}.`);
   for (const { status, errors } of sent) {
     if (status < 0) found.add("A request had no answer: the collector cannot be reached. Its events wait in this browser and go again.");
-    for (const { reason, detail } of errors) found.add(`The collector said ${reason}${detail ? `: ${detail}` : ""}.`);
+    // What is said of an event already need not be said of its request.
+    for (const { reason, detail } of errors) if (!tracked.some(({ result }) => result && !result.stored && result.reason == reason)) found.add(`The collector said ${told(reason, detail)}.`);
   }
   if (!sent.length && tracked.length) found.add("Nothing was sent. Is the address in the snippet that of the collector? The browser's console may say more.");
   if (!tracked.length && !sent.length) found.add("Nothing was tracked. Does the browser block scripts of the collector?");
@@ -160,6 +163,8 @@ const look = async (): Promise<void> => {
   else if (!wrong.length && count) return say(`As expected: ${count} event${count > 1 ? "s" : ""} stored.`, "good");
   else if (!wrong.length && waited > SILENCE) return say("As expected: nothing was stored.", "good");
   else if (waited > PATIENCE) return say("Not what was expected.", "bad", [...wrong, ...causes()]);
+  // Everything has its verdict, and it is not the one that was expected; should more come, this changes.
+  else if (waited > GRACE && tracked.length && tracked.every(({ result }) => result)) say("Not what was expected.", "bad", [...wrong, ...causes()]);
   setTimeout(() => void look(), 300);
 };
 void look();

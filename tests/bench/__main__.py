@@ -174,6 +174,7 @@ def report(layouts: list[Layout], rounds: int, seconds: int) -> str:
         'title = "Benchmarks"',
         'summary = "What a durable answer costs: /track beside a bare app on the same machine, in the same minutes."',
         "order = 6",
+        'aliases = ["docs/benchmarks.html"]',
         "+++",
         "",
         "`make bench` wrote this page. It posts requests as the tracker sends them (three events,",

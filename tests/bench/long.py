@@ -25,6 +25,7 @@ def report(run: Endurance, samples: list[Sample]) -> str:
         'title = "Endurance"',
         'summary = "Minutes at half of the peak, and what an event costs in a table of millions."',
         "order = 7",
+        'aliases = ["docs/endurance.html"]',
         "+++",
         "",
         f"`make bench-long` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}.",

@@ -89,6 +89,7 @@ def report(facts: dict[str, Any]) -> str:
         'title = "What the tracker costs a page"',
         'summary = "Bytes, time on the main thread, and frames, measured in Chromium."',
         "order = 8",
+        'aliases = ["docs/tracker-benchmarks.html"]',
         "+++",
         "",
         f"`make bench-tracker` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}, Chromium {facts['chromium']}.",

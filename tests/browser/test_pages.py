@@ -9,6 +9,7 @@ import pytest
 
 from cli.builder.documents import Page, load_pages
 from cli.builder.site import build_site
+from collector.store import update_source
 
 from ..support import ROOT, Collector, wait_for, web_server
 from .visitor import DIST, Visitor, settled
@@ -79,5 +80,25 @@ def test_a_page_served_by_the_collector_shows_the_stored_rows(tmp_path: Path, vi
     page.goto(f"{collector.url}/pages/invalid-source.html")
     page.wait_for_selector("#verdict.good")
     assert page.inner_text("#verdict") == "As expected: nothing was stored."
+    page.goto("about:blank")
+    collector.end()
+
+
+def test_a_page_that_is_not_as_expected_says_why(tmp_path: Path, visitor: Visitor) -> None:
+    """Red, with what is missing and what the collector said; and the list of test pages remembers it."""
+    (tmp_path / "site").mkdir()
+    collector = Collector(tmp_path, options=("--site", str(tmp_path / "site"), "--qa")).start()
+    source = collector.add_source()
+    with collector.database() as database:
+        update_source(database, source, {"enabled": False})
+    build_site(tmp_path / "site", source=source, api=collector.url, bundle=DIST)
+    page = visitor.open(f"{collector.url}/pages/basic.html")
+    page.wait_for_selector("#verdict.bad")
+    said = page.inner_text("#verdict")
+    assert "Row 1: purchase-order is missing." in said
+    assert "interest was not stored: disabled_source (Access denied. Source disabled)." in said
+    assert page.inner_text("#answered") == "401, disabled_source: Access denied. Source disabled."
+    page.goto(f"{collector.url}/pages/index.html")
+    assert page.inner_text('[data-page="basic.html"]').startswith("not as expected, ")
     page.goto("about:blank")
     collector.end()

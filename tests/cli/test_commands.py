@@ -239,7 +239,7 @@ def test_wrong_configuration_ends_with_2_and_names_the_place(
 
 
 def test_version_and_help() -> None:
-    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version").stdout)
+    assert re.match(r"thamesthrive \d+\.\d+\.\d+\b", run("--version").stdout)
     help_text = run("--help").stdout
     for command in ("serve", "demo", "source", "snippet", "events", "build"):
         assert command in help_text

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,13 @@ def test_every_help_has_words_and_an_example(name: str) -> None:
     assert examples_of(command), name
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a database, and the id of the source in it."""
+    folder = tmp_path_factory.mktemp("shop")
+    return folder, run("source", "add", "Shop", cwd=folder).stdout.strip()
+
+
 def example_lines() -> list[str]:
     return sorted({example for command in COMMANDS.values() for example in examples_of(command)})
 
@@ -31,9 +39,10 @@ def example_lines() -> list[str]:
 @pytest.mark.parametrize(
     "example", [line for line in example_lines() if not re.search(r" (serve|demo|dev|build)\b|--follow", line)]
 )
-def test_every_example_of_a_help_is_understood(tmp_path: Path, example: str) -> None:
+def test_every_example_of_a_help_is_understood(shop: tuple[Path, str], tmp_path: Path, example: str) -> None:
     """On a database with one source; what names something that is not there says so, and nothing is wrong usage."""
-    source = run("source", "add", "Shop", cwd=tmp_path).stdout.strip()
+    folder, source = shop
+    shutil.copy(folder / "thamesthrive.db", tmp_path)
     (tmp_path / "order.schema.json").write_text('{"type": "object"}')
     line = re.sub(r"\bID\b", source, example).replace("thamesthrive", f"{sys.executable} -m cli.main", 1)
     line = line.replace("/var/lib/thamesthrive/events.db", "thamesthrive.db")

@@ -86,4 +86,5 @@ def test_an_address_of_old_leads_to_the_page(browser: Browser, served: ServedSit
     page = browser.new_page()
     page.goto(f"{served.url}/docs/getting-started.html")
     page.wait_for_url("**/docs/tutorial/index.html")
+    assert page.title().startswith("Tutorial")
     page.close()

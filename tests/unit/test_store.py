@@ -114,5 +114,5 @@ def test_settings_come_from_flag_then_variable_then_file_then_default(tmp_path: 
     (tmp_path / "thamesthrive.toml").write_text('port = 1\nhost = "a"\nqa = true\ndb = "file.db"\n')
     env = {"THAMESTHRIVE_PORT": "2", "THAMESTHRIVE_HOST": "b"}
     settings = load_settings({"port": 3, "host": None}, env, tmp_path)
-    assert (settings.port, settings.host, settings.qa, settings.db) == (3, "b", True, Path("file.db"))
+    assert (settings.port, settings.host, settings.qa, settings.db) == (3, "b", True, tmp_path / "file.db")
     assert settings.queue_mb == Settings.queue_mb
