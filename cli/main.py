@@ -1,6 +1,5 @@
 """The entry point: one app, its groups, and what an error looks like."""
 
-import gc
 import os
 import sqlite3
 import sys
@@ -97,9 +96,11 @@ COMPLETION = "_THAMESTHRIVE_COMPLETE"
 
 def main() -> None:
     """Runs the command line. A problem is one line on standard error and an exit code, never a traceback."""
-    # To look for cycles as often as Python does takes a tenth of the time of a short command, which has none.
-    gc.set_threshold(100_000)
     try:
+        # It may stand anywhere.
+        arguments = sys.argv[1:]
+        if "--quiet" in arguments[1:]:
+            sys.argv[1:] = ["--quiet", *(word for word in arguments if word != "--quiet")]
         wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         # Completion asks by a variable, and needs everything; so does the hint at what was meant.
         application(wanted if wanted in COMMANDS and COMPLETION not in os.environ else None)()

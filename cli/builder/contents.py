@@ -18,7 +18,7 @@ from .documents import Document, parse_doc
 from .example import EXAMPLE_API, EXAMPLE_SOURCE
 from .guides import Guide, load_guides
 from .markdown import WRONG_CODE, render_document
-from .parallel import spread
+from .parallel import FEW, spread
 
 HOME = "docs/index.md"
 _RACY = 50_000_000  # nanoseconds: a file written this lately may be written again without its time changing
@@ -78,6 +78,10 @@ class Contents:
         guides = load_guides(self.site)
         if HOME not in facts:
             guides.append(Guide(HOME, self.site, 1, f"+++\ntitle = {json.dumps(self.title)}\n+++\n"))
+        if len(stale) > FEW:
+            # Before there are copies of this process: snippets are parsed by a library that does not outlive being copied.
+            for make in self.inputs.snippets.values():
+                make()
         problems: list[Problem | str] = []
         scripts: list[tuple[Path, Script]] = []
         for done, (entry, result) in enumerate(zip(stale, spread(self._content, stale), strict=True), 1):

@@ -82,6 +82,7 @@ def test_quiet_silences_notes_and_not_data_or_errors(tmp_path: Path) -> None:
     done = run("--quiet", "source", "add", "Shop", cwd=tmp_path)
     assert done.stderr == ""
     assert re.fullmatch(r"[0-9a-f-]{36}\n", done.stdout)
+    assert run("source", "list", "--quiet", cwd=tmp_path).stderr == ""
     done = run("-q", "source", "show", "nobody", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: There is no event source 'nobody'")
