@@ -26,12 +26,12 @@ class Option:
 
 def tracker_options(bundle: Path) -> list[Option]:
     """All of `options.tracker`. Raises BuildError for one without words."""
-    return list(_options(_types_file(bundle), "TrackerOptions"))
+    return list(options_of(_types_file(bundle), "TrackerOptions"))
 
 
 def track_options(bundle: Path) -> list[Option]:
     """All of the third argument of `track`."""
-    return list(_options(_types_file(bundle), "TrackOptions"))
+    return list(options_of(_types_file(bundle), "TrackOptions"))
 
 
 def _types_file(bundle: Path) -> Path:
@@ -39,7 +39,8 @@ def _types_file(bundle: Path) -> Path:
     return paths.JS / "src" / "types.ts" if paths.SOURCE_TREE else bundle / "tracker.d.ts"
 
 
-def _options(path: Path, interface: str, prefix: str = "") -> Iterator[Option]:
+def options_of(path: Path, interface: str, prefix: str = "") -> Iterator[Option]:
+    """The members of an interface in a file of types. Raises BuildError for those without words."""
     lines = path.read_text(encoding="utf-8").split("\n")
     begin = next((n for n, line in enumerate(lines) if re.match(rf"(export )?interface {interface}\b", line)), None)
     if begin is None:
@@ -60,20 +61,31 @@ def _options(path: Path, interface: str, prefix: str = "") -> Iterator[Option]:
                 break
             parents.pop()
         elif member := _MEMBER.match(line):
-            name, kind = ".".join([*parents, member[1]]), member[2].rstrip(";")
+            name, place = ".".join([*parents, member[1]]), number
+            kind, number = _whole_type(lines, number, member[2], explained=bool(comment))
             if kind == "{":
                 parents.append(member[1])
             elif kind == "Settings":
-                yield from _options(path, kind, name)
+                yield from options_of(path, kind, name)
             else:
                 words, _, default = comment.partition("@default")
                 if not words.strip():
                     problems.append(
                         Problem(
-                            path, number, f"the option {name!r} is not explained. Write /** what it does @default … */ above it."
+                            path, place, f"the option {name!r} is not explained. Write /** what it does @default … */ above it."
                         )
                     )
-                yield Option(name, kind, default.strip(), words.strip(), path, number)
+                yield Option(name, kind, default.strip(), words.strip(), path, place)
             comment = ""
     if problems:
         raise BuildError(*problems)
+
+
+def _whole_type(lines: list[str], number: int, kind: str, *, explained: bool) -> tuple[str, int]:
+    """A type that may go over several lines, as the compiler writes it, and the line after it. An object without words of its own is
+    not a type but the options in it: `{`."""
+    while kind.count("{") > kind.count("}") and (explained or kind != "{"):
+        part = lines[number].strip()
+        kind = f"{kind} {part.rstrip(';') if part.startswith('}') else part}"
+        number += 1
+    return kind.replace("; }", " }").rstrip(";"), number

@@ -10,6 +10,7 @@ import pytest
 
 from cli.builder.reference import commands
 from cli.builder.site import Built, build_site
+from cli.builder.tracker_options import options_of
 from cli.errors import BuildError
 from collector.settings import Settings
 
@@ -144,6 +145,17 @@ def test_an_option_without_words_fails_the_build(tmp_path: Path) -> None:
     done = run("build", "site", cwd=root, env={"PYTHONPATH": str(root)})
     assert done.returncode == 1
     assert re.search(r"js/src/types\.ts:\d+: the option 'settings\.shiny' is not explained\. Write /\*\*", done.stderr)
+
+
+def test_options_are_read_from_the_declarations_as_from_the_sources() -> None:
+    """An installed copy has no sources, and the compiler writes types in its own way."""
+    found = [
+        [(option.name, option.type, option.default, option.words) for option in options_of(path, interface)]
+        for path in (ROOT / "js" / "src" / "types.ts", DIST / "tracker.d.ts")
+        for interface in ("TrackerOptions", "TrackOptions")
+    ]
+    assert found[:2] == found[2:]
+    assert ("settings.consent", '"granted"') in {(name, default) for name, _, default, _ in found[0]}
 
 
 def test_a_new_command_and_a_new_reason_are_in_the_reference_or_fail_the_build(tmp_path: Path) -> None:
