@@ -71,6 +71,7 @@ bench-long: $(VENV)/.dev js/node_modules/.ready
 
 build: $(VENV)/.demo js/node_modules/.ready
 	$(BIN)/thamesthrive build
+	@echo "Next: source $(BIN)/activate, then site/docs/tutorial/index.md, or open build/site/index.html" >&2
 
 # Collector, site and bundle, built again as you save: what a contributor leaves running.
 dev: $(VENV)/.demo js/node_modules/.ready

@@ -55,8 +55,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
             raise SettingsError(f"{name}: there is no folder {wanted}.")
-    migrate(settings.db)
     with _listen(settings) as public, tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+        migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
         _sweep(Path(folder).parent)
         address = Path(folder) / "writer"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner:

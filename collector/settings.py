@@ -32,7 +32,10 @@ def _setting(
 class Settings:
     """Built once, at the start of a command, and passed down. Nothing else reads the environment."""
 
-    db: Path = _setting(Path("thamesthrive.db"), "The SQLite database. Made when it is missing; its folder is not.")
+    db: Path = _setting(
+        Path("thamesthrive.db"),
+        "The SQLite database. `serve` and `source add` make it when it is missing; its folder is not made.",
+    )
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8686, "The port to listen on; 0 takes a free one.", low=0, high=65535)
     workers: int = _setting(

@@ -96,7 +96,9 @@ def open_readonly(db: Path | None) -> Iterator[sqlite3.Connection]:
 
     path = load_settings({"db": db}).db
     if not path.exists():
-        raise Missing(f"There is no database {path}. Start the collector first: thamesthrive serve")
+        raise Missing(
+            f"There is no database {path}. If a collector runs, name its database with --db or {env_of('db')}; if none does: thamesthrive serve"
+        )
     with explained(path):
         migrate(path)
         connection = connect_readonly(path)

@@ -44,7 +44,14 @@ def list_(
     if as_json:
         json_data([row.as_dict() for row in found])
     elif not found:
-        note("No rejected events" + (" of this kind." if source or type_ or reason else "."))
+        note(
+            "No rejected events"
+            + (
+                " of this kind."
+                if source or type_ or reason
+                else ". (Requests of unknown sources are refused whole, and not kept.)"
+            )
+        )
     else:
         table(
             ["seq", "last seen", "seen", "reason", "type", "detail"],

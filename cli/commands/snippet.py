@@ -60,4 +60,6 @@ def snippet(
     if "rest" not in source.bridges:
         note(f"Source {source.id} does not accept the bridge rest, which pages use: its events are refused.")
     if rendered.csp_hash and not nonce:
-        note(f"For a Content-Security-Policy: script-src '{rendered.csp_hash}' {address}; connect-src {address}")
+        note(
+            f"If your pages have a Content-Security-Policy, add: script-src '{rendered.csp_hash}' {address}; connect-src {address}"
+        )

@@ -37,10 +37,13 @@ const links = (): HTMLElement[] => [...list.querySelectorAll("a")];
 /** Some words around the first that was found, with what was found marked. */
 const excerpt = (text: string, terms: string[]): Node[] => {
   const places = terms.map((term) => text.toLowerCase().indexOf(term)).filter((place) => place >= 0);
-  const from = Math.max(0, Math.min(...places, text.length) - 40);
-  const cut = (places.length ? text.slice(from, from + 140) : text.slice(0, 140)).trim();
+  // Whole words, from a little before the first that was found.
+  const before = Math.max(0, Math.min(...places, text.length) - 40);
+  const from = places.length && before ? text.indexOf(" ", before) + 1 : 0;
+  const end = text.indexOf(" ", from + 140);
+  const cut = (end < 0 ? text.slice(from) : text.slice(from, end) + " …").trim();
   const pattern = new RegExp(`(${terms.map((term) => term.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`, "giu");
-  const nodes: Node[] = [document.createTextNode(from && places.length ? "… " : "")];
+  const nodes: Node[] = [document.createTextNode(from ? "… " : "")];
   cut.split(pattern).forEach((piece, n) => {
     const node = n % 2 ? document.createElement("mark") : document.createTextNode(piece);
     if (n % 2) node.textContent = piece;

@@ -86,19 +86,26 @@ const { source, api } = document.body.dataset as Record<string, string>;
 const example: Values = { source: source!, api: api! };
 let current = example;
 
+/** In commands, a source's id is written as ID. */
+const ID = /(^|\s)ID(?=\s|$)/;
+const inShell = (code: Element): boolean => code instanceof HTMLElement && code.dataset["language"] == "bash";
+
 /** Pieces of text that hold a value, with the text as it was written. */
 const pieces: [node: Text, written: string][] = [];
 for (const code of document.querySelectorAll("main code")) {
   const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode as Text;
-    if (node.data.includes(example.source) || node.data.includes(example.api)) pieces.push([node, node.data]);
+    if (node.data.includes(example.source) || node.data.includes(example.api) || (inShell(code) && ID.test(node.data))) pieces.push([node, node.data]);
   }
 }
 
 const useValues = (values: Values): void => {
   current = values;
-  for (const [node, written] of pieces) node.data = written.replaceAll(example.source, values.source).replaceAll(example.api, values.api);
+  for (const [node, written] of pieces) {
+    const text = written.replaceAll(example.source, values.source).replaceAll(example.api, values.api);
+    node.data = values.source == example.source ? text : text.replace(ID, `$1${values.source}`);
+  }
 };
 
 const readValues = (): Values => {
@@ -116,8 +123,13 @@ const fields = { source: find<HTMLInputElement>("values-source"), api: find<HTML
 
 /** What is wrong with what was typed, or nothing. */
 const CHECKS: Record<keyof Values, (text: string) => string> = {
-  source: (text) => (/^[\w.-]{1,128}$/.test(text) ? "" : "A source id has letters, digits and dashes. Copy it from: thamesthrive source list"),
-  api: (text) => (/^https?:\/\/[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(text) ? "" : "An address begins with https:// or http://, as in https://events.example.com"),
+  source: (text) => (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? "" : "A source id looks like the example's, in five groups. Copy it from: thamesthrive source list"),
+  api: (text) =>
+    !/^https?:\/\/[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(text)
+      ? "An address begins with https:// or http://, as in https://events.example.com"
+      : /\/(track|tracker)$/.test(text)
+        ? "The collector's own address, without /track or /tracker at its end."
+        : "",
 };
 const helps = Object.fromEntries(
   Object.keys(fields).map((name) => [name, find(`values-${name}-help`).innerHTML]),

@@ -128,7 +128,7 @@ export const createTransport = (
     let left = batch.length;
     if (refused || (status == 200 && Array.isArray(events))) {
       if (refused) {
-        say(`${api} refused source ${config.source!.id}: ${status} ${detail}${reason == "unknown_source" ? ". See `thamesthrive source list`" : ""}`);
+        say(`${api} refused source ${config.source!.id}: ${status} ${detail}${reason == "unknown_source" ? " See `thamesthrive source list`" : ""}`);
       } else {
         atMost = Infinity;
         queue.dropped_ -= dropped_;

@@ -48,7 +48,7 @@ MISTAKES = {
     ),
     "JSON in a doc": ("docs/reference/http.md", '"ux": [],', '"ux": [,', r"http\.md:{line}: this example does not parse"),
     "TOML in a doc": ("docs/reference/settings.md", "workers = 2", "workers = two", r"settings\.md:{line}: this example does not parse"),
-    "Python in a doc": ("docs/how-to/server-side.md", "    except OSError:", "    except OSError", r"server-side\.md:{line}: this example"),
+    "Python in a doc": ("docs/how-to/server-side.md", "    except OSError as error:", "    except OSError as error", r"server-side\.md:{line}: this example"),
     "a script in a test page": (
         "pages/basic.html",
         'window.tracker.track("page-view", {});',

@@ -21,6 +21,7 @@ def page(context: BrowserContext) -> Page:
     return context.new_page()
 
 
+OWN = "11111111-2222-4333-8444-555555555555"
 SEARCHES = {
     "an option": ("settings.consent", "docs/reference/options.html"),
     "a reason word": ("unknown_source", "docs/reference/reasons.html#unknown-source"),
@@ -84,18 +85,20 @@ def test_a_readers_own_values_are_in_every_snippet_of_every_page_and_stay_here(
     page.goto(f"{served.url}/docs/how-to/install-html.html")
     context.on("request", lambda request: requests.append(f"{request.method} {request.url}"))
     page.get_by_role("button", name="Your values").click()
-    page.get_by_label("Source id").fill("my-own-source")
+    page.get_by_label("Source id").fill(OWN)
     page.get_by_label("Collector address").fill("https://events.mine.example/")
     page.get_by_role("button", name="Use these").click()
     assert [request for request in requests if not request.endswith("icon.svg")] == []
     code = page.locator("main pre code")
     expect(code.filter(has_text="onThamesThriveReady")).to_contain_text('api: "https://events.mine.example"')
-    expect(code.filter(has_text="onThamesThriveReady")).to_contain_text('source: { id: "my-own-source" }')
+    expect(code.filter(has_text="onThamesThriveReady")).to_contain_text(f'source: {{ id: "{OWN}" }}')
     page.goto(f"{served.url}/docs/how-to/server-side.html")
     expect(page.locator("main pre code").first).to_contain_text("https://events.mine.example/track")
     assert served.source not in page.locator("main").inner_text()
+    expect(page.get_by_text(f"thamesthrive source set {OWN} --bridge rest")).to_be_visible()
     page.get_by_role("button", name="Your values").click()
     page.get_by_role("button", name="Back to the example").click()
+    expect(page.get_by_text("thamesthrive source set ID --bridge rest")).to_be_visible()
     expect(page.locator("main pre code").first).to_contain_text(f"{served.url}/track")
 
 
@@ -105,7 +108,7 @@ def test_values_that_cannot_be_are_refused_with_words(page: Page, served: Served
     page.get_by_label("Source id").fill('"><script>')
     page.get_by_label("Collector address").fill("events.mine.example")
     page.get_by_role("button", name="Use these").click()
-    expect(page.get_by_text("A source id has letters, digits and dashes.")).to_be_visible()
+    expect(page.get_by_text("A source id looks like the example's")).to_be_visible()
     expect(page.get_by_text("An address begins with https://")).to_be_visible()
     expect(page.get_by_label("Source id")).to_be_focused()
     assert violations(page) == []
