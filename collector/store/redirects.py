@@ -3,6 +3,7 @@
 import re
 import secrets
 from dataclasses import asdict, dataclass
+from string import ascii_letters
 from typing import Any
 
 from sqlite_utils import Database
@@ -39,7 +40,8 @@ def add_redirect(db: Database, source_id: str, target: str, event_type: str = "r
         raise StoreError(f"An event type has 1 to {MAX_TYPE} characters.")
     if not re.fullmatch(TARGET, target) or len(target) > MAX_TARGET:
         raise StoreError("A target is a whole address, as in https://shop.example.com/sale (spaces and accents percent-encoded).")
-    redirect = Redirect(secrets.token_urlsafe(9), source.id, target, event_type, now())
+    # An id that begins with a dash would be taken for an option on a command line.
+    redirect = Redirect(secrets.choice(ascii_letters) + secrets.token_urlsafe(9)[1:], source.id, target, event_type, now())
     db.table("redirects").insert(redirect.as_dict())
     return redirect
 

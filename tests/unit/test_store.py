@@ -116,3 +116,13 @@ def test_settings_come_from_flag_then_variable_then_file_then_default(tmp_path: 
     settings = load_settings({"port": 3, "host": None}, env, tmp_path)
     assert (settings.port, settings.host, settings.qa, settings.db) == (3, "b", True, tmp_path / "file.db")
     assert settings.queue_mb == Settings.queue_mb
+
+
+def test_ids_of_redirects_can_stand_on_a_command_line(tmp_path: Path) -> None:
+    store.migrate(tmp_path / "events.db")
+    with closing(store.connect(tmp_path / "events.db")) as connection:
+        database = Database(connection)
+        source = store.add_source(database, "Shop").id
+        made = [store.add_redirect(database, source, "https://example.com/", "click").id for _ in range(300)]
+    assert [one for one in made if one.startswith("-")] == []
+    assert len(set(made)) == 300
