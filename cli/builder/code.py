@@ -19,7 +19,6 @@ from pygments.util import ClassNotFound
 OPTIONS = {
     "title": "a name above the code",
     "stores": "the types of events that running it stores, with commas between",
-    "file": "the file that it is, for examples after it",
     "opens": "a page that the tests open in a browser after it",
     "norun": "why the tests do not run it",
     "background": "the tests leave it running for the examples after it",
