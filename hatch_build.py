@@ -1,11 +1,16 @@
-"""What a wheel carries beyond the packages: templates, site sources, and the built tracker, so that no Node is needed."""
+"""What a wheel carries beyond the packages: templates, site sources, and the built tracker, so that
+no Node is needed."""
 
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-CARRIED = {"templates": "cli/_data/templates", "site": "cli/_data/site", "js/dist": "collector/_dist"}
+CARRIED = {
+    "templates": "cli/_data/templates",
+    "site": "cli/_data/site",
+    "js/dist": "collector/_dist",
+}
 
 
 class CarryData(BuildHookInterface):  # type: ignore[type-arg]
@@ -15,5 +20,9 @@ class CarryData(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable" or self.target_name != "wheel":
             return
         if not (Path(self.root) / "js/dist/manifest.json").is_file():
-            raise FileNotFoundError("js/dist is not built: run `make build` before building a wheel")
-        build_data["force_include"].update({str(Path(self.root) / source): target for source, target in CARRIED.items()})
+            raise FileNotFoundError(
+                "js/dist is not built: run `make build` before building a wheel"
+            )
+        build_data["force_include"].update(
+            {str(Path(self.root) / source): target for source, target in CARRIED.items()}
+        )

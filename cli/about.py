@@ -13,7 +13,8 @@ from . import paths
 
 
 def about() -> str:
-    """Name and version in the first line, what it runs on in the second, the tracker that it serves in the third."""
+    """Name and version in the first line, what it runs on in the second, the tracker that it serves
+    in the third."""
     commit = _commit()
     return "\n".join(
         [
@@ -28,7 +29,15 @@ def _commit() -> str:
     """Of the source tree; an installed copy has none."""
     if not paths.SOURCE_TREE:
         return ""
-    command = ["git", "-C", str(paths.SOURCE_TREE), "describe", "--always", "--dirty", "--abbrev=12"]
+    command = [
+        "git",
+        "-C",
+        str(paths.SOURCE_TREE),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=5)
     except (FileNotFoundError, subprocess.TimeoutExpired):
@@ -38,7 +47,9 @@ def _commit() -> str:
 
 def _tracker() -> str:
     try:
-        files = json.loads((default_bundle() / "manifest.json").read_text(encoding="utf-8"))["files"]
+        files = json.loads((default_bundle() / "manifest.json").read_text(encoding="utf-8"))[
+            "files"
+        ]
     except FileNotFoundError:
         return "Tracker: not built. Run: thamesthrive build bundle"
     name = next(name for name, facts in files.items() if facts["immutable"])

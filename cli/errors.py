@@ -1,4 +1,5 @@
-"""Failures of the command line, each with its exit code (CONTRACT: 1 a problem, 2 usage, 3 something is missing, 4 no server)."""
+"""Failures of the command line, each with its exit code (CONTRACT: 1 a problem, 2 usage, 3
+something is missing, 4 no server)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ class Problem:
 
 
 class BuildError(CliError):
-    """A build that found something wrong in its sources: file, line, what, and what to do, for each thing found."""
+    """A build that found something wrong in its sources: file, line, what, and what to do, for each
+    thing found."""
 
     def __init__(self, *found: "Problem | str") -> None:
         super().__init__("\n".join(map(str, found)))

@@ -1,4 +1,5 @@
-"""Events as files for other programs. Each writer takes an iterator, so memory does not grow with the number of events."""
+"""Events as files for other programs. Each writer takes an iterator, so memory does not grow with
+the number of events."""
 
 import csv
 import io
@@ -42,7 +43,9 @@ def _parquet(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
     except ImportError as error:
         raise Missing("Parquet needs pyarrow. Run: pip install 'thamesthrive[parquet]'") from error
     kinds = {"seq": pa.int64(), "bot": pa.bool_()}
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in StoredEvent.__dataclass_fields__])
+    schema = pa.schema(
+        [(name, kinds.get(name, pa.string())) for name in StoredEvent.__dataclass_fields__]
+    )
     count = 0
     with pq.ParquetWriter(out, schema) as writer:
         while batch := [_flat(event) for event in islice(events, BATCH)]:
@@ -57,4 +60,8 @@ def _flat(event: StoredEvent) -> dict[str, Any]:
     return row | {name: json.dumps(row[name], ensure_ascii=False) for name in _JSON}
 
 
-WRITERS: dict[str, Callable[[Iterator[StoredEvent], IO[bytes]], int]] = {"ndjson": _ndjson, "csv": _csv, "parquet": _parquet}
+WRITERS: dict[str, Callable[[Iterator[StoredEvent], IO[bytes]], int]] = {
+    "ndjson": _ndjson,
+    "csv": _csv,
+    "parquet": _parquet,
+}

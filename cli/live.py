@@ -38,7 +38,9 @@ class Live:
 
     def succeeded(self, *, css: bool) -> None:
         """Pages reload; with `css` they take new styles only."""
-        self._tell(Build(self.build.number + 1, time.time() * 1000, css=css and not self.build.error))
+        self._tell(
+            Build(self.build.number + 1, time.time() * 1000, css=css and not self.build.error)
+        )
 
     def failed(self, error: str, path: str, line: int, source: list[tuple[int, str]]) -> None:
         """Pages show what is wrong, over what they show now."""

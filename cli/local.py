@@ -1,4 +1,5 @@
-"""What `demo` and `dev` have in common: a collector for one person on this machine, with its events in the terminal."""
+"""What `demo` and `dev` have in common: a collector for one person on this machine, with its events
+in the terminal."""
 
 import socket
 import sqlite3
@@ -36,7 +37,9 @@ def demo_source(db: Path) -> str:
     store.migrate(db)
     with closing(store.connect(db)) as connection:
         database = Database(connection)
-        known = next((source.id for source in store.list_sources(database) if source.name == SOURCE), None)
+        known = next(
+            (source.id for source in store.list_sources(database) if source.name == SOURCE), None
+        )
         return known or store.add_source(database, SOURCE).id
 
 

@@ -31,13 +31,15 @@ COMMANDS = {
     "db": "Look after",
     "build": "Develop",
 }
-"""What there is, in the order and under the headings of the help. Each is a module of `commands`."""
+"""What there is, in the order and under the headings of the help. Each is a module of
+`commands`."""
 
 _MODULES = {"db": "database"}
 
 
 def application(only: str | None = None) -> typer.Typer:
-    """The command line; with `only`, no more of it than that command needs: what is not imported takes no time."""
+    """The command line; with `only`, no more of it than that command needs: what is not imported
+    takes no time."""
     app = typer.Typer(
         name="thamesthrive",
         no_args_is_help=True,
@@ -57,7 +59,8 @@ def application(only: str | None = None) -> typer.Typer:
 
 
 class InOrder(TyperGroup):
-    """Lists commands and groups in the order of COMMANDS; Typer would list commands before groups."""
+    """Lists commands and groups in the order of COMMANDS; Typer would list commands before
+    groups."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(super().list_commands(ctx), key=[*COMMANDS].index)
@@ -72,11 +75,16 @@ def _print_version(wanted: bool) -> None:
 
 
 def root(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No notes and no progress: only data, and errors.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No notes and no progress: only data, and errors.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and what it was built from, and exit.", callback=_print_version, is_eager=True
+            "--version",
+            help="Print the version and what it was built from, and exit.",
+            callback=_print_version,
+            is_eager=True,
         ),
     ] = False,
 ) -> None:
@@ -95,7 +103,8 @@ COMPLETION = "_THAMESTHRIVE_COMPLETE"
 
 
 def main() -> None:
-    """Runs the command line. A problem is one line on standard error and an exit code, never a traceback."""
+    """Runs the command line. A problem is one line on standard error and an exit code, never a
+    traceback."""
     try:
         # It may stand anywhere.
         arguments = sys.argv[1:]

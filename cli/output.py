@@ -57,7 +57,9 @@ def json_data(value: Any) -> None:
     data(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
     """A table on standard output. `numbers`: the columns that align right."""
     from rich.console import Console
     from rich.table import Table
@@ -65,7 +67,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Seq
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column, justify="right" if column in numbers else "left", no_wrap=not sys.stdout.isatty())
+        shown.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=not sys.stdout.isatty(),
+        )
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(shown)

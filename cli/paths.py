@@ -1,4 +1,5 @@
-"""Where templates, site sources and the tracker's sources are: in the source tree, or inside the installed package."""
+"""Where templates, site sources and the tracker's sources are: in the source tree, or inside the
+installed package."""
 
 from pathlib import Path
 

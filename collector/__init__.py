@@ -1,7 +1,7 @@
 """The ThamesThrive collector: receives events, and answers when they are on disk.
 
-Usable as a library: `create_app(Settings(db=Path("thamesthrive.db")))` gives the Sanic app, `collector.store` reads and
-administers a database without a server.
+Usable as a library: `create_app(Settings(db=Path("thamesthrive.db")))` gives the Sanic app,
+`collector.store` reads and administers a database without a server.
 """
 
 from functools import lru_cache
@@ -10,7 +10,8 @@ from typing import Any
 
 @lru_cache
 def _version() -> str:
-    # Reading it takes a tenth of the time in which a small command is done, so it is read when it is asked for.
+    # Reading it takes a tenth of the time in which a small command is done, so it is read when it
+    # is asked for.
     from importlib.metadata import PackageNotFoundError, version
 
     try:

@@ -29,7 +29,8 @@ _numbers = count(1)
 
 
 def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
-    """One worker of the collector as a Sanic app. `writer`: the writer process's socket. The database must exist.
+    """One worker of the collector as a Sanic app. `writer`: the writer process's socket. The
+    database must exist.
 
     Raises sqlite3.Error if it cannot be read.
     """
@@ -77,7 +78,8 @@ def create_app(settings: Settings, writer: Path) -> Sanic[Any, Any]:
 
 
 def _on_error(request: Request, error: Exception) -> HTTPResponse:
-    """Whatever a route did not answer itself: unknown paths, bodies too large while reading, and our own mistakes."""
+    """Whatever a route did not answer itself: unknown paths, bodies too large while reading, and
+    our own mistakes."""
     if isinstance(error, PayloadTooLarge):
         metrics.count_request(ingest.NO_SOURCE, TooLarge.reason)
         return ingest.refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."), "")
@@ -98,7 +100,8 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
 
 
 def _methods_of(request: Request) -> list[str]:
-    """The methods that a path takes; the router itself knows them only for paths without names in them."""
+    """The methods that a path takes; the router itself knows them only for paths without names in
+    them."""
     taken = []
     for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         with contextlib.suppress(MethodNotAllowed, NotFound):

@@ -1,6 +1,7 @@
 """The careful way of parsing: key by key, for whatever is not exactly the contract's shape.
 
-Unknown keys are kept, parts that are wrong are named by JSON pointer, and one bad event does not cost its neighbours.
+Unknown keys are kept, parts that are wrong are named by JSON pointer, and one bad event does not
+cost its neighbours.
 """
 
 import json
@@ -73,7 +74,11 @@ def _decode_list(text: str) -> list[str]:
 
 def _encode(parts: dict[str, str]) -> str | None:
     """Texts of JSON values → JSON text of an object; None for none."""
-    return msgspec.json.encode({key: Raw(text.encode()) for key, text in parts.items()}).decode() if parts else None
+    return (
+        msgspec.json.encode({key: Raw(text.encode()) for key, text in parts.items()}).decode()
+        if parts
+        else None
+    )
 
 
 def _reserved(text: str) -> str | None:
@@ -82,7 +87,9 @@ def _reserved(text: str) -> str | None:
         return None
     try:
         return reserved_key(msgspec.json.decode(text))
-    except msgspec.DecodeError:  # a number that is out of range: its digits are kept, so it must be read by another way
+    except (
+        msgspec.DecodeError
+    ):  # a number that is out of range: its digits are kept, so it must be read by another way
         return reserved_key(json.loads(text, parse_int=str, parse_float=str))
 
 
@@ -161,7 +168,8 @@ class _Careful:
         return text
 
     def _sent(self) -> datetime | None:
-        """When the request was sent, by the sender's clock; what nobody can read is as good as nothing."""
+        """When the request was sent, by the sender's clock; what nobody can read is as good as
+        nothing."""
         try:
             return _decode_time(self._given("sentAt") or "null")
         except (msgspec.DecodeError, OverflowError):
@@ -172,7 +180,9 @@ class _Careful:
         try:
             return decode(text) if text else []
         except msgspec.DecodeError as error:
-            raise self._wrong(f"/{key}: expected an array{'' if key == 'events' else ' of strings'}.") from error
+            raise self._wrong(
+                f"/{key}: expected an array{'' if key == 'events' else ' of strings'}."
+            ) from error
 
     def _ref(self, key: str) -> str | None:
         text = self._given(key)
@@ -214,7 +224,9 @@ class _Careful:
             item = self._event_object(text)
             identity = self._event_id(item, index)
             kind = self._event_type(item)
-            properties, context, options = (self._event_part(item, key) for key in ("properties", "context", "options"))
+            properties, context, options = (
+                self._event_part(item, key) for key in ("properties", "context", "options")
+            )
             tags = item.get("tags", "")
             if tags not in _NO_TAGS and tags[0] != "[":
                 raise _Wrong("/tags: expected an array")
@@ -281,9 +293,12 @@ class _Careful:
             raise _Wrong(f"/type: expected at most {MAX_TYPE} printable characters")
         return kind
 
-    def _event_time(self, item: dict[str, str], index: int, identity: str, extra: dict[str, str]) -> str:
-        """When it happened. A clock that is wrong is corrected by `sentAt`; a time that cannot be costs a warning, not the
-        event. What the sender said stays in `extra` where something else is stored."""
+    def _event_time(
+        self, item: dict[str, str], index: int, identity: str, extra: dict[str, str]
+    ) -> str:
+        """When it happened. A clock that is wrong is corrected by `sentAt`; a time that cannot be
+        costs a warning, not the event. What the sender said stays in `extra` where something else
+        is stored."""
         text = item.get("time", "null")
         if text == "null":
             return self.received.text
@@ -304,5 +319,7 @@ class _Careful:
         except (msgspec.DecodeError, OverflowError):
             detail = "not an ISO 8601 time"
         extra["time"] = text
-        self.warnings.append(Note(index, identity, "invalid", f"/time/create: {detail}, the time of arrival is used"))
+        self.warnings.append(
+            Note(index, identity, "invalid", f"/time/create: {detail}, the time of arrival is used")
+        )
         return self.received.text

@@ -1,11 +1,14 @@
-"""Times as they are stored and answered: ISO 8601, UTC, milliseconds, always 24 characters, so text sorts as time."""
+"""Times as they are stored and answered: ISO 8601, UTC, milliseconds, always 24 characters, so text
+sorts as time."""
 
 import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-SKEW = timedelta(seconds=30)  # between `sentAt` and arrival; more than a slow network explains is a wrong clock
+SKEW = timedelta(
+    seconds=30
+)  # between `sentAt` and arrival; more than a slow network explains is a wrong clock
 FUTURE = timedelta(minutes=5)  # how far ahead of the arrival an event may be
 OLDEST = datetime(2000, 1, 1, tzinfo=UTC)  # what is older comes from a clock that was never set
 OLDEST_TEXT = "2000-01-01T00:00:00.000Z"

@@ -1,4 +1,5 @@
-"""Everything the collector can refuse, one class per cause, with the contract's status and reason word.
+"""Everything the collector can refuse, one class per cause, with the contract's status and reason
+word.
 
 CollectorError
 ├── Refused              answered to the sender: status, reason, detail
@@ -38,7 +39,8 @@ class Refused(CollectorError):
 
 
 class Invalid(Refused):
-    """The envelope is not what the contract asks for. Nothing of the payload is repeated in `detail`."""
+    """The envelope is not what the contract asks for. Nothing of the payload is repeated in
+    `detail`."""
 
     status = 422
     reason = "invalid"
@@ -46,7 +48,8 @@ class Invalid(Refused):
 
 
 class WrongEnvelope(Invalid):
-    """A JSON object that is no payload. `source_id`: what it names as its source, None if that is malformed too."""
+    """A JSON object that is no payload. `source_id`: what it names as its source, None if that is
+    malformed too."""
 
     def __init__(self, detail: str, source_id: str | None) -> None:
         super().__init__(detail)
@@ -54,7 +57,8 @@ class WrongEnvelope(Invalid):
 
 
 class UnknownSource(Refused):
-    """No such event source: unknown, missing or malformed id. The detail is fixed by the contract."""
+    """No such event source: unknown, missing or malformed id. The detail is fixed by the
+    contract."""
 
     status = 401
     reason = "unknown_source"
@@ -86,7 +90,8 @@ class TooLarge(Refused):
 
 
 class RateLimited(Refused):
-    """The source has used up its events per minute. Nothing was stored; the sender comes again after `retry_after`."""
+    """The source has used up its events per minute. Nothing was stored; the sender comes again
+    after `retry_after`."""
 
     status = 429
     reason = "rate_limited"

@@ -1,7 +1,9 @@
-"""Bytes → frozen `Payload`. Everything that comes in is parsed and checked here, once, and trusted afterwards.
+"""Bytes → frozen `Payload`. Everything that comes in is parsed and checked here, once, and trusted
+afterwards.
 
-Nearly every request has the exact shape of the contract and is decoded in one pass. Whatever does not fit it (an unknown
-key, an odd type, a wrong event) goes to careful.py. Either way `properties` and `context` stay the bytes that came.
+Nearly every request has the exact shape of the contract and is decoded in one pass. Whatever does
+not fit it (an unknown key, an odd type, a wrong event) goes to careful.py. Either way `properties`
+and `context` stay the bytes that came.
 """
 
 import re
@@ -30,10 +32,14 @@ from .payload import (
 _EMPTY = Raw(b"")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _SQUARE = bytes.maketrans(b"{}", b"[]")
-# Possessive, and content with a text that never ends: an attacker's backslashes cost no more than their length.
+# Possessive, and content with a text that never ends: an attacker's backslashes cost no more than
+# their length.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-# A good pair, a half of one, or any other escape (so that the u of an escaped backslash is not taken for one).
-_SURROGATES = re.compile(rb"\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)|\\.", re.DOTALL)
+# A good pair, a half of one, or any other escape (so that the u of an escaped backslash is not
+# taken for one).
+_SURROGATES = re.compile(
+    rb"\\u[dD][89abAB]\w\w\\u[dD][c-fC-F]\w\w|(\\u[dD][89a-fA-F]\w\w)|\\.", re.DOTALL
+)
 
 
 class _Ref(Struct, forbid_unknown_fields=True):
@@ -75,10 +81,12 @@ _NO_TAGS = ("", "[]", "null")
 
 
 def parse(body: bytes, request_id: str, received: Moment) -> Payload:
-    """A request body → Payload. `source_id` is None where it is missing or malformed; judging it is the gate's work.
+    """A request body → Payload. `source_id` is None where it is missing or malformed; judging it is
+    the gate's work.
 
-    `request_id` names events without an id; `received` is the time of events without one. Raises Invalid for what is
-    no JSON object, WrongEnvelope for one of another shape, TooLarge for more events or depth than the contract allows.
+    `request_id` names events without an id; `received` is the time of events without one. Raises
+    Invalid for what is no JSON object, WrongEnvelope for one of another shape, TooLarge for more
+    events or depth than the contract allows.
     """
     try:
         body.decode()  # raw parts are passed on as text, so all of it must be UTF-8
@@ -95,15 +103,19 @@ def parse(body: bytes, request_id: str, received: Moment) -> Payload:
     except msgspec.DecodeError:
         return parse_carefully(mend(body), request_id, received)
     payload = _from_exact(wire, request_id, received)
-    # What the exact shape cannot say (an empty type, properties that are no object) is told precisely by the other way.
+    # What the exact shape cannot say (an empty type, properties that are no object) is told
+    # precisely by the other way.
     return payload or parse_carefully(body, request_id, received)
 
 
 def too_deep(body: bytes) -> bool:
-    """Whether JSON is nested deeper than MAX_DEPTH. Brackets alone decide; inner pairs are struck out level by level."""
+    """Whether JSON is nested deeper than MAX_DEPTH. Brackets alone decide; inner pairs are struck
+    out level by level."""
     brackets = body.translate(_SQUARE, _NOT_BRACKETS)
     if len(brackets) < 2 * (MAX_DEPTH + 1):
-        return False  # too few for that depth, unless they do not pair up, which the decoder refuses
+        return (
+            False  # too few for that depth, unless they do not pair up, which the decoder refuses
+        )
     # Brackets in texts may not pair up: then they are counted again without texts.
     return _is_deep(brackets) and _is_deep(_STRING.sub(b"", body).translate(_SQUARE, _NOT_BRACKETS))
 
@@ -111,16 +123,21 @@ def too_deep(body: bytes) -> bool:
 def _is_deep(brackets: bytes) -> bool:
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")
-    # What was cut off in the middle leaves open brackets: that is for the decoder to say, unless there are too many.
+    # What was cut off in the middle leaves open brackets: that is for the decoder to say, unless
+    # there are too many.
     return b"[]" in brackets or brackets.count(b"[") > MAX_DEPTH
 
 
 def mend(body: bytes) -> bytes:
-    """JSON that browsers and editors write though parsers refuse it: a byte order mark, halves of surrogate pairs.
+    """JSON that browsers and editors write though parsers refuse it: a byte order mark, halves of
+    surrogate pairs.
 
-    `JSON.stringify` writes a text that was cut within an emoji as `\\ud83d`; it becomes U+FFFD, as in any UTF-8 encoder.
+    `JSON.stringify` writes a text that was cut within an emoji as `\\ud83d`; it becomes U+FFFD, as
+    in any UTF-8 encoder.
     """
-    return _SURROGATES.sub(lambda found: b"\\ufffd" if found[1] else found[0], body.removeprefix(b"\xef\xbb\xbf"))
+    return _SURROGATES.sub(
+        lambda found: b"\\ufffd" if found[1] else found[0], body.removeprefix(b"\xef\xbb\xbf")
+    )
 
 
 def _object_text(raw: Raw) -> str | None:
@@ -133,7 +150,9 @@ def _object_text(raw: Raw) -> str | None:
 
 def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payload | None:
     """The quick way. None if anything needs a second look."""
-    session_id, profile_id, device_id = (ref.id if ref else None for ref in (wire.session, wire.profile, wire.device))
+    session_id, profile_id, device_id = (
+        ref.id if ref else None for ref in (wire.session, wire.profile, wire.device)
+    )
     context = _object_text(wire.context)
     if (
         context is None
@@ -151,7 +170,11 @@ def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payloa
     events, arrival = [], received.text
     for index, item in enumerate(wire_events):
         kind, identity = item.type.strip(), item.id
-        properties, own_context, options = _object_text(item.properties), _object_text(item.context), _object_text(item.options)
+        properties, own_context, options = (
+            _object_text(item.properties),
+            _object_text(item.context),
+            _object_text(item.options),
+        )
         if (
             not 0 < len(kind) <= MAX_TYPE
             or not is_plain(kind)
@@ -164,7 +187,8 @@ def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payloa
             return None
         occurred_at, extra = arrival, None
         if item.time and (created := item.time.create):
-            # A time as it is stored, not after the arrival, and from a right clock needs no calculating.
+            # A time as it is stored, not after the arrival, and from a right clock needs no
+            # calculating.
             if not skew and OLDEST_TEXT <= created <= arrival and as_stored(created):
                 occurred_at = created
             else:
@@ -198,8 +222,11 @@ def _from_exact(wire: _WirePayload, request_id: str, received: Moment) -> Payloa
     )
 
 
-def _occurred(created: str, skew: timedelta | None, received: Moment) -> tuple[str, str | None] | None:
-    """When an event happened, and what to keep of what the sender said; None if that needs a second look."""
+def _occurred(
+    created: str, skew: timedelta | None, received: Moment
+) -> tuple[str, str | None] | None:
+    """When an event happened, and what to keep of what the sender said; None if that needs a second
+    look."""
     try:
         at = utc(_decode_time(f'"{created}"'))
     except (msgspec.DecodeError, OverflowError):

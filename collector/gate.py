@@ -8,7 +8,14 @@ from math import ceil
 import msgspec
 from msgspec import Raw, structs
 
-from .errors import BridgeNotAllowed, DisabledSource, OriginNotAllowed, RateLimited, Refused, UnknownSource
+from .errors import (
+    BridgeNotAllowed,
+    DisabledSource,
+    OriginNotAllowed,
+    RateLimited,
+    Refused,
+    UnknownSource,
+)
 from .payload import Event, Payload, Rejection
 from .schemas import Validator, first_fault
 from .store import Registry, Source
@@ -21,7 +28,9 @@ class Gate:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._limited: dict[str, float] = {}  # source id → when it may send again, monotonic seconds
+        self._limited: dict[
+            str, float
+        ] = {}  # source id → when it may send again, monotonic seconds
 
     def knows(self, source_id: str) -> bool:
         """Whether there is such a source, enabled or not."""
@@ -35,15 +44,20 @@ class Gate:
         return source
 
     def admit(self, source: Source, *, bridge: str, origin: str | None) -> None:
-        """Raises DisabledSource, BridgeNotAllowed, OriginNotAllowed if the source lists origins and `origin`, the request's
-        header, is none of them, or RateLimited while the writer has said so.
+        """Raises DisabledSource, BridgeNotAllowed, OriginNotAllowed if the source lists origins and
+        `origin`, the request's header, is none of them, or RateLimited while the writer has said
+        so.
         """
         if not source.enabled:
             raise DisabledSource
         if bridge not in source.bridges:
             raise BridgeNotAllowed
         # Servers and navigations send no origin; what a page sends by script always has one.
-        if source.origins and (origin or bridge == "rest") and not self._is_listed(origin or "", source):
+        if (
+            source.origins
+            and (origin or bridge == "rest")
+            and not self._is_listed(origin or "", source)
+        ):
             raise OriginNotAllowed
         if self._limited and (until := self._limited.get(source.id)):
             wait = until - time.monotonic()
@@ -52,7 +66,8 @@ class Gate:
             del self._limited[source.id]
 
     def learn(self, source: Source | None, refusal: Refused) -> None:
-        """Remembers that the writer, who counts for all workers, has refused a source for its rate."""
+        """Remembers that the writer, who counts for all workers, has refused a source for its
+        rate."""
         if source and isinstance(refusal, RateLimited) and refusal.retry_after:
             self._limited.setdefault(source.id, time.monotonic() + refusal.retry_after)
 
@@ -106,5 +121,9 @@ def event_text(event: Event) -> str:
 @lru_cache(maxsize=4096)
 def _origin_pattern(allowed: str) -> re.Pattern[str]:
     """`https://shop.example.com`, with `*.` for any subdomain and `:*` for any port."""
-    pattern = re.escape(allowed).replace(r"://\*\.", r"://(?:[a-z0-9-]+\.)+").replace(r":\*", r"(?::\d+)?")
+    pattern = (
+        re.escape(allowed)
+        .replace(r"://\*\.", r"://(?:[a-z0-9-]+\.)+")
+        .replace(r":\*", r"(?::\d+)?")
+    )
     return re.compile(pattern, re.IGNORECASE)

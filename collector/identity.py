@@ -1,14 +1,14 @@
-"""Which session and profile a request belongs to, decided inside the writer's transaction, so that it holds across workers.
+"""Which session and profile a request belongs to, decided inside the writer's transaction, so that
+it holds across workers.
 
-the request has                    result
-known session                      the session's own profile, whatever the payload says
-new session, known profile         that profile
-new session, unknown profile       a new random profile, unless the source allows static profiles
-new session, no profile            a new profile
-no session                         a new session and a new profile; none of both where the bridge wants none
+the request has                    result known session                      the session's own
+profile, whatever the payload says new session, known profile         that profile new session,
+unknown profile       a new random profile, unless the source allows static profiles new session, no
+profile            a new profile no session                         a new session and a new profile;
+none of both where the bridge wants none
 
-A visitor who comes by a link from another site brings that site's profile (`__tt_pid`): if it exists it goes before the
-payload's own, for new sessions; if not it is as good as none.
+A visitor who comes by a link from another site brings that site's profile (`__tt_pid`): if it
+exists it goes before the payload's own, for new sessions; if not it is as good as none.
 """
 
 import sqlite3
@@ -31,12 +31,17 @@ class Owner(NamedTuple):
 NOBODY = Owner(None, None)
 
 
-def resolve(connection: sqlite3.Connection, jobs: Sequence[Job], counts: Sequence[int]) -> list[Owner]:
-    """The owner of each request, in order; sessions and profiles exist in the database when this returns.
+def resolve(
+    connection: sqlite3.Connection, jobs: Sequence[Job], counts: Sequence[int]
+) -> list[Owner]:
+    """The owner of each request, in order; sessions and profiles exist in the database when this
+    returns.
 
     `counts`: how many new events each request brings.
     """
-    profile_of = sessions.profiles_of(connection, {j.payload.session_id for j in jobs if j.payload.session_id})
+    profile_of = sessions.profiles_of(
+        connection, {j.payload.session_id for j in jobs if j.payload.session_id}
+    )
     known = sessions.known_profiles(connection, _claims(jobs, profile_of))
     profiles: list[sessions.ProfileRow] = []
     visits: list[sessions.SessionRow] = []
@@ -57,7 +62,19 @@ def resolve(connection: sqlite3.Connection, jobs: Sequence[Job], counts: Sequenc
         at, utm = job.received_at, payload.utm
         profiles.append((profile_id, at, at, count, utm, utm))
         visits.append(
-            (session_id, profile_id, job.source_id, payload.device_id, payload.context, payload.dropped, at, at, count, utm, utm)
+            (
+                session_id,
+                profile_id,
+                job.source_id,
+                payload.device_id,
+                payload.context,
+                payload.dropped,
+                at,
+                at,
+                count,
+                utm,
+                utm,
+            )
         )
         owners.append(Owner(session_id, profile_id, forged))
     sessions.upsert_profiles(connection, profiles)
@@ -68,7 +85,9 @@ def resolve(connection: sqlite3.Connection, jobs: Sequence[Job], counts: Sequenc
 def _claims(jobs: Iterable[Job], profile_of: dict[str, str]) -> set[str]:
     """Profile ids that matter: those named by requests whose session is new."""
     new = [j.payload for j in jobs if (j.payload.session_id or "") not in profile_of]
-    return {claim for payload in new for claim in (payload.profile_id, payload.passed_profile) if claim}
+    return {
+        claim for payload in new for claim in (payload.profile_id, payload.passed_profile) if claim
+    }
 
 
 def _profile_for(job: Job, known: set[str]) -> str:

@@ -5,7 +5,8 @@ import threading
 import time
 import uuid
 
-_POOL = 4096  # random bytes fetched at a time: a call for each id gives up the interpreter lock each time
+# random bytes fetched at a time: a call for each id gives up the interpreter lock each time
+_POOL = 4096
 
 
 class _Pool(threading.local):
@@ -30,7 +31,8 @@ _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 def uuid7() -> str:
     """A UUIDv7: 48 bits of milliseconds, 74 random ones.
 
-    Not uuid-utils' version, which counts up within a millisecond: a profile id must not be guessed from its neighbour.
+    Not uuid-utils' version, which counts up within a millisecond: a profile id must not be guessed
+    from its neighbour.
     """
     r = _pool.take(19)
     t = f"{time.time_ns() // 1_000_000:012x}"

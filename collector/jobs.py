@@ -15,7 +15,8 @@ T = TypeVar("T")
 
 
 class Job(Struct, frozen=True, array_like=True):
-    """One admitted request on its way to the disk. `number` is the worker's, to recognise the result by."""
+    """One admitted request on its way to the disk. `number` is the worker's, to recognise the
+    result by."""
 
     number: int
     source_id: str
@@ -30,7 +31,8 @@ class Job(Struct, frozen=True, array_like=True):
 
 
 class Result(Struct, frozen=True, array_like=True):
-    """What became of a job. `refused` is a reason word if nothing was stored, and then the rest is empty."""
+    """What became of a job. `refused` is a reason word if nothing was stored, and then the rest is
+    empty."""
 
     number: int
     session_id: str | None = None

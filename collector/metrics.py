@@ -1,8 +1,9 @@
-"""Prometheus metrics of a collector's processes, added up through files in a folder that the supervisor makes for one run.
+"""Prometheus metrics of a collector's processes, added up through files in a folder that the
+supervisor makes for one run.
 
-Events are counted by the writer, once for each group, when it has committed: the sums are those of the database. What a
-worker refuses by itself is counted there. Times of requests are gathered in the worker and written twice a second, which costs
-a request nothing.
+Events are counted by the writer, once for each group, when it has committed: the sums are those of
+the database. What a worker refuses by itself is counted there. Times of requests are gathered in
+the worker and written twice a second, which costs a request nothing.
 """
 
 import time
@@ -16,15 +17,27 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _events = Counter("thamesthrive_events", "Events by verdict.", ["source", "reason"])
-_requests = Counter("thamesthrive_requests", "Answered ingestion requests by verdict.", ["source", "reason"])
-_seconds = Histogram("thamesthrive_request_seconds", "From a request's arrival to its answer.", buckets=SECONDS)
+_requests = Counter(
+    "thamesthrive_requests", "Answered ingestion requests by verdict.", ["source", "reason"]
+)
+_seconds = Histogram(
+    "thamesthrive_request_seconds", "From a request's arrival to its answer.", buckets=SECONDS
+)
 _commit_seconds = Histogram("thamesthrive_commit_seconds", "One group commit.", buckets=SECONDS)
 _commit_rows = Histogram(
-    "thamesthrive_commit_events", "Events in one group commit.", buckets=(1, 3, 10, 30, 100, 300, 1000, 3000)
+    "thamesthrive_commit_events",
+    "Events in one group commit.",
+    buckets=(1, 3, 10, 30, 100, 300, 1000, 3000),
 )
-_waiting = Gauge("thamesthrive_waiting_requests", "Requests that wait for the disk.", multiprocess_mode="livesum")
+_waiting = Gauge(
+    "thamesthrive_waiting_requests", "Requests that wait for the disk.", multiprocess_mode="livesum"
+)
 _waiting_bytes = Gauge("thamesthrive_waiting_bytes", "Their size.", multiprocess_mode="livesum")
-_oldest = Gauge("thamesthrive_oldest_waiting_seconds", "How long the first of them has waited.", multiprocess_mode="livemax")
+_oldest = Gauge(
+    "thamesthrive_oldest_waiting_seconds",
+    "How long the first of them has waited.",
+    multiprocess_mode="livemax",
+)
 
 
 @lru_cache(maxsize=4096)
@@ -38,7 +51,8 @@ def _request_counter(source_id: str, reason: str) -> Counter:
 
 
 def count_events(source_id: str, reason: str, number: int) -> None:
-    """Adds events with this verdict. `source_id` must be that of a source, so that senders cannot invent series."""
+    """Adds events with this verdict. `source_id` must be that of a source, so that senders cannot
+    invent series."""
     if number:
         _event_counter(source_id, reason).inc(number)
 
@@ -79,7 +93,8 @@ class Times:
 
 
 def show_waiting(requests: int, size: int, oldest: float) -> None:
-    """What waits in this worker: how many requests, bytes, and for how many seconds the first of them."""
+    """What waits in this worker: how many requests, bytes, and for how many seconds the first of
+    them."""
     _waiting.set(requests)
     _waiting_bytes.set(size)
     _oldest.set(oldest)

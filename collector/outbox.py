@@ -13,16 +13,22 @@ from .store import Source
 
 log = logging.getLogger("collector.outbox")
 
-MAX_WAIT = 10.0  # seconds without a result: the writer is in trouble, and senders are told to come again
+MAX_WAIT = (
+    10.0  # seconds without a result: the writer is in trouble, and senders are told to come again
+)
 RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
-_REFUSALS: dict[str, type[Refused]] = {kind.reason: kind for kind in (Overloaded, UnknownSource, Internal)}
+_REFUSALS: dict[str, type[Refused]] = {
+    kind.reason: kind for kind in (Overloaded, UnknownSource, Internal)
+}
 
 
 class Outbox(asyncio.Protocol):
-    """Used from one event loop. What is submitted during one turn of the loop travels as one frame."""
+    """Used from one event loop. What is submitted during one turn of the loop travels as one
+    frame."""
 
     def __init__(self, address: Path, *, max_bytes: int) -> None:
-        """`address`: the writer's socket. `max_bytes`: of requests without an answer, before senders are told to come again."""
+        """`address`: the writer's socket. `max_bytes`: of requests without an answer, before
+        senders are told to come again."""
         self._address = address
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -46,13 +52,16 @@ class Outbox(asyncio.Protocol):
     async def close(self) -> None:
         """Waits for the results of all that was submitted, then disconnects."""
         self._closing = True
-        await asyncio.gather(*(done for done, _, _ in self._waiting.values()), return_exceptions=True)
+        await asyncio.gather(
+            *(done for done, _, _ in self._waiting.values()), return_exceptions=True
+        )
         if self._transport:
             self._transport.close()
 
     def give_up(self) -> None:
-        """Tells the senders of requests that wait for too long to come again. They may be stored yet, then a repeat is answered
-        as a duplicate; their bytes count until the writer has answered."""
+        """Tells the senders of requests that wait for too long to come again. They may be stored
+        yet, then a repeat is answered as a duplicate; their bytes count until the writer has
+        answered."""
         late = time.monotonic() - MAX_WAIT
         for done, _, submitted in self._waiting.values():
             if submitted > late:
@@ -62,13 +71,15 @@ class Outbox(asyncio.Protocol):
 
     @property
     def waiting(self) -> tuple[int, int, float]:
-        """Requests that wait for the disk, their bytes, and for how many seconds the first of them has waited."""
+        """Requests that wait for the disk, their bytes, and for how many seconds the first of them
+        has waited."""
         first = next(iter(self._waiting.values()), None)
         return len(self._waiting), self._bytes, time.monotonic() - first[2] if first else 0.0
 
     @property
     def last_commit_age(self) -> float | None:
-        """Seconds since this worker last heard that something is on disk; None if it has not yet."""
+        """Seconds since this worker last heard that something is on disk; None if it has not
+        yet."""
         return None if self._committed is None else round(time.monotonic() - self._committed, 3)
 
     @property
@@ -94,10 +105,11 @@ class Outbox(asyncio.Protocol):
         ip: str | None = None,
         bot: bool = False,
     ) -> asyncio.Future[Result]:
-        """Sends a request to be stored; the future ends when its rows are on disk, or with the Refused that says why not.
+        """Sends a request to be stored; the future ends when its rows are on disk, or with the
+        Refused that says why not.
 
-        `size`: bytes of the request, which count until it ends. Raises Overloaded if too much waits already, or if there is
-        nobody to write.
+        `size`: bytes of the request, which count until it ends. Raises Overloaded if too much waits
+        already, or if there is nobody to write.
         """
         if not self._transport or self._closing or self._bytes + size > self._max_bytes:
             raise Overloaded
@@ -137,7 +149,8 @@ class Outbox(asyncio.Protocol):
             self._end(result.number, result)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The writer has gone. Nobody knows what it still stored, so nothing is acknowledged, and senders come again."""
+        """The writer has gone. Nobody knows what it still stored, so nothing is acknowledged, and
+        senders come again."""
         self._transport = None
         self._outgoing = []
         lost = list(self._waiting)

@@ -16,7 +16,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Event(Struct, frozen=True, array_like=True):
-    """One event that will be stored. JSON columns are JSON text; `extra` holds the keys that the contract does not know."""
+    """One event that will be stored. JSON columns are JSON text; `extra` holds the keys that the
+    contract does not know."""
 
     index: int  # in the request
     id: str
@@ -50,7 +51,8 @@ class Note(Struct, frozen=True, array_like=True):
 
 
 class Payload(Struct, frozen=True, array_like=True):
-    """A request, parsed. `request` holds its own properties, options and unknown keys, as JSON text, if there are any."""
+    """A request, parsed. `request` holds its own properties, options and unknown keys, as JSON
+    text, if there are any."""
 
     source_id: str | None
     session_id: str | None = None
@@ -64,7 +66,9 @@ class Payload(Struct, frozen=True, array_like=True):
     known: tuple[str, ...] = ()
     dropped: int = 0
     utm: str | None = None  # of the context, as JSON text
-    passed_profile: str | None = None  # the visitor came by a link from another site, where they have this profile
+    passed_profile: str | None = (
+        None  # the visitor came by a link from another site, where they have this profile
+    )
     anonymous: bool = False  # no session is named and none is made
 
 
@@ -85,7 +89,8 @@ def utm_of(context: str) -> str | None:
 
 
 def passed_profile(context: str) -> str | None:
-    """`__tt_pid` in a session's context, by itself or within `pass`: the visitor's profile on the site they come from."""
+    """`__tt_pid` in a session's context, by itself or within `pass`: the visitor's profile on the
+    site they come from."""
     if "__tt_pid" not in context:
         return None
     parts = _decode_dict(context)
@@ -100,12 +105,14 @@ def passed_profile(context: str) -> str | None:
 
 
 def may_have_reserved_keys(text: bytes) -> bool:
-    """Whether JSON is worth a look by `reserved_key`: a search of bytes, which escapes (\\u005f) could deceive."""
+    """Whether JSON is worth a look by `reserved_key`: a search of bytes, which escapes (\\u005f)
+    could deceive."""
     return b"__proto__" in text or b"constructor" in text or (b"\\" in text and b"\\u00" in text)
 
 
 def reserved_key(value: Any) -> str | None:
-    """A key that would reach into the prototype of whatever object a reader merges this into; None if there is none."""
+    """A key that would reach into the prototype of whatever object a reader merges this into; None
+    if there is none."""
     if isinstance(value, dict):
         inner = value.get("constructor")
         if "__proto__" in value or (isinstance(inner, dict) and "prototype" in inner):

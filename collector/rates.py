@@ -1,19 +1,24 @@
-"""Rates of events per source. They live in the writer process, which sees what all workers have let in."""
+"""Rates of events per source. They live in the writer process, which sees what all workers have let
+in."""
 
 import time
 from math import ceil
 
 
 class Rates:
-    """A token bucket for each source that has a limit: a minute's events at once, refilled evenly."""
+    """A token bucket for each source that has a limit: a minute's events at once, refilled
+    evenly."""
 
     def __init__(self) -> None:
-        self._buckets: dict[str, tuple[float, float]] = {}  # source id → (tokens, when they were counted)
+        self._buckets: dict[
+            str, tuple[float, float]
+        ] = {}  # source id → (tokens, when they were counted)
 
     def take(self, source_id: str, per_minute: int, events: int) -> int:
         """0 if that many events may come now; otherwise in how many seconds to try again.
 
-        A request larger than the whole bucket is let in when the bucket is full, or it never could be.
+        A request larger than the whole bucket is let in when the bucket is full, or it never could
+        be.
         """
         at = time.monotonic()
         tokens, counted = self._buckets.get(source_id, (float(per_minute), at))

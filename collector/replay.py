@@ -1,4 +1,5 @@
-"""Replay: rejected events are judged again, by the schemas of today, and those that are valid now are stored."""
+"""Replay: rejected events are judged again, by the schemas of today, and those that are valid now
+are stored."""
 
 import sqlite3
 from collections.abc import Callable
@@ -40,11 +41,20 @@ def replay(
     seq: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Replayed:
-    """Looks at all rejected events, those of a source or a type, or a single one. Each is stored in a transaction of its own, under
-    its own id, once; those that are still invalid stay. `progress` is called with the number looked at so far."""
+    """Looks at all rejected events, those of a source or a type, or a single one. Each is stored in
+    a transaction of its own, under its own id, once; those that are still invalid stay. `progress`
+    is called with the number looked at so far."""
     done, looked = Replayed(), 0
     before = None if seq is None else seq + 1
-    while page := list(list_rejected(connection, source_id=source_id, type=event_type, before=before, limit=1 if seq else PAGE)):
+    while page := list(
+        list_rejected(
+            connection,
+            source_id=source_id,
+            type=event_type,
+            before=before,
+            limit=1 if seq else PAGE,
+        )
+    ):
         for row in page:
             found = _parse(gate, row)
             if found is None:
@@ -66,8 +76,12 @@ def _parse(gate: Gate, row: RejectedEvent) -> Event | None:
     if len(row.payload) >= MAX_PAYLOAD or row.event_id == row.request_id:
         return None  # cut, or no event but a whole request
     try:
-        wire = msgspec.json.encode({"source": {"id": row.source_id}, "events": [Raw(row.payload.encode())]})
-        payload = event.parse(wire, row.request_id, Moment(datetime.fromisoformat(row.received_at), row.received_at))
+        wire = msgspec.json.encode(
+            {"source": {"id": row.source_id}, "events": [Raw(row.payload.encode())]}
+        )
+        payload = event.parse(
+            wire, row.request_id, Moment(datetime.fromisoformat(row.received_at), row.received_at)
+        )
         payload = gate.judge(payload, gate.find(row.source_id))
     except (Refused, msgspec.MsgspecError):
         return None

@@ -3,7 +3,13 @@
 import json
 from typing import Any
 
-from jsonschema_rs import Draft202012Validator, ReferencingError, RegexOptions, ValidationError, meta
+from jsonschema_rs import (
+    Draft202012Validator,
+    ReferencingError,
+    RegexOptions,
+    ValidationError,
+    meta,
+)
 
 from .errors import StoreError
 
@@ -14,7 +20,8 @@ Validator = Draft202012Validator
 def compile_schema(text: str) -> Validator:
     """JSON text → a validator of properties. Raises StoreError for what is no schema.
 
-    Patterns run in linear time, so that no text of a sender makes them slow; look-around and back references are refused.
+    Patterns run in linear time, so that no text of a sender makes them slow; look-around and back
+    references are refused.
     """
     if len(text.encode()) > MAX_SCHEMA:
         raise StoreError(f"The schema is larger than {MAX_SCHEMA // 1024} KB.")
@@ -26,7 +33,11 @@ def compile_schema(text: str) -> Validator:
         raise StoreError("A schema is an object, or true or false.")
     try:
         return Draft202012Validator(
-            schema, validate_formats=True, retriever=_refuse, pattern_options=RegexOptions(), mask="the value"
+            schema,
+            validate_formats=True,
+            retriever=_refuse,
+            pattern_options=RegexOptions(),
+            mask="the value",
         )
     except ValidationError as error:
         raise StoreError(f"Not a schema of draft 2020-12: {_explain(schema, error)}") from error
@@ -49,7 +60,8 @@ def _refuse(_: str) -> Any:
 
 
 def first_fault(validator: Validator, properties: Any) -> str | None:
-    """What is wrong with an event's properties, as JSON pointer and cause, e.g. `/properties/price: …`; None if nothing is.
+    """What is wrong with an event's properties, as JSON pointer and cause, e.g. `/properties/price:
+    …`; None if nothing is.
 
     Values are not repeated: the answer goes to whoever sent the event.
     """

@@ -1,7 +1,7 @@
 """Running the collector: a supervisor, one writer process, and the workers that speak HTTP.
 
-Sanic's own worker manager is not used: it starts no worker anew that was killed, and its workers go on without it when it
-is killed itself, holding the port (seen with Sanic 25.12).
+Sanic's own worker manager is not used: it starts no worker anew that was killed, and its workers go
+on without it when it is killed itself, holding the port (seen with Sanic 25.12).
 """
 
 import contextlib
@@ -41,7 +41,10 @@ STOP_PATIENCE = 20.0  # seconds a process may take to finish what it has
 START_PATIENCE = 30.0  # seconds until the first answer
 BACKLOG = 1024
 _PREFIX = "thamesthrive-"  # of the folder with a collector's inner socket and counts
-MIN_PAUSE, MAX_PAUSE = 0.05, 5.0  # seconds before a process is replaced; the longer, the oftener it ended at once
+MIN_PAUSE, MAX_PAUSE = (
+    0.05,
+    5.0,
+)  # seconds before a process is replaced; the longer, the oftener it ended at once
 LIVED = 1.5  # seconds after which a process did not end at once
 
 
@@ -55,7 +58,10 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
             raise SettingsError(f"{name}: there is no folder {wanted}.")
-    with _listen(settings) as public, tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder:
+    with (
+        _listen(settings) as public,
+        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder,
+    ):
         migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
         _sweep(Path(folder).parent)
         address = Path(folder) / "writer"
@@ -84,7 +90,9 @@ def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     while True:
         try:
-            return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+            return socket.create_server(
+                (settings.host, settings.port), family=family, backlog=BACKLOG
+            )
         except OSError as error:
             if time.monotonic() > patience:
                 reason = os.strerror(error.errno) if error.errno else str(error)
@@ -94,7 +102,9 @@ def _listen(settings: Settings) -> socket.socket:
                         "this machine has no such address",
                         "Use --host 127.0.0.1, or 0.0.0.0 for all of its addresses.",
                     )
-                raise SettingsError(f"Cannot listen on {settings.host}:{settings.port}: {reason}. {cure}") from error
+                raise SettingsError(
+                    f"Cannot listen on {settings.host}:{settings.port}: {reason}. {cure}"
+                ) from error
             time.sleep(0.05)
 
 
@@ -103,7 +113,9 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
 
     role: str  # "writer" or "worker"
     settings: Settings
-    descriptor: int  # of the socket it serves: for a worker the public one, for the writer that which workers connect to
+    # of the socket it serves: for a worker the public one, for the writer that which workers
+    # connect to
+    descriptor: int
     writer: str  # where workers find the writer
 
 
@@ -118,11 +130,16 @@ class Child:
 
 
 class Supervisor:
-    """Keeps one writer and `settings.workers` workers running, and starts another for each that ends on its own."""
+    """Keeps one writer and `settings.workers` workers running, and starts another for each that
+    ends on its own."""
 
-    def __init__(self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path) -> None:
+    def __init__(
+        self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path
+    ) -> None:
         self._public = public
-        self._metrics = address.parent / "metrics"  # each process keeps its counts in a file of its own there
+        self._metrics = (
+            address.parent / "metrics"
+        )  # each process keeps its counts in a file of its own there
         self._metrics.mkdir()
         self._settings = settings
         self._tasks = [
@@ -142,7 +159,8 @@ class Supervisor:
             while not self._stop.wait(0.1):
                 for child in self._children:
                     self._revive(child)
-            # Balancers see that /ready says no, and send their requests elsewhere; those that come all the same are served.
+            # Balancers see that /ready says no, and send their requests elsewhere; those that come
+            # all the same are served.
             for child in self._children:
                 if child.task.role == "worker":
                     child.process.send_signal(signal.SIGUSR1)
@@ -193,15 +211,21 @@ class Supervisor:
             else:
                 workers = self._settings.workers
                 plural = "s" if workers > 1 else ""
-                log.info("listening on %s, %d worker%s, database %s", address, workers, plural, self._settings.db)
+                log.info(
+                    "listening on %s, %d worker%s, database %s",
+                    address,
+                    workers,
+                    plural,
+                    self._settings.db,
+                )
                 if on_ready:
                     on_ready(address)
                 return
 
 
 def _start(task: Task, metrics: Path) -> subprocess.Popen[bytes]:
-    # Its standard input ends when this process does, however it ends. Its own process group keeps a terminal's Ctrl-C from
-    # it: the supervisor alone decides when it finishes.
+    # Its standard input ends when this process does, however it ends. Its own process group keeps a
+    # terminal's Ctrl-C from it: the supervisor alone decides when it finishes.
     process = subprocess.Popen(
         [sys.executable, "-m", "collector.child", task.role],
         pass_fds=[task.descriptor],
@@ -236,7 +260,9 @@ def run_child() -> None:
         sys.exit("collector.child is started by `thamesthrive serve`, not by hand.")
     task = msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    faulthandler.register(signal.SIGUSR2)  # where a process that seems to hang is at, on standard error
+    faulthandler.register(
+        signal.SIGUSR2
+    )  # where a process that seems to hang is at, on standard error
     log_to_stderr(task.settings)
     {"writer": _write, "worker": _work}[task.role](task)
 
@@ -258,19 +284,25 @@ def _work(task: Task) -> None:
 
     app = create_app(task.settings, Path(task.writer))
     _collect_seldom()
-    app.prepare(sock=socket.socket(fileno=task.descriptor), single_process=True, motd=False, access_log=False)
+    app.prepare(
+        sock=socket.socket(fileno=task.descriptor),
+        single_process=True,
+        motd=False,
+        access_log=False,
+    )
     Sanic.serve_single(app)
 
 
 def _collect_seldom() -> None:
-    # What a request makes goes by itself when it ends; to search it for cycles as often as Python does takes a twentieth of the
-    # time.
+    # What a request makes goes by itself when it ends; to search it for cycles as often as Python
+    # does takes a twentieth of the time.
     gc.freeze()
     gc.set_threshold(50_000)
 
 
 def _die_with_parent() -> None:
-    """Ends at once when the supervisor was killed: an orphan would hold the port, and what was answered is on disk."""
+    """Ends at once when the supervisor was killed: an orphan would hold the port, and what was
+    answered is on disk."""
     while os.read(0, 1):
         pass
     os._exit(1)

@@ -1,4 +1,5 @@
-"""One frozen table of settings: each field is a flag, a THAMESTHRIVE_* variable, a TOML key, a default and a help text."""
+"""One frozen table of settings: each field is a flag, a THAMESTHRIVE_* variable, a TOML key, a
+default and a help text."""
 
 import os
 import tomllib
@@ -12,7 +13,16 @@ from .errors import SettingsError
 
 CONFIG_FILE = "thamesthrive.toml"
 ENV_PREFIX = "THAMESTHRIVE_"
-_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+_WORDS = {
+    "1": True,
+    "true": True,
+    "yes": True,
+    "on": True,
+    "0": False,
+    "false": False,
+    "no": False,
+    "off": False,
+}
 
 
 def _setting(
@@ -30,7 +40,8 @@ def _setting(
 
 @dataclass(frozen=True)
 class Settings:
-    """Built once, at the start of a command, and passed down. Nothing else reads the environment."""
+    """Built once, at the start of a command, and passed down. Nothing else reads the
+    environment."""
 
     db: Path = _setting(
         Path("thamesthrive.db"),
@@ -39,23 +50,42 @@ class Settings:
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8686, "The port to listen on; 0 takes a free one.", low=0, high=65535)
     workers: int = _setting(
-        min(4, os.cpu_count() or 1), "Worker processes. The writer is one more.", low=1, high=256, shown="one per core, up to 4"
+        min(4, os.cpu_count() or 1),
+        "Worker processes. The writer is one more.",
+        low=1,
+        high=256,
+        shown="one per core, up to 4",
     )
-    bundle: Path | None = _setting(None, "Folder of the built tracker.", shown="the one that came with the program")
+    bundle: Path | None = _setting(
+        None, "Folder of the built tracker.", shown="the one that came with the program"
+    )
     site: Path | None = _setting(None, "Folder of a built site to serve next to the collector.")
     qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
     proxies: int = _setting(
-        0, "How many reverse proxies of your own stand before the collector, each adding to X-Forwarded-For.", low=0, high=16
+        0,
+        "How many reverse proxies of your own stand before the collector, each adding to X-Forwarded-For.",
+        low=0,
+        high=16,
     )
     drain_seconds: float = _setting(
-        1.0, "After SIGTERM: how long /ready answers 503 before the collector stops listening.", low=0, high=3600
+        1.0,
+        "After SIGTERM: how long /ready answers 503 before the collector stops listening.",
+        low=0,
+        high=3600,
     )
     log_level: str = _setting(
-        "info", "debug, info, warning or error; debug has a line for each request.", choices=("debug", "info", "warning", "error")
+        "info",
+        "debug, info, warning or error; debug has a line for each request.",
+        choices=("debug", "info", "warning", "error"),
     )
-    log_format: str = _setting("text", "text for people, json for machines.", choices=("text", "json"))
+    log_format: str = _setting(
+        "text", "text for people, json for machines.", choices=("text", "json")
+    )
     queue_mb: int = _setting(
-        64, "Megabytes of requests that may wait for the disk before senders are told to come back.", low=1, high=65536
+        64,
+        "Megabytes of requests that may wait for the disk before senders are told to come back.",
+        low=1,
+        high=65536,
     )
 
 
@@ -70,19 +100,28 @@ def env_of(name: str) -> str:
 
 
 def load_settings(
-    flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None, directory: Path | None = None
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    directory: Path | None = None,
 ) -> Settings:
-    """Settings from flags, then variables, then `thamesthrive.toml` in `directory` or above it, then defaults.
+    """Settings from flags, then variables, then `thamesthrive.toml` in `directory` or above it,
+    then defaults.
 
-    `flags` that are None count as not given. Raises SettingsError, which names the place of the bad value.
+    `flags` that are None count as not given. Raises SettingsError, which names the place of the bad
+    value.
     """
-    return Settings(**{name: value for name, (value, _) in read_settings(flags, env, directory).items()})
+    return Settings(
+        **{name: value for name, (value, _) in read_settings(flags, env, directory).items()}
+    )
 
 
 def read_settings(
-    flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None, directory: Path | None = None
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    directory: Path | None = None,
 ) -> dict[str, tuple[Any, str]]:
-    """Each setting that is given somewhere: its value, and where it comes from. Raises SettingsError as `load_settings`."""
+    """Each setting that is given somewhere: its value, and where it comes from. Raises
+    SettingsError as `load_settings`."""
     env = os.environ if env is None else env
     file = find_config(directory or Path())
     table = _read_toml(file)
@@ -108,11 +147,19 @@ def read_settings(
 
 
 def find_config(directory: Path) -> Path:
-    """`thamesthrive.toml` in a folder or in the nearest one above it that has one; the folder's own if there is none."""
+    """`thamesthrive.toml` in a folder or in the nearest one above it that has one; the folder's own
+    if there is none."""
     here = directory / CONFIG_FILE
     if here.exists():
         return here
-    return next((file for folder in directory.resolve().parents if (file := folder / CONFIG_FILE).is_file()), here)
+    return next(
+        (
+            file
+            for folder in directory.resolve().parents
+            if (file := folder / CONFIG_FILE).is_file()
+        ),
+        here,
+    )
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -129,7 +176,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 def _convert(name: str, value: Any, place: str) -> Any:
-    """A value as the setting's type. A text may come from anywhere, anything else must have the type already."""
+    """A value as the setting's type. A text may come from anywhere, anything else must have the
+    type already."""
     spec = Settings.__dataclass_fields__[name]
     default, meta = spec.default, spec.metadata
     if isinstance(default, bool):
@@ -146,7 +194,9 @@ def _convert(name: str, value: Any, place: str) -> Any:
     return str(value) if isinstance(default, str) else Path(value)
 
 
-def _number(value: Any, kind: type[int] | type[float], low: float, high: float, place: str) -> int | float:
+def _number(
+    value: Any, kind: type[int] | type[float], low: float, high: float, place: str
+) -> int | float:
     wanted = "a whole number" if kind is int else "a number"
     error = SettingsError(f"{place}: expected {wanted} from {low} to {high}, not {value!r}")
     if isinstance(value, bool) or (kind is int and isinstance(value, float)):

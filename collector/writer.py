@@ -1,11 +1,12 @@
-"""The writer process: it takes whatever the workers have sent, commits it as one group, and only then answers.
+"""The writer process: it takes whatever the workers have sent, commits it as one group, and only
+then answers.
 
-The group forms by itself: what arrives during a commit is the next group. There is no timer, so an idle collector answers
-at once, and a busy one shares each fsync among many requests.
+The group forms by itself: what arrives during a commit is the next group. There is no timer, so an
+idle collector answers at once, and a busy one shares each fsync among many requests.
 
-Why a process: a writer thread beside an event loop fights it for the interpreter lock at each call of SQLite (measured: a
-third of the requests per second), and several writers fight for the database's. One process with nothing else to do has
-neither rival, and forms larger groups.
+Why a process: a writer thread beside an event loop fights it for the interpreter lock at each call
+of SQLite (measured: a third of the requests per second), and several writers fight for the
+database's. One process with nothing else to do has neither rival, and forms larger groups.
 """
 
 import logging
@@ -25,7 +26,14 @@ from .payload import Event
 from .rates import Rates
 from .store import connect
 from .store.connection import BUSY_TIMEOUT
-from .store.events import EventRow, MissingSource, Repeats, insert_events, require_sources, stored_ids
+from .store.events import (
+    EventRow,
+    MissingSource,
+    Repeats,
+    insert_events,
+    require_sources,
+    stored_ids,
+)
 from .store.privacy import expire_some
 from .store.rejected import Lane
 from .store.tombstones import forgotten_ids
@@ -45,8 +53,9 @@ class Writer:
     def __init__(self, path: Path) -> None:
         """Raises sqlite3.Error if the database cannot be opened."""
         self._connection = connect(path)
-        # What a row refers to is written in the same transaction, or looked up in it (require_sources): to have SQLite look for
-        # each row again costs a tenth of the writer's time.
+        # What a row refers to is written in the same transaction, or looked up in it
+        # (require_sources): to have SQLite look for each row again costs a tenth of the writer's
+        # time.
         self._connection.execute("PRAGMA foreign_keys=OFF")
         self._patient = True
         self._failing = ""
@@ -57,9 +66,14 @@ class Writer:
         self._connection.close()
 
     def write(self, group: Sequence[Job]) -> list[Result]:
-        """Commits a group, but for requests of sources that have sent too much. Results come in the group's order."""
-        limited = {job.number: result for job in group if job.rate_limit and (result := self._limit(job))}
-        results = self._store([job for job in group if job.number not in limited] if limited else group)
+        """Commits a group, but for requests of sources that have sent too much. Results come in the
+        group's order."""
+        limited = {
+            job.number: result for job in group if job.rate_limit and (result := self._limit(job))
+        }
+        results = self._store(
+            [job for job in group if job.number not in limited] if limited else group
+        )
         if not limited:
             return results
         stored = iter(results)
@@ -91,7 +105,8 @@ class Writer:
                 return [result for job in group for result in self._store([job])]
             return [Result(group[0].number, refused=self._refusal(group[0], error))]
         except sqlite3.DatabaseError as error:
-            # Busy, full, read-only, a failing disk: the fault is not in the requests, and they may come again.
+            # Busy, full, read-only, a failing disk: the fault is not in the requests, and they may
+            # come again.
             self._fails(f"nothing is stored: {error}")
             return [Result(job.number, refused=Overloaded.reason) for job in group]
         self._fails("")
@@ -116,13 +131,15 @@ class Writer:
         metrics.count_commit(seconds, total)
 
     def _fails(self, cause: str) -> None:
-        """After a failure the next groups fail fast, so that what has queued up behind it is not kept waiting in turn. One line
-        in the log for each change of state."""
+        """After a failure the next groups fail fast, so that what has queued up behind it is not
+        kept waiting in turn. One line in the log for each change of state."""
         if cause == self._failing:
             return
         log.warning("%s", cause or "storing works again")
         if bool(cause) != bool(self._failing):
-            self._connection.execute(f"PRAGMA busy_timeout={1000 * (IMPATIENT_TIMEOUT if cause else BUSY_TIMEOUT):.0f}")
+            self._connection.execute(
+                f"PRAGMA busy_timeout={1000 * (IMPATIENT_TIMEOUT if cause else BUSY_TIMEOUT):.0f}"
+            )
         self._failing = cause
 
     def _refusal(self, job: Job, error: Exception) -> str:
@@ -151,7 +168,8 @@ class Writer:
         return results
 
     def _rows(self, group: Sequence[Job], *, expect_repeats: bool) -> list[Result]:
-        """Writes the rows of a group inside the caller's transaction. Raises Repeats as insert_events does."""
+        """Writes the rows of a group inside the caller's transaction. Raises Repeats as
+        insert_events does."""
         connection = self._connection
         events_of = [job.payload.events for job in group]
         repeats_of: list[tuple[str, ...]] = [()] * len(group)
@@ -164,8 +182,15 @@ class Writer:
         rows: list[EventRow] = []
         rejected: list[tuple[Any, ...]] = []
         results = []
-        for job, (session_id, profile_id, forged), events, repeats in zip(group, owners, events_of, repeats_of, strict=True):
-            payload, source_id, request_id, at = job.payload, job.source_id, job.request_id, job.received_at
+        for job, (session_id, profile_id, forged), events, repeats in zip(
+            group, owners, events_of, repeats_of, strict=True
+        ):
+            payload, source_id, request_id, at = (
+                job.payload,
+                job.source_id,
+                job.request_id,
+                job.received_at,
+            )
             ip, bot = job.ip, job.bot
             for e in events:
                 rows.append(
@@ -176,18 +201,35 @@ class Writer:
                 )  # fmt: skip
             for r in payload.rejected:
                 rejected.append(
-                    (r.reason, r.detail, r.id, r.type, source_id, session_id, profile_id, job.origin, r.payload, request_id, at)
+                    (
+                        r.reason,
+                        r.detail,
+                        r.id,
+                        r.type,
+                        source_id,
+                        session_id,
+                        profile_id,
+                        job.origin,
+                        r.payload,
+                        request_id,
+                        at,
+                    )
                 )
             missing = stored_missing(connection, job) if payload.known else ()
-            results.append(Result(job.number, session_id, profile_id, repeats, missing, forged_profile=forged))
+            results.append(
+                Result(job.number, session_id, profile_id, repeats, missing, forged_profile=forged)
+            )
         insert_events(connection, rows)
         if rejected:
             self._lane.insert(connection, rejected)
         return results
 
 
-def _sift(events_of: list[tuple[Event, ...]], old: set[str]) -> tuple[list[tuple[Event, ...]], list[tuple[str, ...]]]:
-    """The events of each request that are new, and the ids of those that are not: stored before, or earlier in this group."""
+def _sift(
+    events_of: list[tuple[Event, ...]], old: set[str]
+) -> tuple[list[tuple[Event, ...]], list[tuple[str, ...]]]:
+    """The events of each request that are new, and the ids of those that are not: stored before, or
+    earlier in this group."""
     fresh, repeats = [], []
     for events in events_of:
         new = []
@@ -225,7 +267,8 @@ class Loop:
         self._selector.register(self._alarm, selectors.EVENT_READ)
 
     def run(self) -> None:
-        """Returns when the supervisor has said stop; workers have gone by then, so nothing waits."""
+        """Returns when the supervisor has said stop; workers have gone by then, so nothing
+        waits."""
         tidy_at = time.monotonic()
         while True:
             jobs: list[tuple[socket.socket, Job]] = []
@@ -239,7 +282,8 @@ class Loop:
             for start in range(0, len(jobs), MAX_GROUP):
                 self._serve(jobs[start : start + MAX_GROUP])
             if time.monotonic() >= tidy_at:
-                # A little at a time, between groups: what waits meanwhile waits for one small transaction.
+                # A little at a time, between groups: what waits meanwhile waits for one small
+                # transaction.
                 tidy_at = time.monotonic() + (0 if self._writer.tidy() else HOUSEKEEPING)
 
     def _accept(self) -> None:
@@ -250,7 +294,9 @@ class Loop:
         worker.settimeout(REPLY_PATIENCE)
         self._selector.register(worker, selectors.EVENT_READ, Frames(Job))
 
-    def _receive(self, worker: socket.socket, frames: Frames[Job]) -> list[tuple[socket.socket, Job]]:
+    def _receive(
+        self, worker: socket.socket, frames: Frames[Job]
+    ) -> list[tuple[socket.socket, Job]]:
         try:
             data = worker.recv(RECEIVE)
         except OSError:
@@ -261,13 +307,16 @@ class Loop:
 
     def _serve(self, jobs: list[tuple[socket.socket, Job]]) -> None:
         replies: dict[socket.socket, list[Result]] = {}
-        for (worker, _), result in zip(jobs, self._writer.write([job for _, job in jobs]), strict=True):
+        for (worker, _), result in zip(
+            jobs, self._writer.write([job for _, job in jobs]), strict=True
+        ):
             replies.setdefault(worker, []).append(result)
         for worker, results in replies.items():
             try:
                 worker.sendall(Frames.pack(results))
             except OSError as error:
-                # The rows are stored; a worker that cannot be told has died, and its senders come again.
+                # The rows are stored; a worker that cannot be told has died, and its senders come
+                # again.
                 log.warning("a worker could not be told its results: %s", error)
                 self._drop(worker)
 

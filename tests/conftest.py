@@ -9,7 +9,9 @@ from .support import Collector
 
 
 @pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
-def shared_collector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+def shared_collector(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Collector]:
     """A collector for tests that only post to sources of their own; each layout of workers."""
     collector = Collector(tmp_path_factory.mktemp("shared"), workers=request.param).start()
     yield collector
@@ -17,11 +19,15 @@ def shared_collector(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its collectors said, and where their processes were."""
     report = yield
     if report.when == "call" and report.failed:
-        report.sections += [(f"collector {collector.url}", collector.explain()) for collector in Collector.running]
+        report.sections += [
+            (f"collector {collector.url}", collector.explain()) for collector in Collector.running
+        ]
     return report
 
 
@@ -68,7 +74,8 @@ def collector_of_two(tmp_path: Path) -> Iterator[Collector]:
 
 @pytest.fixture(scope="session")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector that stays up, with two workers, so that nothing may rely on the memory of one."""
+    """A collector that stays up, with two workers, so that nothing may rely on the memory of
+    one."""
     collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
     yield collector
     collector.end()

@@ -1,4 +1,5 @@
-"""What tests stand on: a real collector as a process, its database, a web server for pages of another origin."""
+"""What tests stand on: a real collector as a process, its database, a web server for pages of
+another origin."""
 
 import asyncio
 import contextlib
@@ -31,13 +32,15 @@ T = TypeVar("T")
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine to its end, in a thread: the main one may have the event loop of a browser."""
+    """Runs a coroutine to its end, in a thread: the main one may have the event loop of a
+    browser."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 
 
 def wait_for(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-    """The first true value of `look`, polled; an assertion error that names `what` if there is none in time."""
+    """The first true value of `look`, polled; an assertion error that names `what` if there is none
+    in time."""
     deadline = time.monotonic() + patience
     while True:
         value = look()
@@ -63,7 +66,8 @@ def run(
 
 
 class Collector:
-    """`thamesthrive serve` on a database of its own. Can be killed and started again, on the same port."""
+    """`thamesthrive serve` on a database of its own. Can be killed and started again, on the same
+    port."""
 
     running: ClassVar["set[Collector]"] = set()
 
@@ -115,7 +119,14 @@ class Collector:
     def _listening(self) -> str:
         assert self.process
         assert self.process.poll() is None, "\n".join(self.log)
-        return next((found[1] for line in self.log if (found := re.search(r"listening on (http://\S+?),", line))), "")
+        return next(
+            (
+                found[1]
+                for line in self.log
+                if (found := re.search(r"listening on (http://\S+?),", line))
+            ),
+            "",
+        )
 
     def stop(self) -> int:
         """SIGTERM, and its exit code."""
@@ -131,12 +142,17 @@ class Collector:
             if entry.name.isdigit():
                 with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                     stat = (entry / "stat").read_text().rpartition(")")[2].split()
-                    if int(stat[1]) == self.process.pid and stat[0] != "Z" and role in (entry / "cmdline").read_text():
+                    if (
+                        int(stat[1]) == self.process.pid
+                        and stat[0] != "Z"
+                        and role in (entry / "cmdline").read_text()
+                    ):
                         found.append(int(entry.name))
         return sorted(found)
 
     def kill(self) -> None:
-        """kill -9 of everything at once, as a power cut would. Returns when all of them have ended."""
+        """kill -9 of everything at once, as a power cut would. Returns when all of them have
+        ended."""
         assert self.process
         handles = []
         for victim in [*self.children(), self.process.pid]:
@@ -190,7 +206,10 @@ class Collector:
 
     def wait_for_events(self, source: str, count: int) -> list[dict[str, Any]]:
         """The events of a source once there are at least `count`."""
-        return wait_for(lambda: found if len(found := self.events(source)) >= count else [], f"{count} events of {source}")
+        return wait_for(
+            lambda: found if len(found := self.events(source)) >= count else [],
+            f"{count} events of {source}",
+        )
 
     def counts(self) -> dict[str, int]:
         """Rows per table: what "nothing was written" is proved with."""
@@ -226,5 +245,7 @@ class _Pages(SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def web_server(folder: Path) -> Iterator[str]:
     """Serves a folder on a free port; gives its origin."""
-    with running(ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))) as port:
+    with running(
+        ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))
+    ) as port:
         yield f"http://127.0.0.1:{port}"

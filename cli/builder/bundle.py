@@ -1,4 +1,5 @@
-"""The tracker's bundle: esbuild's executable, pinned in js/package-lock.json, then sizes, hashes and a manifest."""
+"""The tracker's bundle: esbuild's executable, pinned in js/package-lock.json, then sizes, hashes
+and a manifest."""
 
 import base64
 import hashlib
@@ -26,9 +27,21 @@ FEATURES = {
 }
 """What a build may leave out, and what it is."""
 
-SCRIPTS = {"loader": "loader.ts", "tracker": "tracker.ts", "page": "page-chunk.ts", "debug": "debug-chunk.ts"}
+SCRIPTS = {
+    "loader": "loader.ts",
+    "tracker": "tracker.ts",
+    "page": "page-chunk.ts",
+    "debug": "debug-chunk.ts",
+}
 MODULE, TYPES = "tracker.mjs", "tracker.d.ts"
-SITE = ("site", "search", "live", "test-watch", "test-page", "test-index")  # scripts of the documentation, beside the bundle
+SITE = (
+    "site",
+    "search",
+    "live",
+    "test-watch",
+    "test-page",
+    "test-index",
+)  # scripts of the documentation, beside the bundle
 ESBUILD, TYPESCRIPT = "@esbuild/{machine}/bin/esbuild", "@typescript/typescript-{machine}/lib/tsc"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
@@ -44,7 +57,8 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class BuiltFile:
-    """One file of the bundle. Sizes in bytes; `budget` is for brotli; `integrity` as in a script tag."""
+    """One file of the bundle. Sizes in bytes; `budget` is for brotli; `integrity` as in a script
+    tag."""
 
     name: str
     raw: int
@@ -70,9 +84,12 @@ class Bundle:
 
 
 def tool(js: Path, place: str) -> str:
-    """A tool's own executable for this machine. npm's shim around it needs Node and costs 90 ms a call. Raises Missing."""
+    """A tool's own executable for this machine. npm's shim around it needs Node and costs 90 ms a
+    call. Raises Missing."""
     system = platform.system().lower()
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine().lower(), platform.machine().lower())
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
+        platform.machine().lower(), platform.machine().lower()
+    )
     executable = js.resolve() / "node_modules" / place.format(machine=f"{system}-{machine}")
     if not executable.is_file():
         raise Missing(f"{executable.name} is not installed. Run: npm ci --prefix {js}")
@@ -83,16 +100,21 @@ def check_features(names: Iterable[str]) -> list[str]:
     """The names in order, each once. Raises Usage for one that is none."""
     wanted = set(names)
     if unknown := wanted - set(FEATURES):
-        raise Usage(f"There is no feature {sorted(unknown)[0]!r}. There are: {', '.join(FEATURES)}.")
+        raise Usage(
+            f"There is no feature {sorted(unknown)[0]!r}. There are: {', '.join(FEATURES)}."
+        )
     return sorted(wanted)
 
 
-def build_bundle(js: Path, features: Iterable[str] = tuple(FEATURES), *, types: bool = True) -> Bundle:
-    """`js/src` → `js/dist`: loader, tracker and the parts it loads on demand, a copy named by its content, the module and its
-    types, source maps, compressed copies, the manifest. Without `types` the declarations stay as they were.
+def build_bundle(
+    js: Path, features: Iterable[str] = tuple(FEATURES), *, types: bool = True
+) -> Bundle:
+    """`js/src` → `js/dist`: loader, tracker and the parts it loads on demand, a copy named by its
+    content, the module and its types, source maps, compressed copies, the manifest. Without `types`
+    the declarations stay as they were.
 
-    The folder is exchanged as a whole. Raises Missing without esbuild, Usage for an unknown feature, BuildError for a mistake in
-    the sources or a file over its budget.
+    The folder is exchanged as a whole. Raises Missing without esbuild, Usage for an unknown
+    feature, BuildError for a mistake in the sources or a file over its budget.
     """
     wanted = check_features(features)
     fresh, dist = js / "dist.new", js / "dist"
@@ -107,9 +129,18 @@ def build_bundle(js: Path, features: Iterable[str] = tuple(FEATURES), *, types: 
     files = [_measure(path, immutable=path.name == hashed) for path in sorted(fresh.iterdir())]
     bundle = Bundle(dist, files, wanted)
     _esbuild(
-        js, [*(f"site/{name}.ts" for name in SITE), f"--outdir={fresh.name}/site", "--format=iife", "--sourcemap=linked"], wanted
+        js,
+        [
+            *(f"site/{name}.ts" for name in SITE),
+            f"--outdir={fresh.name}/site",
+            "--format=iife",
+            "--sourcemap=linked",
+        ],
+        wanted,
     )
-    (fresh / "manifest.json").write_text(json.dumps(bundle.as_dict(), indent=2) + "\n", encoding="utf-8")
+    (fresh / "manifest.json").write_text(
+        json.dumps(bundle.as_dict(), indent=2) + "\n", encoding="utf-8"
+    )
     if types:
         (fresh / TYPES).write_text(_declarations(js), encoding="utf-8")
     elif (dist / TYPES).exists():
@@ -125,12 +156,16 @@ def build_bundle(js: Path, features: Iterable[str] = tuple(FEATURES), *, types: 
 
 
 def feature_sizes(js: Path) -> dict[str, int]:
-    """Bytes (brotli) that each feature adds to the scripts that a page may load, measured by leaving it out."""
+    """Bytes (brotli) that each feature adds to the scripts that a page may load, measured by
+    leaving it out."""
     out = js / "dist.sizes"
     out.mkdir(exist_ok=True)
     try:
         whole = _size(js, out, list(FEATURES))
-        return {name: whole - _size(js, out, [other for other in FEATURES if other != name]) for name in FEATURES}
+        return {
+            name: whole - _size(js, out, [other for other in FEATURES if other != name])
+            for name in FEATURES
+        }
     finally:
         shutil.rmtree(out)
 
@@ -145,7 +180,16 @@ def _size(js: Path, out: Path, features: list[str]) -> int:
 
 def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
     entries = [f"{name}=src/{SCRIPTS[name]}" for name in names]
-    _esbuild(js, [*entries, f"--outdir={out.relative_to(js)}", "--out-extension:.js=.min.js", "--format=iife"], features)
+    _esbuild(
+        js,
+        [
+            *entries,
+            f"--outdir={out.relative_to(js)}",
+            "--out-extension:.js=.min.js",
+            "--format=iife",
+        ],
+        features,
+    )
 
 
 def _run_module(js: Path, out: Path, features: list[str]) -> None:
@@ -153,7 +197,10 @@ def _run_module(js: Path, out: Path, features: list[str]) -> None:
 
 
 def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
-    defines = [f"--define:WITH_{name.upper()}={'true' if name in features else 'false'}" for name in FEATURES]
+    defines = [
+        f"--define:WITH_{name.upper()}={'true' if name in features else 'false'}"
+        for name in FEATURES
+    ]
     command = [tool(js, ESBUILD), *arguments, *_FLAGS, *defines]
     done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -184,19 +231,27 @@ def _declarations(js: Path) -> str:
         done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout.strip())
-        types, index = ((out / "src" / f"{name}.d.ts").read_text(encoding="utf-8") for name in ("types", "index"))
+        types, index = (
+            (out / "src" / f"{name}.d.ts").read_text(encoding="utf-8")
+            for name in ("types", "index")
+        )
     finally:
         shutil.rmtree(out, ignore_errors=True)
     return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", index)
 
 
 def _as_statement(loader: Path) -> None:
-    """`(()=>{…})()` → `!function(){…}()`: the loader shares a script with `options`, and must not need a semicolon before it."""
+    """`(()=>{…})()` → `!function(){…}()`: the loader shares a script with `options`, and must not
+    need a semicolon before it."""
     text = loader.read_text(encoding="utf-8").strip()
     head, tail = _ARROW
     if not (text.startswith(head) and text.endswith(tail)) or "\n" in text:
-        raise BuildError(f"{loader}: esbuild's output has another shape than expected, see _as_statement.")
-    loader.write_text(_FUNCTION[0] + text.removeprefix(head).removesuffix(tail) + _FUNCTION[1], encoding="utf-8")
+        raise BuildError(
+            f"{loader}: esbuild's output has another shape than expected, see _as_statement."
+        )
+    loader.write_text(
+        _FUNCTION[0] + text.removeprefix(head).removesuffix(tail) + _FUNCTION[1], encoding="utf-8"
+    )
     source_map = loader.with_name(loader.name + ".map")
     facts = json.loads(source_map.read_text(encoding="utf-8"))
     # The first mapping's column moves by the longer head; all others are relative to it.
@@ -216,8 +271,19 @@ def _measure(path: Path, *, immutable: bool) -> BuiltFile:
 
     content = path.read_bytes()
     # A source map is large and seldom fetched: the best compression is not worth its time.
-    zipped, squeezed = gzip.compress(content, 9, mtime=0), brotli.compress(content, quality=5 if path.suffix == ".map" else 11)
+    zipped, squeezed = (
+        gzip.compress(content, 9, mtime=0),
+        brotli.compress(content, quality=5 if path.suffix == ".map" else 11),
+    )
     path.with_name(path.name + ".gz").write_bytes(zipped)
     path.with_name(path.name + ".br").write_bytes(squeezed)
     integrity = "sha384-" + base64.b64encode(hashlib.sha384(content).digest()).decode()
-    return BuiltFile(path.name, len(content), len(zipped), len(squeezed), integrity, immutable, BUDGETS.get(path.name))
+    return BuiltFile(
+        path.name,
+        len(content),
+        len(zipped),
+        len(squeezed),
+        integrity,
+        immutable,
+        BUDGETS.get(path.name),
+    )

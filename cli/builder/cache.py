@@ -1,4 +1,5 @@
-"""What a build remembers for the next one: beside the site, in SQLite, so that one changed page reads little of ten thousand."""
+"""What a build remembers for the next one: beside the site, in SQLite, so that one changed page
+reads little of ten thousand."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -21,8 +22,8 @@ _FACTS, _SECTIONS = msgspec.msgpack.Decoder(Facts), msgspec.msgpack.Decoder(list
 
 
 class Known(Struct):
-    """A page as it was built last. `digest`: of its source and all that its content was made of; `layout`: of all that the whole
-    page was made of."""
+    """A page as it was built last. `digest`: of its source and all that its content was made of;
+    `layout`: of all that the whole page was made of."""
 
     modified: int
     size: int
@@ -32,10 +33,12 @@ class Known(Struct):
 
 
 class Cache:
-    """The memory of one site. A file that cannot be read is as good as none: everything is built again."""
+    """The memory of one site. A file that cannot be read is as good as none: everything is built
+    again."""
 
     def __init__(self, path: Path, stage: str) -> None:
-        """`stage`: a digest of what every page depends on; with another one than before, nothing is known."""
+        """`stage`: a digest of what every page depends on; with another one than before, nothing is
+        known."""
         self.path = path
         self._connection = self._open()
         self._stage = stage
@@ -63,7 +66,9 @@ class Cache:
         """All pages by source, without their contents."""
         if self.cold:
             return {}
-        rows = self._connection.execute("SELECT source, modified, size, digest, facts, layout FROM page")
+        rows = self._connection.execute(
+            "SELECT source, modified, size, digest, facts, layout FROM page"
+        )
         return {
             source: Known(modified, size, digest, _FACTS.decode(facts), layout)
             for source, modified, size, digest, facts, layout in rows
@@ -71,7 +76,9 @@ class Cache:
 
     def body(self, source: str) -> tuple[str, list[Section]]:
         """A page's HTML and its sections."""
-        html, sections = self._connection.execute("SELECT html, sections FROM page WHERE source = ?", [source]).fetchone()
+        html, sections = self._connection.execute(
+            "SELECT html, sections FROM page WHERE source = ?", [source]
+        ).fetchone()
         return html, _SECTIONS.decode(sections)
 
     def begin(self) -> None:
@@ -79,19 +86,35 @@ class Cache:
         self._connection.execute("BEGIN")
         if self.cold:
             self._connection.execute("DELETE FROM page")
-            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('stage', ?)", [f"{VERSION} {self._stage}"])
+            self._connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('stage', ?)", [f"{VERSION} {self._stage}"]
+            )
 
-    def put(self, source: str, known: Known, html: str, sections: list[Section], search: str) -> None:
+    def put(
+        self, source: str, known: Known, html: str, sections: list[Section], search: str
+    ) -> None:
         """Remembers a page. Its `layout` comes later, when the page was written."""
         encode = msgspec.msgpack.encode
         self._connection.execute(
             "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [source, known.modified, known.size, known.digest, encode(known.facts), html, encode(sections), search, known.layout],
+            [
+                source,
+                known.modified,
+                known.size,
+                known.digest,
+                encode(known.facts),
+                html,
+                encode(sections),
+                search,
+                known.layout,
+            ],
         )
 
     def touch(self, source: str, modified: int, size: int) -> None:
         """The file was written again with the same words."""
-        self._connection.execute("UPDATE page SET modified = ?, size = ? WHERE source = ?", [modified, size, source])
+        self._connection.execute(
+            "UPDATE page SET modified = ?, size = ? WHERE source = ?", [modified, size, source]
+        )
 
     def set_layout(self, layouts: Iterable[tuple[str, str]]) -> None:
         """Remembers what pages were made of, as pairs of digest and source."""
@@ -99,11 +122,18 @@ class Cache:
 
     def forget(self, sources: Iterable[str]) -> None:
         """Pages that are no more."""
-        self._connection.executemany("DELETE FROM page WHERE source = ?", [[source] for source in sources])
+        self._connection.executemany(
+            "DELETE FROM page WHERE source = ?", [[source] for source in sources]
+        )
 
     def search(self) -> list[str]:
         """What each page gives to the search, in the order of their sources."""
-        return [row[0] for row in self._connection.execute("SELECT search FROM page WHERE search <> '' ORDER BY source")]
+        return [
+            row[0]
+            for row in self._connection.execute(
+                "SELECT search FROM page WHERE search <> '' ORDER BY source"
+            )
+        ]
 
     def get(self, key: str) -> str:
         """A value that was remembered, or nothing."""

@@ -13,7 +13,18 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexer import Lexer
 from pygments.lexers import get_lexer_by_name
 from pygments.style import Style
-from pygments.token import STANDARD_TYPES, Comment, Error, Generic, Keyword, Name, Number, Operator, String, Token
+from pygments.token import (
+    STANDARD_TYPES,
+    Comment,
+    Error,
+    Generic,
+    Keyword,
+    Name,
+    Number,
+    Operator,
+    String,
+    Token,
+)
 from pygments.util import ClassNotFound
 
 OPTIONS = {
@@ -28,7 +39,8 @@ _OPTION = re.compile(r"""([\w-]+)(?:=("[^"]*"|[^\s"]+))?\s*""")
 
 
 class CodeError(Exception):
-    """What is wrong with a piece of code. `line` counts from 1 within it, 0 is the line that opens it."""
+    """What is wrong with a piece of code. `line` counts from 1 within it, 0 is the line that opens
+    it."""
 
     def __init__(self, message: str, line: int = 0) -> None:
         super().__init__(message)
@@ -44,14 +56,17 @@ class Info:
 
 
 def parse_info(text: str) -> Info:
-    """E.g. `js stores=page-view title="A page"`. Raises CodeError for an option that there is not."""
+    """E.g. `js stores=page-view title="A page"`. Raises CodeError for an option that there is
+    not."""
     language, _, rest = text.strip().partition(" ")
     options: dict[str, str] = {}
     position = 0
     while position < len(rest):
         found = _OPTION.match(rest, position)
         if not found:
-            raise CodeError(f'{rest[position:]!r} is no option. Write them as in: {language} title="A name"')
+            raise CodeError(
+                f'{rest[position:]!r} is no option. Write them as in: {language} title="A name"'
+            )
         name, value = found[1], (found[2] or "").strip('"')
         if name not in OPTIONS:
             close = get_close_matches(name, OPTIONS, 1)
@@ -74,12 +89,15 @@ class Script:
 
 
 def check_code(language: str, code: str) -> bool:
-    """Raises CodeError if code of a language that can be parsed here does not parse. False if it has scripts that `check_scripts`
-    must see: a call of esbuild costs more than all the rest of a page, so it sees many at once."""
+    """Raises CodeError if code of a language that can be parsed here does not parse. False if it
+    has scripts that `check_scripts` must see: a call of esbuild costs more than all the rest of a
+    page, so it sees many at once."""
     check = _CHECKS.get(language)
     if check:
         check(code)
-    return language not in ("js", "javascript", "html") or (language == "html" and "<script" not in code)
+    return language not in ("js", "javascript", "html") or (
+        language == "html" and "<script" not in code
+    )
 
 
 def check_scripts(scripts: list[Script]) -> Iterator[tuple[Script, CodeError]]:
@@ -138,7 +156,9 @@ def lexer_of(language: str) -> Lexer:
     try:
         return get_lexer_by_name(language or "text")
     except ClassNotFound as error:
-        raise CodeError(f"nobody can highlight {language!r}. Leave it out, or say `text`.") from error
+        raise CodeError(
+            f"nobody can highlight {language!r}. Leave it out, or say `text`."
+        ) from error
 
 
 _FORMATTER: "HtmlFormatter[str]" = HtmlFormatter(nowrap=True)
@@ -160,7 +180,8 @@ def render_code(info: Info, code: str) -> str:
 
 
 def render_chart(info: Info, code: str) -> str:
-    """Lines of `name | value | what is said of it` as bars, the longest of them as wide as there is room. Raises CodeError."""
+    """Lines of `name | value | what is said of it` as bars, the longest of them as wide as there is
+    room. Raises CodeError."""
     rows: list[tuple[str, float, str]] = []
     for number, line in enumerate(code.strip().splitlines(), 1):
         name, *rest = (part.strip() for part in line.split("|"))
@@ -230,5 +251,7 @@ def code_css() -> str:
         light, dark = lights.get(token), darks.get(token)
         if name and light and dark and light["color"] and dark["color"]:
             slant = " font-style: italic;" if light["italic"] else ""
-            rules.append(f".code .{name} {{ color: light-dark(#{light['color']}, #{dark['color']});{slant} }}")
+            rules.append(
+                f".code .{name} {{ color: light-dark(#{light['color']}, #{dark['color']});{slant} }}"
+            )
     return "\n".join(rules) + "\n"

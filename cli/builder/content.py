@@ -10,7 +10,8 @@ from .code import Script
 
 
 class Link(Struct, frozen=True, array_like=True):
-    """A link to another place of the site, or to a heading. `target`: a path below the site's folder, e.g. `docs/how-to/csp.md`."""
+    """A link to another place of the site, or to a heading. `target`: a path below the site's
+    folder, e.g. `docs/how-to/csp.md`."""
 
     line: int
     href: str
@@ -19,7 +20,8 @@ class Link(Struct, frozen=True, array_like=True):
 
 
 class Section(Struct, frozen=True, array_like=True):
-    """What stands below a heading, for the search. `level` is 1 for what stands before the first."""
+    """What stands below a heading, for the search. `level` is 1 for what stands before the
+    first."""
 
     level: int
     id: str
@@ -28,8 +30,8 @@ class Section(Struct, frozen=True, array_like=True):
 
 
 class Facts(Struct, frozen=True, array_like=True):
-    """What the rest of the site must know of a document. `scripts`: digests of its scripts, which are known to parse once it is
-    remembered."""
+    """What the rest of the site must know of a document. `scripts`: digests of its scripts, which
+    are known to parse once it is remembered."""
 
     title: str
     summary: str
@@ -53,15 +55,16 @@ class Content(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What documents may contain besides their own words, made when one of them asks for it. `snippets`: name → HTML to paste;
-    `generated`: name → Markdown made from the program itself."""
+    """What documents may contain besides their own words, made when one of them asks for it.
+    `snippets`: name → HTML to paste; `generated`: name → Markdown made from the program itself."""
 
     snippets: dict[str, Callable[[], str]] = field(default_factory=dict)
     generated: dict[str, Callable[[], str]] = field(default_factory=dict)
 
 
 def url_of(source: str) -> str:
-    """Where a source goes: `docs/how-to/csp.md` → `docs/how-to/csp.html`; the first page of all is the site's own."""
+    """Where a source goes: `docs/how-to/csp.md` → `docs/how-to/csp.html`; the first page of all is
+    the site's own."""
     if source == "docs/index.md":
         return "index.html"
     return source.removesuffix(".md") + ".html" if source.endswith(".md") else source

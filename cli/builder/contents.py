@@ -21,7 +21,8 @@ from .markdown import WRONG_CODE, render_document
 from .parallel import FEW, spread
 
 HOME = "docs/index.md"
-_RACY = 50_000_000  # nanoseconds: a file written this lately may be written again without its time changing
+# nanoseconds: a file written this lately may be written again without its time changing
+_RACY = 50_000_000
 _NOT_YET = Facts("", "", 0, "", [], [], [], [], [])
 
 Progress = Callable[[int, int], None]
@@ -30,7 +31,8 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A Markdown file: its path below the site's folder, where it is, when it was changed (nanoseconds), its size (bytes)."""
+    """A Markdown file: its path below the site's folder, where it is, when it was changed
+    (nanoseconds), its size (bytes)."""
 
     source: str
     path: Path
@@ -47,19 +49,28 @@ class Values:
 
 
 class Contents:
-    """The documents of a folder. `known` and `fresh` have, after `collect`, all of them, and those that were rendered this time: their
-    HTML, and the sections for the margin."""
+    """The documents of a folder. `known` and `fresh` have, after `collect`, all of them, and those
+    that were rendered this time: their HTML, and the sections for the margin."""
 
     def __init__(
-        self, site: Path, title: str, cache: Cache, known: dict[str, Known], inputs: Inputs, stamp: str, own: Values
+        self,
+        site: Path,
+        title: str,
+        cache: Cache,
+        known: dict[str, Known],
+        inputs: Inputs,
+        stamp: str,
+        own: Values,
     ) -> None:
-        """`title`: of the site, for a first page that is not written; `stamp`: of what the generated parts are made of."""
+        """`title`: of the site, for a first page that is not written; `stamp`: of what the
+        generated parts are made of."""
         self.site, self.title, self.cache, self.known = site, title, cache, known
         self.inputs, self.stamp, self.own = inputs, stamp, own
         self.fresh: dict[str, tuple[str, list[Section]]] = {}
 
     def collect(self, progress: Progress) -> dict[str, Facts]:
-        """Facts of all documents; what is new or changed is rendered. Raises BuildError with all that is wrong in them."""
+        """Facts of all documents; what is new or changed is rendered. Raises BuildError with all
+        that is wrong in them."""
         found = list(_documents(self.site))
         same_stamp = self.cache.get("stamp") == self.stamp
         facts: dict[str, Facts] = {}
@@ -77,14 +88,19 @@ class Contents:
                 stale.append(entry)
         guides = load_guides(self.site)
         if HOME not in facts:
-            guides.append(Guide(HOME, self.site, 1, f"+++\ntitle = {json.dumps(self.title)}\n+++\n"))
+            guides.append(
+                Guide(HOME, self.site, 1, f"+++\ntitle = {json.dumps(self.title)}\n+++\n")
+            )
         if len(stale) > FEW:
-            # Before there are copies of this process: snippets are parsed by a library that does not outlive being copied.
+            # Before there are copies of this process: snippets are parsed by a library that does
+            # not outlive being copied.
             for make in self.inputs.snippets.values():
                 make()
         problems: list[Problem | str] = []
         scripts: list[tuple[Path, Script]] = []
-        for done, (entry, result) in enumerate(zip(stale, spread(self._content, stale), strict=True), 1):
+        for done, (entry, result) in enumerate(
+            zip(stale, spread(self._content, stale), strict=True), 1
+        ):
             progress(done, len(found) + len(stale))
             if isinstance(result, BuildError):
                 problems += result.problems or [str(result)]
@@ -94,7 +110,9 @@ class Contents:
             try:
                 facts[guide.source] = self._guide(guide, scripts)
             except BuildError as error:
-                problems += [Problem(guide.path, guide.line, problem.message) for problem in error.problems]
+                problems += [
+                    Problem(guide.path, guide.line, problem.message) for problem in error.problems
+                ]
         problems += self._wrong_scripts(scripts)
         if problems:
             raise BuildError(*problems)
@@ -111,21 +129,32 @@ class Contents:
         ]
 
     def _content(self, entry: Source) -> tuple[str, Content | None] | BuildError:
-        """A digest of the document and what was made of it, None if that is known. May run in a process of its own."""
+        """A digest of the document and what was made of it, None if that is known. May run in a
+        process of its own."""
         try:
             text = entry.path.read_text(encoding="utf-8")
             digest = digest_of(text, self.stamp if "```generated" in text else "")
             known = self.known.get(entry.source)
             if known and known.digest == digest:
                 return digest, None
-            return digest, render_document(self._own(parse_doc(entry.path, text)), entry.source, self.inputs)
+            return digest, render_document(
+                self._own(parse_doc(entry.path, text)), entry.source, self.inputs
+            )
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            return BuildError(Problem(entry.path, line, "this is not UTF-8. Save the file as UTF-8."))
+            return BuildError(
+                Problem(entry.path, line, "this is not UTF-8. Save the file as UTF-8.")
+            )
         except BuildError as error:
             return error
 
-    def _keep(self, entry: Source, digest: str, content: Content | None, scripts: list[tuple[Path, Script]]) -> Facts:
+    def _keep(
+        self,
+        entry: Source,
+        digest: str,
+        content: Content | None,
+        scripts: list[tuple[Path, Script]],
+    ) -> Facts:
         modified = 0 if time.time_ns() - entry.modified < _RACY else entry.modified
         if content is None:
             self.cache.touch(entry.source, modified, entry.size)
@@ -137,22 +166,48 @@ class Contents:
         digest = digest_of(guide.text)
         if known and known.digest == digest:
             return known.facts
-        content = render_document(self._own(parse_doc(guide.path, guide.text)), guide.source, self.inputs)
+        content = render_document(
+            self._own(parse_doc(guide.path, guide.text)), guide.source, self.inputs
+        )
         return self._remember(Source(guide.source, guide.path, 0, 0), content, 0, digest, scripts)
 
     def _own(self, document: Document) -> Document:
-        """The docs are written with the example's values; whoever builds with their own reads their own."""
-        body = document.body.replace(EXAMPLE_SOURCE, self.own.source).replace(EXAMPLE_API, self.own.api)
+        """The docs are written with the example's values; whoever builds with their own reads their
+        own."""
+        body = document.body.replace(EXAMPLE_SOURCE, self.own.source).replace(
+            EXAMPLE_API, self.own.api
+        )
         return Document(document.path, document.meta, body, document.offset)
 
-    def _remember(self, entry: Source, content: Content, modified: int, digest: str, scripts: list[tuple[Path, Script]]) -> Facts:
+    def _remember(
+        self,
+        entry: Source,
+        content: Content,
+        modified: int,
+        digest: str,
+        scripts: list[tuple[Path, Script]],
+    ) -> Facts:
         facts = content.facts
         before = self.known.get(entry.source)
         parsed = set(before.facts.scripts) if before else set()
-        scripts += [(entry.path, s) for s, name in zip(content.scripts, facts.scripts, strict=True) if name not in parsed]
-        parts = [[section.id, section.heading, section.text] for section in content.sections if section.heading or section.text]
-        search = msgspec.json.encode([url_of(entry.source), facts.title, facts.summary, parts]).decode()
-        sections = [Section(section.level, section.id, section.heading, "") for section in content.sections if section.heading]
+        scripts += [
+            (entry.path, s)
+            for s, name in zip(content.scripts, facts.scripts, strict=True)
+            if name not in parsed
+        ]
+        parts = [
+            [section.id, section.heading, section.text]
+            for section in content.sections
+            if section.heading or section.text
+        ]
+        search = msgspec.json.encode(
+            [url_of(entry.source), facts.title, facts.summary, parts]
+        ).decode()
+        sections = [
+            Section(section.level, section.id, section.heading, "")
+            for section in content.sections
+            if section.heading
+        ]
         known = Known(modified, entry.size, digest, facts, "")
         self.known[entry.source] = known
         self.fresh[entry.source] = content.html, sections
@@ -172,5 +227,12 @@ def _documents(site: Path) -> list[Source]:
                     waiting.append((f"{name}/{entry.name}", Path(entry.path)))
                 elif entry.name.endswith(".md"):
                     facts = entry.stat()
-                    found.append(Source(f"{name}/{entry.name}", Path(entry.path), facts.st_mtime_ns, facts.st_size))
+                    found.append(
+                        Source(
+                            f"{name}/{entry.name}",
+                            Path(entry.path),
+                            facts.st_mtime_ns,
+                            facts.st_size,
+                        )
+                    )
     return sorted(found, key=lambda entry: entry.source)

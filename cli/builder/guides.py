@@ -16,7 +16,8 @@ FILE, TEMPLATE = "guides.toml", "guide.md"
 
 @dataclass(frozen=True)
 class Guide:
-    """A document that stands in no file of its own: its Markdown, and the place that it was made from."""
+    """A document that stands in no file of its own: its Markdown, and the place that it was made
+    from."""
 
     source: str
     path: Path
@@ -35,18 +36,32 @@ def load_guides(site: Path) -> list[Guide]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"line (\d+)", str(error))
         raise BuildError(
-            Problem(path, int(place[1]) if place else 1, f"this is not TOML: {error}. Texts stand in quotes.")
+            Problem(
+                path,
+                int(place[1]) if place else 1,
+                f"this is not TOML: {error}. Texts stand in quotes.",
+            )
         ) from error
-    lines = [text.count("\n", 0, found.start()) + 1 for found in re.finditer(r"(?m)^\[\[platform\]\]", text)]
+    lines = [
+        text.count("\n", 0, found.start()) + 1
+        for found in re.finditer(r"(?m)^\[\[platform\]\]", text)
+    ]
     # Markdown, not HTML: nothing is escaped.
     environment = Environment(  # noqa: S701
-        loader=FileSystemLoader(paths.TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(paths.TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     guides = []
     try:
         template = environment.get_template(TEMPLATE)
         for line, entry in zip(lines, entries, strict=True):
-            guides.append(Guide(f"docs/how-to/install-{entry['slug']}.md", path, line, template.render(**entry)))
+            guides.append(
+                Guide(
+                    f"docs/how-to/install-{entry['slug']}.md", path, line, template.render(**entry)
+                )
+            )
     except TemplateError as error:
         explain(error, path, paths.TEMPLATES)
     return guides

@@ -1,4 +1,5 @@
-"""Is this JavaScript? Every script that we print or document is parsed, so that no broken example leaves the house."""
+"""Is this JavaScript? Every script that we print or document is parsed, so that no broken example
+leaves the house."""
 
 import re
 import subprocess
@@ -22,8 +23,8 @@ class JavaScriptError(Exception):
 def check_javascript(code: str) -> None:
     """Raises JavaScriptError if `code` does not parse.
 
-    esbuild-py parses in process, without Node, but says no more of an error than an empty text; esbuild's executable tells
-    what and where, if it is installed.
+    esbuild-py parses in process, without Node, but says no more of an error than an empty text;
+    esbuild's executable tells what and where, if it is installed.
     """
     # The sentinel tells code that compiles to nothing (a comment) from code that does not parse.
     if transform(f"{code}\n;'parsed'").strip():
@@ -32,18 +33,25 @@ def check_javascript(code: str) -> None:
 
 
 def parses_together(codes: list[str]) -> bool:
-    """Whether all of some scripts parse, in one call. False may also mean that they only do so one by one."""
-    parts = [code if re.search(r"(?m)^\s*(import|export)\b|\bawait\b", code) else f"{{\n{code}\n}}" for code in codes]
+    """Whether all of some scripts parse, in one call. False may also mean that they only do so one
+    by one."""
+    parts = [
+        code if re.search(r"(?m)^\s*(import|export)\b|\bawait\b", code) else f"{{\n{code}\n}}"
+        for code in codes
+    ]
     if sum(part[0] != "{" for part in parts) > 1:
         # Modules may import the same names.
-        return all(transform(f"{part}\n;'parsed'").strip() for part in parts if part[0] != "{") and parses_together(
+        return all(
+            transform(f"{part}\n;'parsed'").strip() for part in parts if part[0] != "{"
+        ) and parses_together(
             [code for code, part in zip(codes, parts, strict=True) if part[0] == "{"]
         )
     return bool(transform("\n".join(parts) + "\n;'parsed'").strip())
 
 
 def check_html(html: str) -> None:
-    """Raises JavaScriptError if a script element of `html` does not parse; the line counts within `html`."""
+    """Raises JavaScriptError if a script element of `html` does not parse; the line counts within
+    `html`."""
     finder = _Scripts()
     finder.feed(html)
     for line, code in finder.found:

@@ -8,10 +8,13 @@ from ..errors import Problem
 from .content import Link, relative_url
 
 
-def check_links(site: Path, links: dict[str, list[Link]], anchors: dict[str, list[str]], files: set[str]) -> Iterator[Problem]:
+def check_links(
+    site: Path, links: dict[str, list[Link]], anchors: dict[str, list[str]], files: set[str]
+) -> Iterator[Problem]:
     """A problem for each link to nothing, with what was probably meant.
 
-    `links` and `anchors` by source (`docs/how-to/csp.md`); `files`: what else can be linked to, by path below the site.
+    `links` and `anchors` by source (`docs/how-to/csp.md`); `files`: what else can be linked to, by
+    path below the site.
     """
     known = {source: frozenset(names) for source, names in anchors.items()}
     for source, found in links.items():
@@ -19,17 +22,27 @@ def check_links(site: Path, links: dict[str, list[Link]], anchors: dict[str, lis
             names = known.get(link.target)
             if names is None and link.target not in files:
                 yield Problem(site / source, link.line, _no_page(link, source, [*known, *files]))
-            elif names is not None and link.anchor and link.anchor not in names and not link.target.startswith("pages/"):
+            elif (
+                names is not None
+                and link.anchor
+                and link.anchor not in names
+                and not link.target.startswith("pages/")
+            ):
                 yield Problem(site / source, link.line, _no_anchor(link, anchors[link.target]))
 
 
 def _no_page(link: Link, source: str, known: list[str]) -> str:
     path, mark, anchor = link.href.partition("#")
     name = link.target.rpartition("/")[2]
-    # The same file in another folder is what is meant most often; after that, a name with a typing error.
+    # The same file in another folder is what is meant most often; after that, a name with a typing
+    # error.
     moved = [other for other in known if other.rpartition("/")[2] == name]
     close = moved or get_close_matches(link.target, known, 1, 0.7) or _by_name(name, known)
-    hint = f" Did you mean {relative_url(close[0], source)}{mark}{anchor}?" if close else " Correct the path, or add the page."
+    hint = (
+        f" Did you mean {relative_url(close[0], source)}{mark}{anchor}?"
+        if close
+        else " Correct the path, or add the page."
+    )
     return f"there is no {path} to link to.{hint}"
 
 
@@ -41,5 +54,9 @@ def _by_name(name: str, known: list[str]) -> list[str]:
 def _no_anchor(link: Link, anchors: list[str]) -> str:
     close = get_close_matches(link.anchor, anchors, 1, 0.5)
     where = link.href.partition("#")[0] or "this page"
-    hint = f"Did you mean #{close[0]}?" if close else f"It has: {', '.join('#' + name for name in anchors[:8]) or 'no headings'}."
+    hint = (
+        f"Did you mean #{close[0]}?"
+        if close
+        else f"It has: {', '.join('#' + name for name in anchors[:8]) or 'no headings'}."
+    )
     return f"{where} has no heading #{link.anchor}. {hint}"

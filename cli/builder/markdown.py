@@ -1,6 +1,8 @@
-"""Markdown → HTML: one document at a time, knowing nothing of the others, so that it can be kept until the document changes.
+"""Markdown → HTML: one document at a time, knowing nothing of the others, so that it can be kept
+until the document changes.
 
-Whatever Markdown would pass over in silence is a problem here: a block that is not closed, a reference to nothing, a cell too many.
+Whatever Markdown would pass over in silence is a problem here: a block that is not closed, a
+reference to nothing, a cell too many.
 """
 
 import posixpath
@@ -32,7 +34,8 @@ _OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
 
 
 def render_document(document: Document, source: str, inputs: Inputs) -> Content:
-    """A document as HTML, with what the rest of the site must know of it. `source`: its path below the site's folder.
+    """A document as HTML, with what the rest of the site must know of it. `source`: its path below
+    the site's folder.
 
     Raises BuildError with file, line and cure for each problem.
     """
@@ -86,19 +89,29 @@ class _Renderer:
             generated=self.generated,
             scripts=[digest_of(script.code) for script in self.scripts],
         )
-        return Content(facts, str(parser.renderer.render(tokens, parser.options, env)), list(_sections(tokens)), self.scripts)
+        return Content(
+            facts,
+            str(parser.renderer.render(tokens, parser.options, env)),
+            list(_sections(tokens)),
+            self.scripts,
+        )
 
     def _expanded(self, parser: MarkdownIt, tokens: list[Token]) -> list[Token]:
-        """Fences marked `generated NAME` are replaced by what the program says of itself, as if it stood there."""
+        """Fences marked `generated NAME` are replaced by what the program says of itself, as if it
+        stood there."""
         found: list[Token] = []
         for token in tokens:
             if token.type != "fence" or not token.info.startswith("generated"):
                 found.append(token)
                 continue
-            name, line = token.info.removeprefix("generated").strip(), token.map[0] if token.map else 0
+            name, line = (
+                token.info.removeprefix("generated").strip(),
+                token.map[0] if token.map else 0,
+            )
             if name not in self.inputs.generated:
                 self.problem(
-                    line, f"nothing is generated as {name!r}. There are: {', '.join(self.inputs.generated) or 'none here'}."
+                    line,
+                    f"nothing is generated as {name!r}. There are: {', '.join(self.inputs.generated) or 'none here'}.",
                 )
                 continue
             self.generated.append(name)
@@ -112,9 +125,15 @@ class _Renderer:
     def _heading(self, token: Token, inline: Token, line: int, before: int) -> int:
         level, text = int(token.tag[1]), plain(inline)
         if level == 1:
-            self.problem(line, f"{text!r} is a second title: the page has one already. Begin sections with ##")
+            self.problem(
+                line,
+                f"{text!r} is a second title: the page has one already. Begin sections with ##",
+            )
         elif level > before + 1:
-            self.problem(line, f"{text!r} is a heading of level {level} below one of level {before}. Use {'#' * (before + 1)}")
+            self.problem(
+                line,
+                f"{text!r} is a heading of level {level} below one of level {before}. Use {'#' * (before + 1)}",
+            )
         anchor, text = _named(inline, text)
         self.anchors[anchor] += 1
         if self.anchors[anchor] > 1:
@@ -126,12 +145,16 @@ class _Renderer:
 
     def _fence(self, token: Token, line: int) -> None:
         last = self.lines[token.map[1] - 1].strip() if token.map else ""
-        if not token.meta.get("generated") and (not last or set(last) != {token.markup[0]} or token.map == [line, line + 1]):
+        if not token.meta.get("generated") and (
+            not last or set(last) != {token.markup[0]} or token.map == [line, line + 1]
+        ):
             self.problem(line, f"this example never ends. Close it with a line of {token.markup}")
             return
         if token.info.startswith("snippet"):
             if token.info not in self.inputs.snippets:
-                self.problem(line, f"there is no {token.info!r}, only {', '.join(self.inputs.snippets)}.")
+                self.problem(
+                    line, f"there is no {token.info!r}, only {', '.join(self.inputs.snippets)}."
+                )
                 return
             token.content, token.info = self.inputs.snippets[token.info]() + "\n", "html"
         try:
@@ -145,7 +168,9 @@ class _Renderer:
             return
         try:
             if not check_code(info.language, token.content):
-                self.scripts.append(Script(info.language, token.content, self.document.offset + line + 1))
+                self.scripts.append(
+                    Script(info.language, token.content, self.document.offset + line + 1)
+                )
         except CodeError as error:
             self.problem(line + error.line, WRONG_CODE.format(error))
         token.meta["html"] = render_code(info, token.content)
@@ -183,21 +208,32 @@ class _Renderer:
     def _text(self, text: str, line: int) -> None:
         if found := _LEFTOVER.search(text):
             what = "footnote" if found[0].startswith("[^") else "link"
-            cure = f"Add {found[0]}: …" if what == "footnote" else "Add [its name]: its/address.md, or write [words](address.md)"
+            cure = (
+                f"Add {found[0]}: …"
+                if what == "footnote"
+                else "Add [its name]: its/address.md, or write [words](address.md)"
+            )
             self.problem(line, f"{found[0]} is a {what} to nothing. {cure}")
         if text.startswith(":::"):
             name = text.strip(": ").split(" ")[0]
             close = get_close_matches(name, BLOCKS, 1)
             if not name:
-                self.problem(line, "::: closes a block that was not opened, or is missing the name of one.")
+                self.problem(
+                    line, "::: closes a block that was not opened, or is missing the name of one."
+                )
             else:
-                hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(BLOCKS)}."
+                hint = (
+                    f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(BLOCKS)}."
+                )
                 self.problem(line, f"there is no block {name!r}. {hint}")
 
     def _image(self, token: Token, line: int) -> None:
         source = str(token.attrGet("src"))
         if not token.content.strip():
-            self.problem(line, f"{source} has no words for those who do not see it. Write ![what it shows]({source})")
+            self.problem(
+                line,
+                f"{source} has no words for those who do not see it. Write ![what it shows]({source})",
+            )
         token.attrSet("src", self._link(source, line))
         path = self.document.path.parent / source
         if path.suffix == ".png" and path.is_file():
@@ -231,16 +267,23 @@ class _Renderer:
                 break
         found = len(_CELLS.split(self.lines[line].strip().strip("|")))
         if found > columns:
-            self.problem(line, f"this row has {found} cells, its table {columns} columns. A | that is no border is written \\|")
+            self.problem(
+                line,
+                f"this row has {found} cells, its table {columns} columns. A | that is no border is written \\|",
+            )
 
     def _block(self, token: Token, line: int) -> None:
         end = token.map[1] if token.map else 0
         if end >= len(self.lines) or not self.lines[end].strip().startswith(":::"):
-            self.problem(line, f"the block {token.info.strip()!r} never ends. Close it with a line of {token.markup}")
+            self.problem(
+                line,
+                f"the block {token.info.strip()!r} never ends. Close it with a line of {token.markup}",
+            )
 
 
 def _named(inline: Token, text: str) -> tuple[str, str]:
-    """A heading's anchor and words: `## Words {#anchor}` and ``## `word`{#anchor}`` choose it themselves."""
+    """A heading's anchor and words: `## Words {#anchor}` and ``## `word`{#anchor}`` choose it
+    themselves."""
     children = inline.children or []
     for child in children:
         if "id" in child.attrs:
@@ -258,7 +301,10 @@ def slug(text: str) -> str:
 
 def plain(inline: Token) -> str:
     """The words of a line of Markdown."""
-    parts = (child.content if child.type in ("text", "code_inline") else " " for child in inline.children or [])
+    parts = (
+        child.content if child.type in ("text", "code_inline") else " "
+        for child in inline.children or []
+    )
     return " ".join("".join(parts).split())
 
 

@@ -1,4 +1,5 @@
-"""Which page stands where. A page carries its own neighbourhood, never the whole site, so a site of n pages has n times one page."""
+"""Which page stands where. A page carries its own neighbourhood, never the whole site, so a site of
+n pages has n times one page."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """What a page shows of the site: the way to it, what stands beside it, and what comes before and after. `digest_part` names
-    all of that in one text. `more`: how many pages of its section are not shown beside it."""
+    """What a page shows of the site: the way to it, what stands beside it, and what comes before
+    and after. `digest_part` names all of that in one text. `more`: how many pages of its section
+    are not shown beside it."""
 
     crumbs: tuple[Place, ...]
     heading: Place | None
@@ -33,11 +35,18 @@ class Neighbourhood:
 
 
 class Navigation:
-    """The order of all documents: folders are sections, each led by its `index.md`; pages by `order`, then by title."""
+    """The order of all documents: folders are sections, each led by its `index.md`; pages by
+    `order`, then by title."""
 
     def __init__(self, documents: dict[str, Facts]) -> None:
-        self.places = {source: Place(source, url_of(source), facts.title, facts.summary) for source, facts in documents.items()}
-        self._order = {source: (facts.order, facts.title.lower(), source) for source, facts in documents.items()}
+        self.places = {
+            source: Place(source, url_of(source), facts.title, facts.summary)
+            for source, facts in documents.items()
+        }
+        self._order = {
+            source: (facts.order, facts.title.lower(), source)
+            for source, facts in documents.items()
+        }
         folders: dict[str, list[str]] = defaultdict(list)
         for source in documents:
             folder, _, name = source.rpartition("/")
@@ -45,10 +54,19 @@ class Navigation:
                 folders[folder].append(source)
         for folder in {source.rpartition("/")[0] for source in documents} - {"docs"}:
             folders.setdefault(folder, [])
-        self.folders = {folder: sorted(sources, key=self._order.__getitem__) for folder, sources in folders.items()}
+        self.folders = {
+            folder: sorted(sources, key=self._order.__getitem__)
+            for folder, sources in folders.items()
+        }
         self._chunks: dict[tuple[str, int], tuple[tuple[Place, ...], str]] = {}
-        self._where = {source: place for sources in self.folders.values() for place, source in enumerate(sources)}
-        self.sequence = [source for folder in self.sections("docs", deep=True) for source in self._of(folder)]
+        self._where = {
+            source: place
+            for sources in self.folders.values()
+            for place, source in enumerate(sources)
+        }
+        self.sequence = [
+            source for folder in self.sections("docs", deep=True) for source in self._of(folder)
+        ]
         self._turn = {source: turn for turn, source in enumerate(self.sequence)}
 
     def index_of(self, folder: str) -> Place | None:
@@ -59,7 +77,11 @@ class Navigation:
         """The folders in a folder, in order; with `deep`, itself and all below."""
         inner = [name for name in self.folders if name.rpartition("/")[0] == folder]
         inner.sort(key=lambda name: self._order.get(f"{name}/index.md", (1000, name, name)))
-        return [folder, *(deeper for name in inner for deeper in self.sections(name, deep=True))] if deep else inner
+        return (
+            [folder, *(deeper for name in inner for deeper in self.sections(name, deep=True))]
+            if deep
+            else inner
+        )
 
     def pages(self, folder: str) -> list[Place]:
         """The pages of a section, in order."""
@@ -67,7 +89,10 @@ class Navigation:
 
     def _of(self, folder: str) -> list[str]:
         index = f"{folder}/index.md"
-        return [*([index] if index in self.places and folder != "docs" else []), *self.folders.get(folder, [])]
+        return [
+            *([index] if index in self.places and folder != "docs" else []),
+            *self.folders.get(folder, []),
+        ]
 
     def of(self, source: str) -> Neighbourhood:
         """What the page of a source shows of the site."""
@@ -82,9 +107,16 @@ class Navigation:
         beside, named = self._chunk(folder, number)
         turn = self._turn.get(source)
         before = self.places[self.sequence[turn - 1]] if turn else None
-        after = self.places[self.sequence[turn + 1]] if turn is not None and turn + 1 < len(self.sequence) else None
+        after = (
+            self.places[self.sequence[turn + 1]]
+            if turn is not None and turn + 1 < len(self.sequence)
+            else None
+        )
         heading = self.index_of(folder) if folder != "docs" else None
-        parts = [f"{place.url}\t{place.title}" if place else "-" for place in (before, after, heading, *crumbs)]
+        parts = [
+            f"{place.url}\t{place.title}" if place else "-"
+            for place in (before, after, heading, *crumbs)
+        ]
         return Neighbourhood(
             tuple(crumbs),
             heading,

@@ -1,4 +1,5 @@
-"""Writing a site so that readers see the old one or the new one: into a folder beside it, and over when nothing went wrong."""
+"""Writing a site so that readers see the old one or the new one: into a folder beside it, and over
+when nothing went wrong."""
 
 import os
 import shutil
@@ -34,7 +35,8 @@ class Output:
             self._folders.add(folder)
 
     def put(self, url: str, content: str | bytes) -> None:
-        """Writes a file for which there is room; `note` says so later. Several processes may do this at once."""
+        """Writes a file for which there is room; `note` says so later. Several processes may do
+        this at once."""
         data = content.encode() if isinstance(content, str) else content
         with (self._fresh / url).open("wb", buffering=0) as file:
             view = memoryview(data)

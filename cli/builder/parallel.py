@@ -17,8 +17,9 @@ _work: Callable[[Any], Any] | None = None
 
 
 def spread(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """The results of `work` for each item, in their order. Many items are spread over processes that begin as copies of this one, so
-    `work` may use all that is there, and its results must be picklable. What it raises is raised here."""
+    """The results of `work` for each item, in their order. Many items are spread over processes
+    that begin as copies of this one, so `work` may use all that is there, and its results must be
+    picklable. What it raises is raised here."""
     # A copy of a process with other threads may hold their locks for ever.
     if len(items) <= FEW or threading.active_count() > 1 or sys.platform != "linux":
         yield from map(work, items)

@@ -20,32 +20,52 @@ BLOCKS = (*NOTES, "tabs", "tab")
 @lru_cache
 def parser_of_documents() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    parser.use(footnote_plugin).use(tasklists_plugin, label=True).use(attrs_plugin, allowed=["id", "class"])
+    parser.use(footnote_plugin).use(tasklists_plugin, label=True).use(
+        attrs_plugin, allowed=["id", "class"]
+    )
     for name in BLOCKS:
         parser.use(container_plugin, name, render=_render_block)
     for rule, render in {
         "fence": _render_fence,
         "heading_close": _render_heading_close,
-        "table_open": lambda *_: '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>\n',
+        "table_open": lambda *_: (
+            '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>\n'
+        ),
         "table_close": lambda *_: "</table></div>\n",
     }.items():
         parser.add_render_rule(rule, render)
     return parser
 
 
-def _render_fence(_: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
+def _render_fence(
+    _: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: Any,
+    env: MutableMapping[str, Any],
+) -> str:
     return str(tokens[index].meta["html"])
 
 
 def _render_heading_close(
-    _: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]
+    _: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: Any,
+    env: MutableMapping[str, Any],
 ) -> str:
     opening = next(token for token in reversed(tokens[:index]) if token.type == "heading_open")
     label = escape(f"Link to this section: {opening.meta['text']}")
     return f' <a class="anchor" href="#{opening.attrs["id"]}" aria-label="{label}">#</a></{opening.tag}>\n'
 
 
-def _render_block(_: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:
+def _render_block(
+    _: RendererHTML,
+    tokens: Sequence[Token],
+    index: int,
+    options: Any,
+    env: MutableMapping[str, Any],
+) -> str:
     token = tokens[index]
     name = token.type.removeprefix("container_").removesuffix("_open").removesuffix("_close")
     if token.nesting < 0:

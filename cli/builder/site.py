@@ -1,4 +1,5 @@
-"""Docs and test pages → a folder of static HTML. What did not change since the last time is not made again."""
+"""Docs and test pages → a folder of static HTML. What did not change since the last time is not
+made again."""
 
 import json
 import os
@@ -36,7 +37,8 @@ _LINKS = re.compile(r"""\b(?:href|src)=["']([^"'{}#][^"'{}]*)["']""")
 
 @dataclass(frozen=True)
 class Built:
-    """A site that was built. `pages`: all of them; `written`: the files that this build made, by path below `out`."""
+    """A site that was built. `pages`: all of them; `written`: the files that this build made, by
+    path below `out`."""
 
     out: Path
     pages: list[str]
@@ -56,8 +58,9 @@ def build_site(
 ) -> Built:
     """Renders the site into `out`. A build that fails leaves it as it was.
 
-    `source` and `api` stand in all snippets; `bundle` is the folder of the built tracker; `site` the folder of sources; `live` the
-    address that tells open pages of new builds. Raises BuildError with file, line and cure for everything wrong in the sources.
+    `source` and `api` stand in all snippets; `bundle` is the folder of the built tracker; `site`
+    the folder of sources; `live` the address that tells open pages of new builds. Raises BuildError
+    with file, line and cure for everything wrong in the sources.
     """
     started = time.perf_counter()
     builder = _Builder(out, source, api.rstrip("/"), bundle, site or paths.SITE, live)
@@ -80,7 +83,9 @@ class _Layout:
 
 
 class _Builder:
-    def __init__(self, out: Path, source: str, api: str, bundle: Path, site: Path, live: str) -> None:
+    def __init__(
+        self, out: Path, source: str, api: str, bundle: Path, site: Path, live: str
+    ) -> None:
         self.source, self.api, self.bundle, self.site, self.live = source, api, bundle, site, live
         if not (site / "docs").is_dir():
             raise Missing(f"There is no folder {site / 'docs'}: a site's Markdown stands there.")
@@ -98,12 +103,21 @@ class _Builder:
         self.templates = templates.digests(paths.TEMPLATES)
         self.pages: list[str] = []
         self.inputs = Inputs(
-            {"snippet": lambda: self._snippet("classic", source), "snippet one-line": lambda: self._snippet("one-line", source)},
+            {
+                "snippet": lambda: self._snippet("classic", source),
+                "snippet one-line": lambda: self._snippet("one-line", source),
+            },
             generators(site, bundle),
         )
         self.stamp = code_stamp(site, bundle)
         self.contents = Contents(
-            site, self.config.title, self.cache, self.known, self.inputs, self.stamp, Values(source, self.api)
+            site,
+            self.config.title,
+            self.cache,
+            self.known,
+            self.inputs,
+            self.stamp,
+            Values(source, self.api),
         )
         self._snippets: dict[tuple[str, str], str] = {}
         self._templates: dict[str, Template] = {}
@@ -130,18 +144,31 @@ class _Builder:
     # What depends on all of them.
 
     def _files(self, pages: list[Page]) -> dict[str, Path | None]:
-        """What can be linked to besides documents: url → the file to copy, None for what is made."""
-        files: dict[str, Path | None] = dict.fromkeys(["assets/code.css", "assets/search-index.js", "sitemap.xml", "404.html"])
+        """What can be linked to besides documents: url → the file to copy, None for what is
+        made."""
+        files: dict[str, Path | None] = dict.fromkeys(
+            ["assets/code.css", "assets/search-index.js", "sitemap.xml", "404.html"]
+        )
         folders = (paths.TEMPLATES / "assets", self.site / "assets")
         for folder in (folder for folder in folders if folder.is_dir()):
-            files |= {f"assets/{path.relative_to(folder)}": path for path in sorted(folder.rglob("*")) if path.is_file()}
+            files |= {
+                f"assets/{path.relative_to(folder)}": path
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            }
         if (self.bundle / "site").is_dir():
-            files |= {f"assets/{path.name}": path for path in sorted((self.bundle / "site").iterdir())}
+            files |= {
+                f"assets/{path.name}": path for path in sorted((self.bundle / "site").iterdir())
+            }
         if pages:
-            files |= dict.fromkeys(["pages/index.html", *(f"pages/{page.document.slug}.html" for page in pages)])
+            files |= dict.fromkeys(
+                ["pages/index.html", *(f"pages/{page.document.slug}.html" for page in pages)]
+            )
         return files
 
-    def _check(self, facts: dict[str, Facts], pages: list[Page], files: dict[str, Path | None]) -> None:
+    def _check(
+        self, facts: dict[str, Facts], pages: list[Page], files: dict[str, Path | None]
+    ) -> None:
         links = {source: found.links for source, found in facts.items()}
         links |= {f"pages/{page.document.path.name}": _links_of(page) for page in pages}
         anchors = {source: found.anchors for source, found in facts.items()}
@@ -151,8 +178,16 @@ class _Builder:
         for source, found in facts.items():
             if found.template not in self.templates:
                 near = ", ".join(sorted(name for name in self.templates if name.endswith(".html")))
-                problems.append(Problem(self.site / source, 1, f"there is no template {found.template!r}. There are: {near}."))
-        if self.cache.get("stamp") != self.stamp or self.contents.fresh.keys() & set(self.config.reference.values()):
+                problems.append(
+                    Problem(
+                        self.site / source,
+                        1,
+                        f"there is no template {found.template!r}. There are: {near}.",
+                    )
+                )
+        if self.cache.get("stamp") != self.stamp or self.contents.fresh.keys() & set(
+            self.config.reference.values()
+        ):
             problems += check_reference(self.site, self.bundle, self.config.reference, anchors)
         if problems:
             raise BuildError(*sorted(problems))
@@ -165,7 +200,9 @@ class _Builder:
                 if alias in taken or not alias.endswith(".html") or alias.startswith("/"):
                     why = f"is what {taken[alias]} is called" if alias in taken else "is no page"
                     cure = 'Write the old address below the site, as in aliases = ["docs/old-name.html"]'
-                    problems.append(Problem(self.site / source, 1, f"the alias {alias!r} {why}. {cure}"))
+                    problems.append(
+                        Problem(self.site / source, 1, f"the alias {alias!r} {why}. {cure}")
+                    )
                 taken[alias] = source
         return problems
 
@@ -173,18 +210,35 @@ class _Builder:
 
     def _layouts(self, facts: dict[str, Facts], navigation: Navigation, progress: Progress) -> None:
         self.urls = {url_of(source) for source in facts}
-        self.header = [place for folder in navigation.sections("docs") if (place := navigation.index_of(folder))]
+        self.header = [
+            place
+            for folder in navigation.sections("docs")
+            if (place := navigation.index_of(folder))
+        ]
         common = digest_of(
-            self.source, self.api, self.live, repr(self.config), str(self.has_pages), *(f"{p.url}{p.title}" for p in self.header)
+            self.source,
+            self.api,
+            self.live,
+            repr(self.config),
+            str(self.has_pages),
+            *(f"{p.url}{p.title}" for p in self.header),
         )
         self.common = common
         stale: list[_Layout] = []
         for source, found in facts.items():
             url, near = url_of(source), navigation.of(source)
-            children = self._children(navigation, source.rpartition("/")[0]) if source.endswith("/index.md") else []
+            children = (
+                self._children(navigation, source.rpartition("/")[0])
+                if source.endswith("/index.md")
+                else []
+            )
             known = self.known[source]
-            listed = "\n".join(f"{p.url}\t{p.title}\t{p.summary}" for group in children for p in group)
-            layout = digest_of(known.digest, self.templates[found.template], common, near.digest_part, listed)
+            listed = "\n".join(
+                f"{p.url}\t{p.title}\t{p.summary}" for group in children for p in group
+            )
+            layout = digest_of(
+                known.digest, self.templates[found.template], common, near.digest_part, listed
+            )
             self.pages.append(url)
             if known.layout == layout and url in self.output.there:
                 self.output.keep(url)
@@ -229,12 +283,27 @@ class _Builder:
         if not pages:
             return
         expected = {page.document.slug: _expected(page) for page in pages}
-        index = digest_of(self.templates["pages.html"], self.common, json.dumps(expected), repr([p.document.meta for p in pages]))
+        index = digest_of(
+            self.templates["pages.html"],
+            self.common,
+            json.dumps(expected),
+            repr([p.document.meta for p in pages]),
+        )
         self._made("pages/index.html", index, lambda: self._pages_index(pages, expected))
         for page in pages:
             document = page.document
-            key = digest_of(document.body, repr(document.meta), self.stage, self.templates["page.html"], self.common)
-            self._made(f"pages/{document.slug}.html", key, partial(self._test_page, page, expected[document.slug]))
+            key = digest_of(
+                document.body,
+                repr(document.meta),
+                self.stage,
+                self.templates["page.html"],
+                self.common,
+            )
+            self._made(
+                f"pages/{document.slug}.html",
+                key,
+                partial(self._test_page, page, expected[document.slug]),
+            )
 
     def _made(self, url: str, key: str, make: Callable[[], None]) -> None:
         """Makes a page unless it was made of the same before."""
@@ -261,11 +330,17 @@ class _Builder:
         try:
             check_html("\n" * document.offset + document.body)
         except JavaScriptError as error:
-            raise BuildError(Problem(document.path, error.line, f"this script does not parse: {error}. Correct it.")) from error
+            raise BuildError(
+                Problem(
+                    document.path, error.line, f"this script does not parse: {error}. Correct it."
+                )
+            ) from error
         source = self.source if page.source == "demo" else UNKNOWN_SOURCE
         url = f"pages/{document.slug}.html"
         try:
-            template = templates.environment().from_string("{% extends 'page.html' %}" + document.body)
+            template = templates.environment().from_string(
+                "{% extends 'page.html' %}" + document.body
+            )
         except TemplateError as error:
             templates.explain(error, document.path, paths.TEMPLATES, document.offset)
         self._write(
@@ -280,7 +355,9 @@ class _Builder:
             api=self.api,
         )
 
-    def _rest(self, facts: dict[str, Facts], files: dict[str, Path | None], navigation: Navigation) -> None:
+    def _rest(
+        self, facts: dict[str, Facts], files: dict[str, Path | None], navigation: Navigation
+    ) -> None:
         for url, path in files.items():
             if path:
                 self.output.write_if_changed(url, path.read_bytes())
@@ -288,7 +365,11 @@ class _Builder:
         if not self.output.cold and not self.output.written:
             self.output.keep("assets/search-index.js")
         else:
-            names = {folder: place.title for folder in navigation.folders if (place := navigation.index_of(folder))}
+            names = {
+                folder: place.title
+                for folder in navigation.folders
+                if (place := navigation.index_of(folder))
+            }
             entries = ",\n".join(self.cache.search())
             index = f"thamesthriveSearch({json.dumps(names)}, [\n{entries}\n]);\n"
             self.output.write_if_changed("assets/search-index.js", index)
@@ -304,7 +385,10 @@ class _Builder:
         missing = Place("", "404.html", "There is no such page", "The address leads nowhere.")
         self._write_if_changed("404.html", "404.html", page=missing, root=self.config.root)
         base = self.config.url.rstrip("/")
-        rows = "".join(f"<url><loc>{base}/{url.removesuffix('index.html')}</loc></url>\n" for url in sorted(self.pages))
+        rows = "".join(
+            f"<url><loc>{base}/{url.removesuffix('index.html')}</loc></url>\n"
+            for url in sorted(self.pages)
+        )
         sitemap = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{rows}</urlset>\n'
         self.output.write_if_changed("sitemap.xml", sitemap)
 
@@ -313,7 +397,9 @@ class _Builder:
     def _snippet(self, form: str, source: str) -> str:
         key = (form, source)
         if key not in self._snippets:
-            self._snippets[key] = render_snippet(source, self.api, self.bundle, one_line=form == "one-line").html
+            self._snippets[key] = render_snippet(
+                source, self.api, self.bundle, one_line=form == "one-line"
+            ).html
         return self._snippets[key]
 
     def _template(self, name: str) -> Template:
@@ -324,7 +410,9 @@ class _Builder:
                 templates.explain(error, paths.TEMPLATES / name, paths.TEMPLATES)
         return self._templates[name]
 
-    def _render(self, url: str, template: str | Template, origin: Document | None = None, **values: Any) -> str:
+    def _render(
+        self, url: str, template: str | Template, origin: Document | None = None, **values: Any
+    ) -> str:
         if isinstance(template, str):
             template = self._template(template)
         root = values.pop("root", "../" * url.count("/"))
@@ -343,7 +431,9 @@ class _Builder:
             path = origin.path if origin else paths.TEMPLATES / str(template.name)
             templates.explain(error, path, paths.TEMPLATES, origin.offset if origin else 0)
 
-    def _write(self, url: str, template: str | Template, origin: Document | None = None, **values: Any) -> None:
+    def _write(
+        self, url: str, template: str | Template, origin: Document | None = None, **values: Any
+    ) -> None:
         self.output.write(url, self._render(url, template, origin, **values))
 
     def _write_if_changed(self, url: str, template: str, **values: Any) -> None:
@@ -357,22 +447,33 @@ def _links_of(page: Page) -> list[Link]:
     for number, line in enumerate(document.body.split("\n"), document.offset + 1):
         for found in _LINKS.finditer(line):
             path, _, anchor = found[1].partition("#")
-            if not re.match(r"[a-z]+:|//|\?", path) and path.endswith((".html", ".js", ".css", ".png", ".svg", ".json")):
+            if not re.match(r"[a-z]+:|//|\?", path) and path.endswith(
+                (".html", ".js", ".css", ".png", ".svg", ".json")
+            ):
                 links.append(Link(number, found[1], os.path.normpath(f"pages/{path}"), anchor))
     return links
 
 
 def _wrong_template_links(known: set[str]) -> Iterator[Problem]:
-    """A problem for each file of the site that a template asks for by name, and that there is not."""
+    """A problem for each file of the site that a template asks for by name, and that there is
+    not."""
     for path in sorted(paths.TEMPLATES.glob("*.html")):
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
             for name in re.findall(r"{{ root }}([\w./-]+)", line):
                 if name not in known and not name.startswith("pages/"):
-                    yield Problem(path, number, f"there is no {name} to link to. Correct the name, or add the file.")
+                    yield Problem(
+                        path,
+                        number,
+                        f"there is no {name} to link to. Correct the name, or add the file.",
+                    )
 
 
 def _expected(page: Page) -> dict[str, Any]:
-    return {"requests": page.requests, "console": page.console, "events": [asdict(event) for event in page.events]}
+    return {
+        "requests": page.requests,
+        "console": page.console,
+        "events": [asdict(event) for event in page.events],
+    }
 
 
 def _code_digest() -> str:

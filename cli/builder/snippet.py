@@ -33,7 +33,8 @@ def render_snippet(
     integrity: bool = False,
     nonce: str | None = None,
 ) -> Snippet:
-    """The snippet of a source, for a collector that pages reach at `api`. `bundle`: folder of the built tracker.
+    """The snippet of a source, for a collector that pages reach at `api`. `bundle`: folder of the
+    built tracker.
 
     Raises Usage for an address that is none, Missing if the tracker is not built.
     """

@@ -5,7 +5,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
-from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateSyntaxError,
+)
 
 from .. import paths
 from ..errors import BuildError, Problem
@@ -37,17 +44,25 @@ def _compiled() -> FileSystemBytecodeCache | None:
 
 def digests(folder: Path) -> dict[str, str]:
     """Each template's name → a digest of it and of all that it uses."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()}
-    uses = {name: [other for other in _USES.findall(text) if other in texts] for name, text in texts.items()}
+    texts = {
+        path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()
+    }
+    uses = {
+        name: [other for other in _USES.findall(text) if other in texts]
+        for name, text in texts.items()
+    }
 
     def closure(name: str, seen: tuple[str, ...] = ()) -> set[str]:
-        return {name}.union(*(closure(other, (*seen, name)) for other in uses[name] if other not in seen))
+        return {name}.union(
+            *(closure(other, (*seen, name)) for other in uses[name] if other not in seen)
+        )
 
     return {name: digest_of(*(texts[other] for other in sorted(closure(name)))) for name in texts}
 
 
 def explain(error: TemplateError, path: Path, folder: Path, offset: int = 0) -> NoReturn:
-    """Raises BuildError with the place where a template went wrong: `path` itself, or the template in `folder` that it uses."""
+    """Raises BuildError with the place where a template went wrong: `path` itself, or the template
+    in `folder` that it uses."""
     if isinstance(error, TemplateSyntaxError):
         place, line = Path(error.filename) if error.filename else path, error.lineno
     else:
@@ -59,4 +74,6 @@ def explain(error: TemplateError, path: Path, folder: Path, offset: int = 0) -> 
                 place, line = path if name == "<template>" else Path(name), trace.tb_lineno
             trace = trace.tb_next
     line += offset if place == path else 0
-    raise BuildError(Problem(place, line, f"{error}. Correct the template, or pass it that value.")) from error
+    raise BuildError(
+        Problem(place, line, f"{error}. Correct the template, or pass it that value.")
+    ) from error

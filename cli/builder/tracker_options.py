@@ -1,4 +1,5 @@
-"""The tracker's options, read from its own types: name, type, default and words, so that the reference cannot differ from them."""
+"""The tracker's options, read from its own types: name, type, default and words, so that the
+reference cannot differ from them."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ _COMMENT = re.compile(r"/\*\*(.*?)\*/", re.DOTALL)
 
 @dataclass(frozen=True)
 class Option:
-    """`name` as in `settings.consent`. `default` as it is written in JavaScript, empty where there is none."""
+    """`name` as in `settings.consent`. `default` as it is written in JavaScript, empty where there
+    is none."""
 
     name: str
     type: str
@@ -42,9 +44,18 @@ def _types_file(bundle: Path) -> Path:
 def options_of(path: Path, interface: str, prefix: str = "") -> Iterator[Option]:
     """The members of an interface in a file of types. Raises BuildError for those without words."""
     lines = path.read_text(encoding="utf-8").split("\n")
-    begin = next((n for n, line in enumerate(lines) if re.match(rf"(export )?interface {interface}\b", line)), None)
+    begin = next(
+        (
+            n
+            for n, line in enumerate(lines)
+            if re.match(rf"(export )?interface {interface}\b", line)
+        ),
+        None,
+    )
     if begin is None:
-        raise BuildError(Problem(path, 1, f"there is no interface {interface}, which the reference is made of."))
+        raise BuildError(
+            Problem(path, 1, f"there is no interface {interface}, which the reference is made of.")
+        )
     parents, comment, problems = [prefix] if prefix else [], "", []
     number = begin + 1
     while number < len(lines):
@@ -72,7 +83,9 @@ def options_of(path: Path, interface: str, prefix: str = "") -> Iterator[Option]
                 if not words.strip():
                     problems.append(
                         Problem(
-                            path, place, f"the option {name!r} is not explained. Write /** what it does @default … */ above it."
+                            path,
+                            place,
+                            f"the option {name!r} is not explained. Write /** what it does @default … */ above it.",
                         )
                     )
                 yield Option(name, kind, default.strip(), words.strip(), path, place)
@@ -82,8 +95,8 @@ def options_of(path: Path, interface: str, prefix: str = "") -> Iterator[Option]
 
 
 def _whole_type(lines: list[str], number: int, kind: str, *, explained: bool) -> tuple[str, int]:
-    """A type that may go over several lines, as the compiler writes it, and the line after it. An object without words of its own is
-    not a type but the options in it: `{`."""
+    """A type that may go over several lines, as the compiler writes it, and the line after it. An
+    object without words of its own is not a type but the options in it: `{`."""
     while kind.count("{") > kind.count("}") and (explained or kind != "{"):
         part = lines[number].strip()
         kind = f"{kind} {part.rstrip(';') if part.startswith('}') else part}"

@@ -23,16 +23,24 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True)
 
-WATCHED = ("loader.min.js", "tracker.min.js", "page.min.js")  # whose sizes a build says while watching
+WATCHED = (
+    "loader.min.js",
+    "tracker.min.js",
+    "page.min.js",
+)  # whose sizes a build says while watching
 QUIET_SECONDS = 1.0  # a build that is done by then shows no progress
 
 SiteSource = Annotated[str, typer.Option("--source", help="The source id in the site's snippets.")]
-SiteApi = Annotated[str, typer.Option("--api", help="The collector's address in the site's snippets.")]
+SiteApi = Annotated[
+    str, typer.Option("--api", help="The collector's address in the site's snippets.")
+]
 SiteOut = Annotated[Path, typer.Option("--out", help="Where the site goes.")]
 SiteFrom = Annotated[
     Path | None,
     typer.Option(
-        "--from", help="A folder of site sources, with its Markdown in `docs/`.", show_default="this program's own documentation"
+        "--from",
+        help="A folder of site sources, with its Markdown in `docs/`.",
+        show_default="this program's own documentation",
     ),
 ]
 
@@ -45,7 +53,8 @@ def both(
     out: SiteOut = Path("build/site"),
     as_json: JsonOption = False,
 ) -> None:
-    """Builds the tracker into `js/dist/` and the site into `build/site/`; with a subcommand, one of them.
+    """Builds the tracker into `js/dist/` and the site into `build/site/`; with a subcommand, one of
+    them.
 
     Examples:
 
@@ -65,13 +74,22 @@ def both(
 @app.command()
 def bundle(
     features: Annotated[
-        str | None, typer.Option(help=f"Only these, with commas between, or `none`: {', '.join(FEATURES)}.", show_default="all")
+        str | None,
+        typer.Option(
+            help=f"Only these, with commas between, or `none`: {', '.join(FEATURES)}.",
+            show_default="all",
+        ),
     ] = None,
-    sizes: Annotated[bool, typer.Option("--sizes", help="Shows what each feature adds, and builds nothing.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Builds again whenever a source changes, until Ctrl-C.")] = False,
+    sizes: Annotated[
+        bool, typer.Option("--sizes", help="Shows what each feature adds, and builds nothing.")
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Builds again whenever a source changes, until Ctrl-C.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Builds the tracker from `js/src/` into `js/dist/`, and shows its sizes. Fails when it has grown over its budget.
+    """Builds the tracker from `js/src/` into `js/dist/`, and shows its sizes. Fails when it has
+    grown over its budget.
 
     Examples:
 
@@ -79,7 +97,11 @@ def bundle(
     - `thamesthrive build bundle --features views,consent`
     - `thamesthrive build bundle --sizes`
     """
-    wanted = [name for name in (features or "").split(",") if name not in ("", "none")] if features is not None else [*FEATURES]
+    wanted = (
+        [name for name in (features or "").split(",") if name not in ("", "none")]
+        if features is not None
+        else [*FEATURES]
+    )
     if sizes:
         _show_sizes(feature_sizes(_js()), as_json=as_json)
     elif watch:
@@ -104,15 +126,20 @@ def _show_sizes(found: dict[str, int], *, as_json: bool) -> None:
 
 
 def _watch(features: list[str]) -> None:
-    """One line for each build; a mistake in the sources is shown, and the next change builds again."""
+    """One line for each build; a mistake in the sources is shown, and the next change builds
+    again."""
     from watchfiles import watch as changes
 
     source = _js() / "src"
     before: dict[str, int] | None = None
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where it was started in the background, with that ignored
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # also where it was started in the background, with that ignored
     note(f"Watching {source}. Ctrl-C ends it.")
     # It watches before the first build begins, so that nothing is missed.
-    looks = changes(source, step=10, debounce=20, rust_timeout=50, yield_on_timeout=True, raise_interrupt=True)
+    looks = changes(
+        source, step=10, debounce=20, rust_timeout=50, yield_on_timeout=True, raise_interrupt=True
+    )
     for changed in looks:
         if before is not None and not changed:
             continue
@@ -125,7 +152,10 @@ def _watch(features: list[str]) -> None:
             continue
         took = (perf_counter() - started) * 1000
         now = {f.name: f.brotli for f in built.files if f.name in WATCHED}
-        parts = [f"{name} {size} B ({size - (before or now).get(name, size):+d})" for name, size in now.items()]
+        parts = [
+            f"{name} {size} B ({size - (before or now).get(name, size):+d})"
+            for name, size in now.items()
+        ]
         note(f"Built in {took:.0f} ms: {', '.join(parts)}")
         before = now
 
@@ -138,10 +168,11 @@ def site(
     sources: SiteFrom = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Renders documentation and test pages. What did not change since the last time is not rendered again.
+    """Renders documentation and test pages. What did not change since the last time is not rendered
+    again.
 
-    Links, anchors, examples and the completeness of the reference are checked; each mistake is told with file, line and cure, and then
-    the old site stays as it was.
+    Links, anchors, examples and the completeness of the reference are checked; each mistake is told
+    with file, line and cure, and then the old site stays as it was.
 
     Examples:
 
@@ -191,7 +222,12 @@ class _Late:
 
 
 def _told(made: "Built") -> dict[str, object]:
-    return {"site": str(made.out), "pages": len(made.pages), "written": len(made.written), "seconds": round(made.seconds, 3)}
+    return {
+        "site": str(made.out),
+        "pages": len(made.pages),
+        "written": len(made.written),
+        "seconds": round(made.seconds, 3),
+    }
 
 
 def _sentence(made: "Built") -> str:
@@ -199,13 +235,16 @@ def _sentence(made: "Built") -> str:
 
 
 def bundle_here() -> Bundle:
-    """The bundle, built from the source tree that this program runs from. Raises Missing if it was installed without one."""
+    """The bundle, built from the source tree that this program runs from. Raises Missing if it was
+    installed without one."""
     return build_bundle(_js())
 
 
 def _js() -> Path:
     if not paths.SOURCE_TREE:
-        raise Missing("This is an installed copy: it carries the built tracker, and its sources are not here.")
+        raise Missing(
+            "This is an installed copy: it carries the built tracker, and its sources are not here."
+        )
     return paths.JS
 
 

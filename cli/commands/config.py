@@ -10,7 +10,9 @@ from collector.settings import Settings, env_of, help_of, read_settings
 from ..output import json_data, table
 from .options import JsonOption
 
-app = typer.Typer(no_args_is_help=True, help="The settings.\n\nExamples:\n\n- `thamesthrive config show`")
+app = typer.Typer(
+    no_args_is_help=True, help="The settings.\n\nExamples:\n\n- `thamesthrive config show`"
+)
 
 
 @app.command()
@@ -29,12 +31,18 @@ def show(as_json: JsonOption = False) -> None:
     if as_json:
         json_data(
             {
-                name: {"value": value if isinstance(value, int | float) else value and str(value), "from": origin}
+                name: {
+                    "value": value if isinstance(value, int | float) else value and str(value),
+                    "from": origin,
+                }
                 for name, value, origin in found
             }
         )
     else:
         table(
             ["setting", "value", "from", "variable", "meaning"],
-            [[name, "" if value is None else str(value), origin, env_of(name), help_of(name)] for name, value, origin in found],
+            [
+                [name, "" if value is None else str(value), origin, env_of(name), help_of(name)]
+                for name, value, origin in found
+            ],
         )

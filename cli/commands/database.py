@@ -15,7 +15,9 @@ from ..errors import CliError, Findings, Usage
 from ..output import json_data, note, progress
 from .options import DbOption, JsonOption, open_readonly
 
-app = typer.Typer(no_args_is_help=True, help="The database file.\n\nExamples:\n\n- `thamesthrive db check`")
+app = typer.Typer(
+    no_args_is_help=True, help="The database file.\n\nExamples:\n\n- `thamesthrive db check`"
+)
 
 PAGES = 2000  # copied at a time; in between, others read and write
 
@@ -26,7 +28,8 @@ def backup(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copies the database while the collector runs: as it is when the copy begins, complete and consistent.
+    """Copies the database while the collector runs: as it is when the copy begins, complete and
+    consistent.
 
     Examples:
 
@@ -39,11 +42,17 @@ def backup(
     part = target.with_name(target.name + ".part")
     started = time.monotonic()
     try:
-        with open_readonly(db) as source, closing(sqlite3.connect(part)) as copy, progress("Copying") as step:
+        with (
+            open_readonly(db) as source,
+            closing(sqlite3.connect(part)) as copy,
+            progress("Copying") as step,
+        ):
             # One snapshot: without it, SQLite would begin again each time the collector writes.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sources").fetchone()
-            source.backup(copy, pages=PAGES, progress=lambda _, left, total: step(total - left, total))
+            source.backup(
+                copy, pages=PAGES, progress=lambda _, left, total: step(total - left, total)
+            )
             copy.execute("PRAGMA journal_mode=DELETE")
         part.rename(target)
     except sqlite3.Error as error:

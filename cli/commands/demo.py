@@ -22,7 +22,9 @@ FOLDER = Path("build/demo")
 def demo(
     host: HostOption = None,
     port: PortOption = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open the test page in the browser.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the test page in the browser.")
+    ] = False,
 ) -> None:
     """Builds everything, starts a collector, and shows events arriving from a test page.
 
@@ -39,9 +41,13 @@ def demo(
     from ..builder.site import build_site
     from ..local import demo_source, shown_events, with_free_port
 
-    settings = load_settings({"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True})
+    settings = load_settings(
+        {"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True}
+    )
     # Notes say what matters here.
-    settings = replace(with_free_port(settings), site=FOLDER / "site", bundle=None, log_level="warning")
+    settings = replace(
+        with_free_port(settings), site=FOLDER / "site", bundle=None, log_level="warning"
+    )
     note("Building the tracker …")
     bundle = bundle_here().folder if paths.SOURCE_TREE else default_bundle()
     shutil.rmtree(FOLDER, ignore_errors=True)

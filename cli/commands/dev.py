@@ -31,12 +31,16 @@ _PLACE = re.compile(r"(?m)^\W*(\S+?\.\w+):(\d+)")
 def dev(
     host: HostOption = None,
     port: PortOption = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open the first page in the browser.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the first page in the browser.")
+    ] = False,
 ) -> None:
-    """Runs collector, site and bundle, and builds again whatever you save: open pages follow by themselves.
+    """Runs collector, site and bundle, and builds again whatever you save: open pages follow by
+    themselves.
 
-    Markdown, templates, styles, test pages and TypeScript are watched. A mistake is shown here, and in the browser over the page, until
-    it is corrected. Events appear here as they are stored. The database in `build/dev/` stays from run to run. Stop it with Ctrl-C.
+    Markdown, templates, styles, test pages and TypeScript are watched. A mistake is shown here, and
+    in the browser over the page, until it is corrected. Events appear here as they are stored. The
+    database in `build/dev/` stays from run to run. Stop it with Ctrl-C.
 
     Examples:
 
@@ -44,16 +48,24 @@ def dev(
     - `thamesthrive dev --open`
     """
     if not paths.SOURCE_TREE:
-        raise Missing("This is an installed copy: the sources that `dev` watches are not here. Clone the repository.")
+        raise Missing(
+            "This is an installed copy: the sources that `dev` watches are not here. Clone the repository."
+        )
     from collector import server
     from collector.logs import log_to_stderr
 
     from ..live import Live
     from ..local import demo_source, shown_events, with_free_port
 
-    settings = load_settings({"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True})
+    settings = load_settings(
+        {"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True}
+    )
     settings = replace(
-        with_free_port(settings), site=FOLDER / "site", bundle=paths.JS / "dist", log_level="warning", drain_seconds=0.0
+        with_free_port(settings),
+        site=FOLDER / "site",
+        bundle=paths.JS / "dist",
+        log_level="warning",
+        drain_seconds=0.0,
     )
     FOLDER.mkdir(parents=True, exist_ok=True)
     live = Live()
@@ -87,7 +99,8 @@ class Workshop:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
-        """Builds everything, and begins to watch. A mistake in the sources keeps nothing from starting."""
+        """Builds everything, and begins to watch. A mistake in the sources keeps nothing from
+        starting."""
         note("Building …")
         self._thread.start()
         self._begun.wait()
@@ -103,7 +116,13 @@ class Workshop:
         folders = [paths.JS / "src", paths.JS / "site", paths.SITE, paths.TEMPLATES]
         # It watches before the first build begins, so that nothing is missed.
         looks = watch(
-            *folders, step=10, debounce=30, rust_timeout=100, yield_on_timeout=True, stop_event=self._over, raise_interrupt=False
+            *folders,
+            step=10,
+            debounce=30,
+            rust_timeout=100,
+            yield_on_timeout=True,
+            stop_event=self._over,
+            raise_interrupt=False,
         )
         for changes in looks:
             names = {Path(name) for _, name in changes}
@@ -121,15 +140,21 @@ class Workshop:
 
         try:
             built = build_bundle(paths.JS, types=False).folder if bundle else paths.JS / "dist"
-            site = build_site(self._out, source=self._source, api=self._api, bundle=built, live=self._live.url)
+            site = build_site(
+                self._out, source=self._source, api=self._api, bundle=built, live=self._live.url
+            )
         except CliError as error:
             note(f"{error}")
             self._live.failed(str(error), *_place(error))
             return
         names = ", ".join(sorted({_short(name) for name in because})) or "everything"
-        note(f"Built in {(time.perf_counter() - started) * 1000:.0f} ms after a change of {names}: {_told(site.written)}")
+        note(
+            f"Built in {(time.perf_counter() - started) * 1000:.0f} ms after a change of {names}: {_told(site.written)}"
+        )
         if site.written or bundle or self._live.build.error:
-            self._live.succeeded(css=bool(site.written) and all(name.endswith(".css") for name in site.written))
+            self._live.succeeded(
+                css=bool(site.written) and all(name.endswith(".css") for name in site.written)
+            )
 
     def _apologise(self) -> None:
         """There is no site yet, so there is a page that waits for it."""

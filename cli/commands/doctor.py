@@ -58,34 +58,58 @@ def doctor(
     - `thamesthrive doctor --db /var/lib/thamesthrive/events.db --json`
     """
     settings = load_settings({"db": db, "host": host, "port": port})
-    checks: list[Callable[[Settings], Iterator[Finding]]] = [_versions, _folder, _database, _port, _clock, _bundle]
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _versions,
+        _folder,
+        _database,
+        _port,
+        _clock,
+        _bundle,
+    ]
     found = [finding for check in checks for finding in check(settings)]
     if as_json:
         json_data([finding.__dict__ for finding in found])
     else:
-        table(["check", "state", "detail"], [[finding.check, finding.state, finding.detail] for finding in found])
+        table(
+            ["check", "state", "detail"],
+            [[finding.check, finding.state, finding.detail] for finding in found],
+        )
     problems = [finding for finding in found if finding.state == "problem"]
     if problems:
-        raise Findings(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found: {problems[0].detail}")
+        raise Findings(
+            f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found: {problems[0].detail}"
+        )
     note("Nothing is in the way.")
 
 
 def _versions(_: Settings) -> Iterator[Finding]:
     detail = f"thamesthrive {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, Sanic {version('sanic')}"
     good = sys.version_info >= (3, 11) and sqlite3.sqlite_version_info >= MIN_SQLITE
-    yield Finding("versions", "ok" if good else "problem", detail if good else f"{detail}: SQLite 3.35 or later is needed.")
+    yield Finding(
+        "versions",
+        "ok" if good else "problem",
+        detail if good else f"{detail}: SQLite 3.35 or later is needed.",
+    )
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
     folder = settings.db.resolve().parent
     if not folder.is_dir():
-        yield Finding("folder", "problem", f"There is no folder {folder}. Make it: mkdir -p {folder}")
+        yield Finding(
+            "folder", "problem", f"There is no folder {folder}. Make it: mkdir -p {folder}"
+        )
         return
     if not os.access(folder, os.W_OK):
-        yield Finding("folder", "problem", f"{folder} cannot be written to. SQLite keeps its log beside the database.")
+        yield Finding(
+            "folder",
+            "problem",
+            f"{folder} cannot be written to. SQLite keeps its log beside the database.",
+        )
         return
     free = shutil.disk_usage(folder).free
-    yield Finding("disk", "ok" if free > MIN_FREE else "warning", f"{free / 1e9:.1f} GB free in {folder}")
+    yield Finding(
+        "disk", "ok" if free > MIN_FREE else "warning", f"{free / 1e9:.1f} GB free in {folder}"
+    )
     with tempfile.TemporaryFile(dir=folder) as file:
         times = []
         for _ in range(FSYNCS):
@@ -101,7 +125,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 def _database(settings: Settings) -> Iterator[Finding]:
     path = settings.db
     if not path.exists():
-        yield Finding("database", "warning", f"There is no {path} yet; `thamesthrive serve` makes it.")
+        yield Finding(
+            "database", "warning", f"There is no {path} yet; `thamesthrive serve` makes it."
+        )
         return
     if not os.access(path, os.W_OK):
         yield Finding("database", "problem", f"{path} cannot be written to by this user.")
@@ -116,7 +142,11 @@ def _database(settings: Settings) -> Iterator[Finding]:
     detail = f"{path}, {path.stat().st_size / 1e6:.1f} MB, journal mode {mode}"
     yield Finding("database", "ok" if mode == "wal" else "warning", detail)
     if not sources:
-        yield Finding("sources", "warning", "No enabled source: every request is refused. thamesthrive source add NAME")
+        yield Finding(
+            "sources",
+            "warning",
+            "No enabled source: every request is refused. thamesthrive source add NAME",
+        )
 
 
 def _port(settings: Settings) -> Iterator[Finding]:
@@ -125,7 +155,11 @@ def _port(settings: Settings) -> Iterator[Finding]:
         with urlopen(f"http://{address}/health", timeout=2) as answer:
             yield Finding("port", "ok", f"A collector answers on {address}.")
             skew = (
-                abs((datetime.now(UTC) - parsedate_to_datetime(answer.headers["Date"])).total_seconds())
+                abs(
+                    (
+                        datetime.now(UTC) - parsedate_to_datetime(answer.headers["Date"])
+                    ).total_seconds()
+                )
                 if answer.headers["Date"]
                 else 0
             )
@@ -133,7 +167,11 @@ def _port(settings: Settings) -> Iterator[Finding]:
                 yield Finding("clock", "warning", f"The collector's clock differs by {skew:.0f} s.")
         return
     except HTTPError as error:
-        yield Finding("port", "problem", f"Something else answers on {address} (status {error.code}). Choose another --port.")
+        yield Finding(
+            "port",
+            "problem",
+            f"Something else answers on {address} (status {error.code}). Choose another --port.",
+        )
         return
     except (URLError, OSError):
         pass
@@ -149,7 +187,11 @@ def _clock(_: Settings) -> Iterator[Finding]:
     now = datetime.now(UTC)
     built = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
     if now < built:
-        yield Finding("clock", "problem", f"The clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program was installed.")
+        yield Finding(
+            "clock",
+            "problem",
+            f"The clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program was installed.",
+        )
     else:
         yield Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -158,11 +200,19 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
     folder = settings.bundle or default_bundle()
     manifest = folder / "manifest.json"
     if not manifest.exists():
-        yield Finding("bundle", "problem", f"No tracker in {folder}. Run: thamesthrive build bundle")
+        yield Finding(
+            "bundle", "problem", f"No tracker in {folder}. Run: thamesthrive build bundle"
+        )
         return
     sources = JS / "src"
-    changed = max((path.stat().st_mtime for path in sources.rglob("*.ts")), default=0.0) if sources.is_dir() else 0.0
+    changed = (
+        max((path.stat().st_mtime for path in sources.rglob("*.ts")), default=0.0)
+        if sources.is_dir()
+        else 0.0
+    )
     if changed > manifest.stat().st_mtime:
-        yield Finding("bundle", "warning", f"{folder} is older than {sources}. Run: thamesthrive build bundle")
+        yield Finding(
+            "bundle", "warning", f"{folder} is older than {sources}. Run: thamesthrive build bundle"
+        )
     else:
         yield Finding("bundle", "ok", str(folder))

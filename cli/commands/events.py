@@ -18,7 +18,8 @@ from ..output import data, json_data, note, progress, table
 from .options import DbOption, JsonOption, open_readonly
 
 app = typer.Typer(
-    no_args_is_help=True, help="Stored events.\n\nExamples:\n\n- `thamesthrive events list --type purchase-order -n 5`"
+    no_args_is_help=True,
+    help="Stored events.\n\nExamples:\n\n- `thamesthrive events list --type purchase-order -n 5`",
 )
 
 PAGE = 5000  # events read at a time
@@ -30,8 +31,16 @@ def list_(
     type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
     source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
     session: Annotated[str | None, typer.Option(help="Only events of this session id.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones as they arrive, until Ctrl-C.")] = False,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."
+        ),
+    ] = 20,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on with new ones as they arrive, until Ctrl-C."),
+    ] = False,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -61,16 +70,26 @@ def list_(
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; - is standard output (not for Parquet).")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Where to; - is standard output (not for Parquet)."),
+    ],
     format_: Annotated[
-        str | None, typer.Option("--format", help="ndjson, csv or parquet.", show_default="as the file's name says")
+        str | None,
+        typer.Option(
+            "--format", help="ndjson, csv or parquet.", show_default="as the file's name says"
+        ),
     ] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
     source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
     db: DbOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Say as JSON how many were written; not with standard output.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Say as JSON how many were written; not with standard output."),
+    ] = False,
 ) -> None:
-    """Writes all events to a file, in the order they were stored, in constant memory. Parquet needs the extra `parquet`.
+    """Writes all events to a file, in the order they were stored, in constant memory. Parquet needs
+    the extra `parquet`.
 
     Examples:
 
@@ -106,8 +125,11 @@ def export(
         note(f"{count} events exported.")
 
 
-def _all_events(look: Callable[..., Iterator[StoredEvent]], progress: Callable[[int], None]) -> Iterator[StoredEvent]:
-    """All that match, page by page: a long read would keep the write-ahead log from being cleared."""
+def _all_events(
+    look: Callable[..., Iterator[StoredEvent]], progress: Callable[[int], None]
+) -> Iterator[StoredEvent]:
+    """All that match, page by page: a long read would keep the write-ahead log from being
+    cleared."""
     last = 0
     while page := list(look(after=last, limit=PAGE)):
         yield from page

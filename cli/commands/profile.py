@@ -21,7 +21,8 @@ ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help="The pro
 
 @app.command()
 def export(profile_id: ProfileArgument, db: DbOption = None) -> None:
-    """Prints everything stored about a visitor, one JSON object a line; `table` says where it is from.
+    """Prints everything stored about a visitor, one JSON object a line; `table` says where it is
+    from.
 
     Examples:
 
@@ -48,7 +49,9 @@ def forget(
     - `thamesthrive profile forget PROFILE --yes`
     """
     with open_database(db) as database:
-        if not yes and not typer.confirm(f"Remove everything about profile {profile_id}?", err=True):
+        if not yes and not typer.confirm(
+            f"Remove everything about profile {profile_id}?", err=True
+        ):
             raise Usage("Nothing was removed.")
         removed = store.forget_profile(database.conn, profile_id)
     if as_json:

@@ -19,12 +19,17 @@ app = typer.Typer(
 @app.command()
 def add(
     source_id: SourceArgument,
-    target: Annotated[str, typer.Argument(help="Where it leads, e.g. https://shop.example.com/sale")],
-    event_type: Annotated[str, typer.Option("--type", help="The type of the event that is stored.")] = "redirect",
+    target: Annotated[
+        str, typer.Argument(help="Where it leads, e.g. https://shop.example.com/sale")
+    ],
+    event_type: Annotated[
+        str, typer.Option("--type", help="The type of the event that is stored.")
+    ] = "redirect",
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Creates a redirect and prints its path on the collector. The source must accept the bridge `redirect`.
+    """Creates a redirect and prints its path on the collector. The source must accept the bridge
+    `redirect`.
 
     Examples:
 
@@ -38,7 +43,9 @@ def add(
     else:
         data(f"/redirect/{redirect.id}")
     if "redirect" not in source.bridges:
-        note(f"Source {source.id} does not accept the bridge redirect: visitors are led on, nothing is stored.")
+        note(
+            f"Source {source.id} does not accept the bridge redirect: visitors are led on, nothing is stored."
+        )
 
 
 @app.command("list")
@@ -56,7 +63,10 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
     elif not found:
         note("No redirects yet. Create one: thamesthrive redirect add ID TARGET")
     else:
-        table(["id", "type", "target", "source"], [[r.id, r.event_type, r.target, r.source_id] for r in found])
+        table(
+            ["id", "type", "target", "source"],
+            [[r.id, r.event_type, r.target, r.source_id] for r in found],
+        )
 
 
 @app.command()

@@ -15,11 +15,16 @@ from ..output import data, json_data, note, pairs, progress, table
 from .options import DbOption, JsonOption, open_database, open_readonly
 
 app = typer.Typer(
-    no_args_is_help=True, help="Rejected events: what was refused, and why.\n\nExamples:\n\n- `thamesthrive rejected list`"
+    no_args_is_help=True,
+    help="Rejected events: what was refused, and why.\n\nExamples:\n\n- `thamesthrive rejected list`",
 )
 
-SeqArgument = Annotated[int, typer.Argument(metavar="SEQ", help="The number in the list.", min=1, max=2**62)]
-SourceOption = Annotated[str | None, typer.Option("--source", help="Only events of this source id.")]
+SeqArgument = Annotated[
+    int, typer.Argument(metavar="SEQ", help="The number in the list.", min=1, max=2**62)
+]
+SourceOption = Annotated[
+    str | None, typer.Option("--source", help="Only events of this source id.")
+]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
 
 
@@ -28,7 +33,12 @@ def list_(
     source: SourceOption = None,
     type_: TypeOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason word.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest.")] = 20,
+    limit: Annotated[
+        int,
+        typer.Option(
+            "--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."
+        ),
+    ] = 20,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -40,7 +50,11 @@ def list_(
     - `thamesthrive rejected list --reason invalid --type purchase-order`
     """
     with open_readonly(db) as connection:
-        found = list(store.list_rejected(connection, source_id=source, type=type_, reason=reason, limit=limit))
+        found = list(
+            store.list_rejected(
+                connection, source_id=source, type=type_, reason=reason, limit=limit
+            )
+        )
     if as_json:
         json_data([row.as_dict() for row in found])
     elif not found:
@@ -55,7 +69,17 @@ def list_(
     else:
         table(
             ["seq", "last seen", "seen", "reason", "type", "detail"],
-            [[str(row.seq), row.last_seen_at, str(row.seen), row.reason, row.type or "", row.detail] for row in found],
+            [
+                [
+                    str(row.seq),
+                    row.last_seen_at,
+                    str(row.seen),
+                    row.reason,
+                    row.type or "",
+                    row.detail,
+                ]
+                for row in found
+            ],
             numbers=["seq", "seen"],
         )
 
@@ -73,7 +97,13 @@ def show(seq: SeqArgument, db: DbOption = None, as_json: JsonOption = False) -> 
     if as_json:
         json_data(row.as_dict())
         return
-    pairs({name: str(value) for name, value in row.as_dict().items() if name != "payload" and value is not None})
+    pairs(
+        {
+            name: str(value)
+            for name, value in row.as_dict().items()
+            if name != "payload" and value is not None
+        }
+    )
     data("")
     data(row.payload)
 
@@ -81,14 +111,18 @@ def show(seq: SeqArgument, db: DbOption = None, as_json: JsonOption = False) -> 
 @app.command()
 def replay(
     seq: Annotated[
-        int | None, typer.Argument(metavar="SEQ", help="A single event. Without it, all that match.", min=1, max=2**62)
+        int | None,
+        typer.Argument(
+            metavar="SEQ", help="A single event. Without it, all that match.", min=1, max=2**62
+        ),
     ] = None,
     source: SourceOption = None,
     type_: TypeOption = None,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judges rejected events again, by the schemas of today. Those that are valid now are stored, under their own id, once.
+    """Judges rejected events again, by the schemas of today. Those that are valid now are stored,
+    under their own id, once.
 
     Examples:
 
@@ -114,4 +148,6 @@ def replay(
     if as_json:
         json_data(done.as_dict())
     else:
-        note(f"{done.stored} stored, {done.duplicate} were stored already, {done.invalid} are still invalid.")
+        note(
+            f"{done.stored} stored, {done.duplicate} were stored already, {done.invalid} are still invalid."
+        )

@@ -25,11 +25,15 @@ TypeArgument = Annotated[str, typer.Argument(metavar="TYPE", help="The event typ
 def set_(
     source_id: SourceArgument,
     event_type: TypeArgument,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON Schema, draft 2020-12; - reads standard input.")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="JSON Schema, draft 2020-12; - reads standard input."),
+    ],
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sets or replaces a schema. Events that fail it go to the rejected lane; those stored before stay.
+    """Sets or replaces a schema. Events that fail it go to the rejected lane; those stored before
+    stay.
 
     Examples:
 
@@ -46,7 +50,9 @@ def set_(
     if as_json:
         json_data(found.as_dict())
     else:
-        note(f"Events of type {found.type!r} must fit this schema from now on. What was rejected: thamesthrive rejected replay")
+        note(
+            f"Events of type {found.type!r} must fit this schema from now on. What was rejected: thamesthrive rejected replay"
+        )
 
 
 @app.command("list")
@@ -66,9 +72,14 @@ def list_(
     if as_json:
         json_data([schema.as_dict() for schema in found])
     elif not found:
-        note("No schemas: events are stored whatever their properties. Set one: thamesthrive schema set ID TYPE FILE")
+        note(
+            "No schemas: events are stored whatever their properties. Set one: thamesthrive schema set ID TYPE FILE"
+        )
     else:
-        table(["source", "type", "updated"], [[schema.source_id, schema.type, schema.updated_at] for schema in found])
+        table(
+            ["source", "type", "updated"],
+            [[schema.source_id, schema.type, schema.updated_at] for schema in found],
+        )
 
 
 @app.command()
@@ -84,7 +95,12 @@ def show(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = Non
 
 
 @app.command()
-def remove(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
+def remove(
+    source_id: SourceArgument,
+    event_type: TypeArgument,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Removes a schema: events of that type are stored whatever their properties.
 
     Examples:

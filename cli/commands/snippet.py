@@ -17,16 +17,27 @@ from .source import SourceArgument
 def snippet(
     source_id: SourceArgument,
     api: Annotated[
-        str | None, typer.Option(help="The collector's address, as pages reach it.", show_default="from host and port")
+        str | None,
+        typer.Option(
+            help="The collector's address, as pages reach it.", show_default="from host and port"
+        ),
     ] = None,
-    one_line: Annotated[bool, typer.Option("--one-line", help="A single script tag, nothing inline.")] = False,
+    one_line: Annotated[
+        bool, typer.Option("--one-line", help="A single script tag, nothing inline.")
+    ] = False,
     integrity: Annotated[
-        bool, typer.Option("--integrity", help="With --one-line: pin the tracker's exact bytes by their hash.")
+        bool,
+        typer.Option(
+            "--integrity", help="With --one-line: pin the tracker's exact bytes by their hash."
+        ),
     ] = False,
     nonce: Annotated[str | None, typer.Option(help="A CSP nonce for the script tags.")] = None,
     bundle: BundleOption = None,
     db: DbOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the HTML, and the hash of its inline script.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON: the HTML, and the hash of its inline script."),
+    ] = False,
 ) -> None:
     """Prints the HTML that goes into the page's header, and nothing else.
 
@@ -36,7 +47,9 @@ def snippet(
     - `thamesthrive snippet ID --one-line --integrity`
     """
     if integrity and not one_line:
-        raise Usage("--integrity goes with --one-line: the classic snippet loads the tracker by itself, and cannot pin it.")
+        raise Usage(
+            "--integrity goes with --one-line: the classic snippet loads the tracker by itself, and cannot pin it."
+        )
     settings = load_settings({"db": db, "bundle": bundle})
     with open_database(db) as database:
         source = store.get_source(database, source_id)
@@ -56,9 +69,13 @@ def snippet(
     else:
         data(rendered.html)
     if not source.enabled:
-        note(f"Source {source.id} is disabled: its events are refused. Enable it: thamesthrive source enable {source.id}")
+        note(
+            f"Source {source.id} is disabled: its events are refused. Enable it: thamesthrive source enable {source.id}"
+        )
     if "rest" not in source.bridges:
-        note(f"Source {source.id} does not accept the bridge rest, which pages use: its events are refused.")
+        note(
+            f"Source {source.id} does not accept the bridge rest, which pages use: its events are refused."
+        )
     if rendered.csp_hash and not nonce:
         note(
             f"If your pages have a Content-Security-Policy, add: script-src '{rendered.csp_hash}' {address}; connect-src {address}"

@@ -13,35 +13,55 @@ from ..output import data, json_data, note, pairs, table
 from .options import DbOption, JsonOption, complete_sources, open_database
 
 app = typer.Typer(
-    no_args_is_help=True, help="Event sources: who may send events.\n\nExamples:\n\n- `thamesthrive source add Shop`"
+    no_args_is_help=True,
+    help="Event sources: who may send events.\n\nExamples:\n\n- `thamesthrive source add Shop`",
 )
 
 SourceArgument = Annotated[
     str,
     typer.Argument(
-        metavar="ID", help="The source's id, as `thamesthrive source list` shows it.", autocompletion=complete_sources
+        metavar="ID",
+        help="The source's id, as `thamesthrive source list` shows it.",
+        autocompletion=complete_sources,
     ),
 ]
 OriginOption = Annotated[
     list[str] | None,
-    typer.Option(help="Only pages of this origin may send, e.g. https://shop.example.com. Repeat it; none means any."),
+    typer.Option(
+        help="Only pages of this origin may send, e.g. https://shop.example.com. Repeat it; none means any."
+    ),
 ]
 BridgeOption = Annotated[
-    list[str] | None, typer.Option(help=f"A way in: {', '.join(store.BRIDGES)}. Repeat it.", show_default="rest")
+    list[str] | None,
+    typer.Option(help=f"A way in: {', '.join(store.BRIDGES)}. Repeat it.", show_default="rest"),
 ]
 StaticOption = Annotated[
     bool | None,
-    typer.Option("--static-profiles/--no-static-profiles", help="Pages may choose profile ids themselves. For pages you trust."),
+    typer.Option(
+        "--static-profiles/--no-static-profiles",
+        help="Pages may choose profile ids themselves. For pages you trust.",
+    ),
 ]
 TransitionalOption = Annotated[
-    bool | None, typer.Option("--transitional/--no-transitional", help="Events are checked and answered, not stored.")
+    bool | None,
+    typer.Option(
+        "--transitional/--no-transitional", help="Events are checked and answered, not stored."
+    ),
 ]
-RateOption = Annotated[int | None, typer.Option(min=0, help="Events a minute; more are told to come later. 0 means any number.")]
+RateOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Events a minute; more are told to come later. 0 means any number."),
+]
 IpOption = Annotated[
     str | None,
-    typer.Option(help="What is stored of addresses: truncate (/24, /48), full, or none.", show_default="truncate"),
+    typer.Option(
+        help="What is stored of addresses: truncate (/24, /48), full, or none.",
+        show_default="truncate",
+    ),
 ]
-KeepOption = Annotated[int | None, typer.Option(min=0, help="Days that events are kept. 0 keeps them.")]
+KeepOption = Annotated[
+    int | None, typer.Option(min=0, help="Days that events are kept. 0 keeps them.")
+]
 
 
 @app.command()
@@ -80,7 +100,9 @@ def set_(
     source_id: SourceArgument,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     origin: OriginOption = None,
-    any_origin: Annotated[bool, typer.Option("--any-origin", help="Pages of any origin may send again.")] = False,
+    any_origin: Annotated[
+        bool, typer.Option("--any-origin", help="Pages of any origin may send again.")
+    ] = False,
     bridge: BridgeOption = None,
     static_profiles: StaticOption = None,
     transitional: TransitionalOption = None,
@@ -90,13 +112,16 @@ def set_(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Changes an event source; what you do not name stays. Running collectors notice within a second.
+    """Changes an event source; what you do not name stays. Running collectors notice within a
+    second.
 
     Examples:
 
     - `thamesthrive source set ID --rate-limit 6000 --keep-days 400`
     """
-    changes = _given(origin, bridge, static_profiles, transitional, rate_limit, ip_policy, keep_days)
+    changes = _given(
+        origin, bridge, static_profiles, transitional, rate_limit, ip_policy, keep_days
+    )
     changes |= {"name": name} if name is not None else {}
     changes |= {"origins": []} if any_origin else {}
     if not changes:
@@ -227,19 +252,30 @@ def _state(source: Source) -> str:
 
 
 def _row(source: Source) -> list[str]:
-    return [source.id, source.name, _state(source), " ".join(source.bridges), " ".join(source.origins) or "any"]
+    return [
+        source.id,
+        source.name,
+        _state(source),
+        " ".join(source.bridges),
+        " ".join(source.origins) or "any",
+    ]
 
 
 def _described(source: Source) -> dict[str, str]:
     return {
         "id": source.id,
         "name": source.name,
-        "state": _state(source) + (", transitional: nothing is stored" if source.transitional else ""),
+        "state": _state(source)
+        + (", transitional: nothing is stored" if source.transitional else ""),
         "bridges": " ".join(source.bridges),
         "origins": " ".join(source.origins) or "any",
         "profiles": "chosen by pages" if source.static_profiles else "issued by the collector",
         "rate limit": f"{source.rate_limit} events a minute" if source.rate_limit else "none",
-        "addresses": {"truncate": "truncated to /24, /48", "full": "stored whole", "none": "not stored"}[source.ip_policy],
+        "addresses": {
+            "truncate": "truncated to /24, /48",
+            "full": "stored whole",
+            "none": "not stored",
+        }[source.ip_policy],
         "events kept": f"{source.keep_days} days" if source.keep_days else "for ever",
         "created": source.created_at,
     }

@@ -10,13 +10,16 @@ from ..output import data, json_data, note, table
 from .options import DbOption, JsonOption, open_database
 
 app = typer.Typer(
-    no_args_is_help=True, help="Tokens of the management API.\n\nExamples:\n\n- `thamesthrive token create deploy-script`"
+    no_args_is_help=True,
+    help="Tokens of the management API.\n\nExamples:\n\n- `thamesthrive token create deploy-script`",
 )
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What it is for, so that you know later which to revoke.")],
+    name: Annotated[
+        str, typer.Argument(help="What it is for, so that you know later which to revoke.")
+    ],
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,14 +51,23 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         json_data([token.as_dict() for token in found])
     elif not found:
-        note("No tokens: nobody can use the management API. Create one: thamesthrive token create NAME")
+        note(
+            "No tokens: nobody can use the management API. Create one: thamesthrive token create NAME"
+        )
     else:
-        table(["id", "name", "created"], [[token.id, token.name, token.created_at] for token in found])
+        table(
+            ["id", "name", "created"], [[token.id, token.name, token.created_at] for token in found]
+        )
 
 
 @app.command()
 def revoke(
-    token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="The token's id, as `thamesthrive token list` shows it.")],
+    token_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOKEN", help="The token's id, as `thamesthrive token list` shows it."
+        ),
+    ],
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:

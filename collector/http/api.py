@@ -1,6 +1,8 @@
-"""`/api/*`: what an administrator does, over HTTP. The same library calls as the command line, behind a bearer token.
+"""`/api/*`: what an administrator does, over HTTP. The same library calls as the command line,
+behind a bearer token.
 
-There are no cookies and no CORS headers here: a page in somebody's browser cannot use an administrator's rights.
+There are no cookies and no CORS headers here: a page in somebody's browser cannot use an
+administrator's rights.
 """
 
 import asyncio
@@ -29,7 +31,8 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass(frozen=True)
 class Call:
-    """A request that was let in: the database, the names in its address, its query, and its body if it is JSON."""
+    """A request that was let in: the database, the names in its address, its query, and its body if
+    it is JSON."""
 
     db: Database
     path: dict[str, str]
@@ -71,7 +74,16 @@ class Call:
 
 Answer = tuple[int, Any]
 
-SOURCE_FIELDS = ("name", "origins", "bridges", "static_profiles", "transitional", "rate_limit", "ip_policy", "keep_days")
+SOURCE_FIELDS = (
+    "name",
+    "origins",
+    "bridges",
+    "static_profiles",
+    "transitional",
+    "rate_limit",
+    "ip_policy",
+    "keep_days",
+)
 
 
 def _sources(call: Call) -> Answer:
@@ -88,12 +100,17 @@ def _source(call: Call) -> Answer:
 
 
 def _change_source(call: Call) -> Answer:
-    return 200, store.update_source(call.db, call.path["source_id"], call.only("enabled", *SOURCE_FIELDS)).as_dict()
+    return 200, store.update_source(
+        call.db, call.path["source_id"], call.only("enabled", *SOURCE_FIELDS)
+    ).as_dict()
 
 
 def _remove_source(call: Call) -> Answer:
     with_events = call.flag("with_events")
-    return 200, {"removed": True, "events": store.remove_source(call.db, call.path["source_id"], with_events=with_events)}
+    return 200, {
+        "removed": True,
+        "events": store.remove_source(call.db, call.path["source_id"], with_events=with_events),
+    }
 
 
 def _schemas(call: Call) -> Answer:
@@ -106,7 +123,9 @@ def _schema(call: Call) -> Answer:
 
 
 def _set_schema(call: Call) -> Answer:
-    return 200, store.set_schema(call.db, call.path["source_id"], call.path["event_type"], call.text).as_dict()
+    return 200, store.set_schema(
+        call.db, call.path["source_id"], call.path["event_type"], call.text
+    ).as_dict()
 
 
 def _remove_schema(call: Call) -> Answer:
@@ -121,7 +140,9 @@ def _redirects(call: Call) -> Answer:
 def _add_redirect(call: Call) -> Answer:
     call.only("source_id", "target", "event_type")
     kind = call.field("event_type") if "event_type" in call.body else "redirect"
-    return 201, store.add_redirect(call.db, call.field("source_id"), call.field("target"), kind).as_dict()
+    return 201, store.add_redirect(
+        call.db, call.field("source_id"), call.field("target"), kind
+    ).as_dict()
 
 
 def _remove_redirect(call: Call) -> Answer:
@@ -141,7 +162,10 @@ def _rejected(call: Call) -> Answer:
             limit=limit,
         )
     )
-    return 200, {"rejected": [row.as_dict() for row in found], "next": str(found[-1].seq) if len(found) == limit else None}
+    return 200, {
+        "rejected": [row.as_dict() for row in found],
+        "next": str(found[-1].seq) if len(found) == limit else None,
+    }
 
 
 def _replay(call: Call) -> Answer:
@@ -149,7 +173,9 @@ def _replay(call: Call) -> Answer:
     source_id = call.field("source_id") if "source_id" in call.body else None
     kind = call.field("type") if "type" in call.body else None
     with closing(Registry(call.registry)) as registry:
-        return 200, replay(call.db.conn, Gate(registry), source_id=source_id, event_type=kind).as_dict()
+        return 200, replay(
+            call.db.conn, Gate(registry), source_id=source_id, event_type=kind
+        ).as_dict()
 
 
 def _events(call: Call) -> Answer:
@@ -166,7 +192,10 @@ def _events(call: Call) -> Answer:
         )
     )
     found.reverse()  # the latest first
-    return 200, {"events": [e.as_dict() for e in found], "next": str(found[-1].seq) if len(found) == limit else None}
+    return 200, {
+        "events": [e.as_dict() for e in found],
+        "next": str(found[-1].seq) if len(found) == limit else None,
+    }
 
 
 def _stats(call: Call) -> Answer:
@@ -210,7 +239,13 @@ ROUTES: dict[tuple[str, str], Callable[[Call], Answer]] = {
 def add_routes(app: Sanic[Any, Any], registry: Registry, path: Path) -> None:
     """Adds /api to the app. `path`: the database."""
     for (method, uri), work in ROUTES.items():
-        app.add_route(_handler(registry, path, work), uri, methods=[method], name=work.__name__.strip("_"), unquote=True)
+        app.add_route(
+            _handler(registry, path, work),
+            uri,
+            methods=[method],
+            name=work.__name__.strip("_"),
+            unquote=True,
+        )
 
 
 def _handler(registry: Registry, path: Path, work: Callable[[Call], Answer]) -> Callable[..., Any]:
@@ -228,11 +263,17 @@ def _handler(registry: Registry, path: Path, work: Callable[[Call], Answer]) -> 
     return handle
 
 
-def _run(path: Path, work: Callable[[Call], Answer], request: Request, names: dict[str, str]) -> Answer:
+def _run(
+    path: Path, work: Callable[[Call], Answer], request: Request, names: dict[str, str]
+) -> Answer:
     try:
         text = request.body.decode()
         body = {} if work is _set_schema or not text else _decode(text)
-        query = {name: values[0] for name, values in request.get_args(keep_blank_values=True).items() if values}
+        query = {
+            name: values[0]
+            for name, values in request.get_args(keep_blank_values=True).items()
+            if values
+        }
         with closing(connect(path)) as connection:
             return work(Call(Database(connection), names, query, body, text, path))
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -249,4 +290,6 @@ def _run(path: Path, work: Callable[[Call], Answer], request: Request, names: di
 
 def _json(status: int, body: Any, headers: dict[str, str] | None = None) -> HTTPResponse:
     content = msgspec.json.encode(body)
-    return HTTPResponse(content, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+    return HTTPResponse(
+        content, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json"
+    )

@@ -14,9 +14,11 @@ MAX_ENCODINGS = 2  # one after the other
 
 
 def body_of(request: Request) -> bytes:
-    """The body as the sender meant it: inflated as Content-Encoding says, or as gzip if it looks like that.
+    """The body as the sender meant it: inflated as Content-Encoding says, or as gzip if it looks
+    like that.
 
-    Raises TooLarge as soon as the limit is passed, whatever is left, and Invalid for what does not inflate.
+    Raises TooLarge as soon as the limit is passed, whatever is left, and Invalid for what does not
+    inflate.
     """
     body: bytes = request.body
     header = request.headers.get("content-encoding")
@@ -28,7 +30,9 @@ def body_of(request: Request) -> bytes:
     for encoding in reversed(encodings):
         inflate = _INFLATERS.get(encoding)
         if inflate is None:
-            raise Invalid(f"Content-Encoding: only {', '.join(known for known in _INFLATERS if known)} are understood.")
+            raise Invalid(
+                f"Content-Encoding: only {', '.join(known for known in _INFLATERS if known)} are understood."
+            )
         body = inflate(body)
     return body
 

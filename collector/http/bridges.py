@@ -1,4 +1,5 @@
-"""The other ways in: webhook, pixel and redirect. Each makes one event of a request and goes the way of `/track`."""
+"""The other ways in: webhook, pixel and redirect. Each makes one event of a request and goes the
+way of `/track`."""
 
 import asyncio
 from base64 import b64decode
@@ -20,7 +21,9 @@ from .body import body_of
 from .cors import StoredAnswer, cors_headers, preflight_headers
 from .ingest import Ingest
 
-PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")  # 43 bytes, transparent
+PIXEL = b64decode(
+    "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw=="
+)  # 43 bytes, transparent
 REDIRECT_PATIENCE = 2.0  # seconds a visitor waits for their event to be stored
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -30,7 +33,9 @@ _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 def add_routes(app: Sanic[Any, Any], ingest: Ingest, registry: Registry) -> None:
     """Adds /collect and /redirect to the app."""
 
-    async def webhook(request: Request, event_type: str, source_id: str, session_id: str | None = None) -> HTTPResponse:
+    async def webhook(
+        request: Request, event_type: str, source_id: str, session_id: str | None = None
+    ) -> HTTPResponse:
         return await _Bridge(ingest, "webhook", request).respond(event_type, source_id, session_id)
 
     async def pixel(request: Request, event_type: str, source_id: str) -> HTTPResponse:
@@ -42,17 +47,28 @@ def add_routes(app: Sanic[Any, Any], ingest: Ingest, registry: Registry) -> None
             headers["X-Collector-Reason"] = _reason(answer)
         return HTTPResponse(PIXEL, headers=headers, content_type="image/gif")
 
-    async def redirect(request: Request, redirect_id: str, session_id: str | None = None) -> HTTPResponse:
+    async def redirect(
+        request: Request, redirect_id: str, session_id: str | None = None
+    ) -> HTTPResponse:
         found = registry.redirect(redirect_id)
         if found is None:
-            return HTTPResponse('{"detail": "Not found."}', 404, cors_headers(request), "application/json")
+            return HTTPResponse(
+                '{"detail": "Not found."}', 404, cors_headers(request), "application/json"
+            )
         headers = {**cors_headers(request), "Location": found.target, "Cache-Control": "no-store"}
         if request.method == "GET":
-            own = {"redirect": Raw(msgspec.json.encode(found.id)), "target": Raw(msgspec.json.encode(found.target))}
-            storing = _Bridge(ingest, "redirect", request).respond(found.event_type, found.source_id, session_id, own)
+            own = {
+                "redirect": Raw(msgspec.json.encode(found.id)),
+                "target": Raw(msgspec.json.encode(found.target)),
+            }
+            storing = _Bridge(ingest, "redirect", request).respond(
+                found.event_type, found.source_id, session_id, own
+            )
             try:
                 # The visitor goes on, stored or not; what takes longer is stored behind their back.
-                answer = await asyncio.wait_for(asyncio.shield(asyncio.ensure_future(storing)), REDIRECT_PATIENCE)
+                answer = await asyncio.wait_for(
+                    asyncio.shield(asyncio.ensure_future(storing)), REDIRECT_PATIENCE
+                )
                 headers["X-Collector-Reason"] = _reason(answer)
             except TimeoutError:
                 headers["X-Collector-Reason"] = "overloaded"
@@ -65,7 +81,9 @@ def add_routes(app: Sanic[Any, Any], ingest: Ingest, registry: Registry) -> None
     for path, name in ((collect, "webhook"), (f"{collect}/<session_id:str>", "webhook_session")):
         app.add_route(webhook, path, methods=["GET", "POST"], name=name, unquote=True)
         app.add_route(preflight, path, methods=["OPTIONS"], name=f"{name}_preflight", unquote=True)
-    app.add_route(pixel, f"{collect}/pixel.gif", methods=["GET", "HEAD"], name="pixel", unquote=True)
+    app.add_route(
+        pixel, f"{collect}/pixel.gif", methods=["GET", "HEAD"], name="pixel", unquote=True
+    )
     for path, name in (
         ("/redirect/<redirect_id:str>", "redirect"),
         ("/redirect/<redirect_id:str>/<session_id:str>", "redirect_s"),
@@ -82,7 +100,11 @@ class _Bridge:
         self._request = request
 
     async def respond(
-        self, event_type: str, source_id: str, session_id: str | None, own: dict[str, Raw] | None = None
+        self,
+        event_type: str,
+        source_id: str,
+        session_id: str | None,
+        own: dict[str, Raw] | None = None,
     ) -> HTTPResponse:
         """Stores the event, and answers as /track does. `own` goes before what the sender says."""
         started = perf_counter()
@@ -103,7 +125,14 @@ class _Bridge:
         finally:
             ingest.times.add(started)
 
-    def _payload(self, event_type: str, source: Source, session_id: str | None, own: dict[str, Raw], request_id: str) -> Payload:
+    def _payload(
+        self,
+        event_type: str,
+        source: Source,
+        session_id: str | None,
+        own: dict[str, Raw],
+        request_id: str,
+    ) -> Payload:
         """The request as the payload that the tracker would have sent. Raises Invalid, TooLarge."""
         if not usable_id(session_id):
             raise Invalid("The session id in the address: expected up to 128 printable characters.")
@@ -128,19 +157,29 @@ class _Bridge:
         try:
             return _decode_object(event.mend(body))
         except msgspec.DecodeError as error:
-            raise Invalid("The body is not a JSON object. Forms are understood too, with their own content type.") from error
+            raise Invalid(
+                "The body is not a JSON object. Forms are understood too, with their own content type."
+            ) from error
         except UnicodeDecodeError as error:
             raise Invalid("The body is not UTF-8.") from error
 
 
 def _texts(fields: Any) -> dict[str, Raw]:
     """Query or form fields: one value as a text, several as an array."""
-    found = {name: values if len(values) > 1 else values[0] for name, values in fields.items() if values}
+    found = {
+        name: values if len(values) > 1 else values[0] for name, values in fields.items() if values
+    }
     try:
-        return {name: Raw(msgspec.json.encode(value)) for name, value in found.items() if name.encode()}
+        return {
+            name: Raw(msgspec.json.encode(value)) for name, value in found.items() if name.encode()
+        }
     except UnicodeEncodeError as error:
         raise Invalid("A field is not UTF-8.") from error
 
 
 def _reason(answer: HTTPResponse) -> str:
-    return answer.reason if isinstance(answer, StoredAnswer) else str(answer.headers["X-Collector-Reason"])
+    return (
+        answer.reason
+        if isinstance(answer, StoredAnswer)
+        else str(answer.headers["X-Collector-Reason"])
+    )

@@ -34,7 +34,9 @@ def load_bundle(folder: Path) -> dict[str, Asset]:
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        log.warning("the tracker is not built, pages cannot load it: run `thamesthrive build bundle`")
+        log.warning(
+            "the tracker is not built, pages cannot load it: run `thamesthrive build bundle`"
+        )
         return {}
     assets = {}
     for name, facts in manifest["files"].items():
@@ -54,7 +56,8 @@ def load_bundle(folder: Path) -> dict[str, Asset]:
 
 
 class Bundle:
-    """The files of a folder. With `watched`, for those who are building it, they are read again when there is another build."""
+    """The files of a folder. With `watched`, for those who are building it, they are read again
+    when there is another build."""
 
     def __init__(self, folder: Path, *, watched: bool) -> None:
         self.watched = watched
@@ -65,7 +68,9 @@ class Bundle:
     def get(self, name: str) -> Asset | None:
         """A file by its exact name."""
         if self.watched and (seen := self._changed()) != self._seen:
-            with contextlib.suppress(FileNotFoundError):  # the folder is being exchanged: the next request finds the new one
+            with contextlib.suppress(
+                FileNotFoundError
+            ):  # the folder is being exchanged: the next request finds the new one
                 self._assets, self._seen = load_bundle(self._manifest.parent), seen
         return self._assets.get(name)
 
@@ -88,7 +93,9 @@ def add_routes(app: Sanic[Any, Any], assets: Bundle) -> None:
         headers = {**cors_headers(request), "X-Content-Type-Options": "nosniff"}
         if asset is None:
             hint = (
-                "There is no such file." if assets else "The tracker is not built. Run `thamesthrive build bundle` and restart."
+                "There is no such file."
+                if assets
+                else "The tracker is not built. Run `thamesthrive build bundle` and restart."
             )
             return HTTPResponse(json.dumps({"detail": hint}), 404, headers, "application/json")
         encoding = _negotiate(request.headers.get("accept-encoding", ""))
@@ -101,7 +108,10 @@ def add_routes(app: Sanic[Any, Any], assets: Bundle) -> None:
             "ETag": etag,
         }
         if asset.name.endswith(".js"):
-            headers["SourceMap"] = f"{asset.name.split('.')[0]}.min.js.map"  # the copy named by its content has no other
+            headers["SourceMap"] = (
+                # the copy named by its content has no other
+                f"{asset.name.split('.')[0]}.min.js.map"
+            )
         elif not asset.name.endswith(".map"):
             headers["SourceMap"] = f"{asset.name}.map"
         if etag in request.headers.get("if-none-match", ""):
@@ -120,7 +130,12 @@ def _negotiate(accepted: str) -> str:
     offers = {}
     for part in accepted.split(","):
         name, _, parameters = part.strip().partition(";")
-        offers[name.strip().lower()] = "".join(parameters.split()) not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+        offers[name.strip().lower()] = "".join(parameters.split()) not in (
+            "q=0",
+            "q=0.0",
+            "q=0.00",
+            "q=0.000",
+        )
     for encoding in ("br", "gzip"):
         if offers.get(encoding, offers.get("*", False)):
             return encoding

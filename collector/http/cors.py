@@ -1,4 +1,5 @@
-"""Who may read an answer. Ingestion routes answer any page, errors included; nothing else sends a CORS header."""
+"""Who may read an answer. Ingestion routes answer any page, errors included; nothing else sends a
+CORS header."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -33,7 +34,8 @@ def cors_for(origin: str | None) -> dict[str, str]:
 
 
 def preflight_headers(request: Request, methods: str) -> dict[str, str]:
-    """The CORS headers of an OPTIONS answer: any request header is allowed, none of them matters."""
+    """The CORS headers of an OPTIONS answer: any request header is allowed, none of them
+    matters."""
     return {
         **cors_headers(request),
         "Access-Control-Allow-Methods": methods,
@@ -43,7 +45,8 @@ def preflight_headers(request: Request, methods: str) -> dict[str, str]:
 
 
 class StoredAnswer(HTTPResponse):
-    """The answer to nearly every request. Its headers differ by origin and reason only, and are made once for each."""
+    """The answer to nearly every request. Its headers differ by origin and reason only, and are
+    made once for each."""
 
     def __init__(self, request: Request, body: bytes, reason: str, status: int = 200) -> None:
         super().__init__(body, status, content_type="application/json")
@@ -52,7 +55,8 @@ class StoredAnswer(HTTPResponse):
 
     @property
     def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
-        """Header names and values as bytes, content length and connection first, as the framework has set them."""
+        """Header names and values as bytes, content length and connection first, as the framework
+        has set them."""
         own: Any = self.headers
         yield b"content-length", b"%d" % own["content-length"]
         yield b"connection", own["connection"].encode()
@@ -62,4 +66,7 @@ class StoredAnswer(HTTPResponse):
 @lru_cache(maxsize=4096)
 def _prepare(origin: str | None, reason: str) -> tuple[tuple[bytes, bytes], ...]:
     headers = {"content-type": "application/json", **cors_for(origin), "X-Collector-Reason": reason}
-    return tuple((name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in headers.items())
+    return tuple(
+        (name.encode("ascii"), value.encode("utf-8", "surrogateescape"))
+        for name, value in headers.items()
+    )

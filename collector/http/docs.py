@@ -1,4 +1,5 @@
-"""`/docs`: the HTTP interface as OpenAPI, and as a page for people. Nothing of it comes from another server."""
+"""`/docs`: the HTTP interface as OpenAPI, and as a page for people. Nothing of it comes from
+another server."""
 
 import re
 from html import escape
@@ -17,7 +18,10 @@ _NULLABLE_TEXT = {"type": ["string", "null"]}
 _ANY = {"type": "object", "additionalProperties": True}
 _OBJECT = {"type": ["object", "null"], "additionalProperties": True}
 _COUNT = {"type": "integer", "minimum": 0}
-_REF = {"type": ["object", "null"], "properties": {"id": {"type": ["string", "null"], "maxLength": MAX_ID}}}
+_REF = {
+    "type": ["object", "null"],
+    "properties": {"id": {"type": ["string", "null"], "maxLength": MAX_ID}},
+}
 
 SCHEMAS: dict[str, Any] = {
     "Event": {
@@ -26,7 +30,10 @@ SCHEMAS: dict[str, Any] = {
         "properties": {
             "id": {"type": ["string", "null"], "minLength": 1, "maxLength": MAX_ID},
             "type": {"type": "string", "minLength": 1, "maxLength": MAX_TYPE, "pattern": r"\S"},
-            "time": {"type": ["object", "null"], "properties": {"create": {"type": ["string", "null"], "format": "date-time"}}},
+            "time": {
+                "type": ["object", "null"],
+                "properties": {"create": {"type": ["string", "null"], "format": "date-time"}},
+            },
             "properties": _OBJECT,
             "context": _OBJECT,
             "options": _OBJECT,
@@ -57,11 +64,26 @@ SCHEMAS: dict[str, Any] = {
     "Note": {
         "type": "object",
         "required": ["reason"],
-        "properties": {"index": _COUNT, "id": _TEXT, "reason": _TEXT, "detail": _TEXT, "duplicate": {"type": "boolean"}},
+        "properties": {
+            "index": _COUNT,
+            "id": _TEXT,
+            "reason": _TEXT,
+            "detail": _TEXT,
+            "duplicate": {"type": "boolean"},
+        },
     },
     "Answer": {
         "type": "object",
-        "required": ["task", "ux", "response", "events", "profile", "session", "errors", "warnings"],
+        "required": [
+            "task",
+            "ux",
+            "response",
+            "events",
+            "profile",
+            "session",
+            "errors",
+            "warnings",
+        ],
         "properties": {
             "task": {"type": "array", "items": _TEXT},
             "ux": {"type": "array"},
@@ -75,7 +97,11 @@ SCHEMAS: dict[str, Any] = {
             "missing": {"type": "array", "items": _TEXT},
         },
     },
-    "Error": {"type": "object", "required": ["detail"], "properties": {"detail": _TEXT, "request": _TEXT}},
+    "Error": {
+        "type": "object",
+        "required": ["detail"],
+        "properties": {"detail": _TEXT, "request": _TEXT},
+    },
     "Ready": {
         "type": "object",
         "required": ["ready", "problems"],
@@ -86,10 +112,17 @@ SCHEMAS: dict[str, Any] = {
         "required": ["id", "name", "enabled"],
         "properties": {
             "id": _TEXT,
-            "name": {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"},
+            "name": {
+                "type": "string",
+                "pattern": r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+            },
             "enabled": {"type": "boolean"},
             "origins": {"type": "array", "items": {"type": "string", "pattern": f"^{ORIGIN}$"}},
-            "bridges": {"type": "array", "minItems": 1, "items": {"enum": ["rest", "webhook", "redirect"]}},
+            "bridges": {
+                "type": "array",
+                "minItems": 1,
+                "items": {"enum": ["rest", "webhook", "redirect"]},
+            },
             "static_profiles": {"type": "boolean"},
             "transitional": {"type": "boolean"},
             "rate_limit": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31 - 1},
@@ -99,7 +132,11 @@ SCHEMAS: dict[str, Any] = {
         },
     },
 }
-_SOURCE_CHANGES = {key: value for key, value in SCHEMAS["Source"]["properties"].items() if key not in ("id", "created_at")}
+_SOURCE_CHANGES = {
+    key: value
+    for key, value in SCHEMAS["Source"]["properties"].items()
+    if key not in ("id", "created_at")
+}
 
 _INGESTION_ERRORS = {
     "401": "The source is unknown, disabled, or takes no requests by this bridge.",
@@ -127,16 +164,34 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _responses(good: dict[str, Any], errors: dict[str, str]) -> dict[str, Any]:
-    return {**good, **{status: {"description": text, "content": _json(_ref("Error"))} for status, text in errors.items()}}
+    return {
+        **good,
+        **{
+            status: {"description": text, "content": _json(_ref("Error"))}
+            for status, text in errors.items()
+        },
+    }
 
 
 def _in_path(name: str, description: str) -> dict[str, Any]:
     schema = {"type": "string", "minLength": 1}
-    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": schema,
+    }
 
 
 def _in_query(name: str, schema: Any, description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "description": description, "schema": schema}
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": description,
+        "schema": schema,
+    }
 
 
 _STORED = {"200": {"description": "On disk.", "content": _json(_ref("Answer"))}}
@@ -146,16 +201,29 @@ _SESSION_ID = _in_path("session_id", "The visit it belongs to. Without one, no p
 
 
 def _webhook(parameters: list[Any]) -> dict[str, Any]:
-    common = {"tags": ["Ingestion"], "parameters": parameters, "responses": _responses(_STORED, _INGESTION_ERRORS)}
-    body = {"required": False, "content": {**_json(_ANY), "application/x-www-form-urlencoded": {"schema": _ANY}}}
+    common = {
+        "tags": ["Ingestion"],
+        "parameters": parameters,
+        "responses": _responses(_STORED, _INGESTION_ERRORS),
+    }
+    body = {
+        "required": False,
+        "content": {**_json(_ANY), "application/x-www-form-urlencoded": {"schema": _ANY}},
+    }
     return {
         "get": {"summary": "Store one event; the query becomes its properties.", **common},
-        "post": {"summary": "Store one event; query and body become its properties.", "requestBody": body, **common},
+        "post": {
+            "summary": "Store one event; query and body become its properties.",
+            "requestBody": body,
+            **common,
+        },
     }
 
 
 def _redirect(parameters: list[Any]) -> dict[str, Any]:
-    responses = {"307": {"description": "To the stored target, whether or not the event could be stored."}}
+    responses = {
+        "307": {"description": "To the stored target, whether or not the event could be stored."}
+    }
     return {
         "get": {
             "tags": ["Ingestion"],
@@ -179,7 +247,9 @@ def _api(
         "tags": ["Management"],
         "summary": summary,
         "security": [{"token": []}],
-        "responses": _responses({good: {"description": "Done.", "content": _json(schema or _ANY)}}, _API_ERRORS),
+        "responses": _responses(
+            {good: {"description": "Done.", "content": _json(schema or _ANY)}}, _API_ERRORS
+        ),
     }
     if parameters:
         operation["parameters"] = parameters
@@ -190,14 +260,30 @@ def _api(
 
 def _page(*names: str) -> list[Any]:
     return [
-        *(_in_query(name, _TEXT, f"Only those of this {name.removesuffix('_id')}.") for name in names),
-        _in_query("limit", {"type": "integer", "minimum": 1, "maximum": 1000}, "How many; 50 if you do not say."),
-        _in_query("cursor", {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}, "`next` of the page before."),
+        *(
+            _in_query(name, _TEXT, f"Only those of this {name.removesuffix('_id')}.")
+            for name in names
+        ),
+        _in_query(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": 1000},
+            "How many; 50 if you do not say.",
+        ),
+        _in_query(
+            "cursor",
+            {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+            "`next` of the page before.",
+        ),
     ]
 
 
 def _fields(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
+    return {
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 _TARGET = {"type": "string", "pattern": f"^{TARGET}$", "maxLength": MAX_TARGET}
@@ -211,13 +297,17 @@ PATHS: dict[str, Any] = {
             "summary": "Store the events of a page.",
             "requestBody": {
                 "required": True,
-                "content": {kind: {"schema": _ref("Payload")} for kind in ("application/json", "text/plain")},
+                "content": {
+                    kind: {"schema": _ref("Payload")} for kind in ("application/json", "text/plain")
+                },
             },
             "responses": _responses(_STORED, _INGESTION_ERRORS),
         }
     },
     "/collect/{event_type}/{source_id}": _webhook([_EVENT_TYPE, _SOURCE_ID]),
-    "/collect/{event_type}/{source_id}/{session_id}": _webhook([_EVENT_TYPE, _SOURCE_ID, _SESSION_ID]),
+    "/collect/{event_type}/{source_id}/{session_id}": _webhook(
+        [_EVENT_TYPE, _SOURCE_ID, _SESSION_ID]
+    ),
     "/collect/{event_type}/{source_id}/pixel.gif": {
         "get": {
             "tags": ["Ingestion"],
@@ -227,7 +317,9 @@ PATHS: dict[str, Any] = {
                 {
                     "200": {
                         "description": "On disk.",
-                        "content": {"image/gif": {"schema": {"type": "string", "format": "binary"}}},
+                        "content": {
+                            "image/gif": {"schema": {"type": "string", "format": "binary"}}
+                        },
                     }
                 },
                 _INGESTION_ERRORS,
@@ -240,12 +332,17 @@ PATHS: dict[str, Any] = {
         "get": {
             "tags": ["Tracker"],
             "summary": "A file of the tracker, by its exact name.",
-            "parameters": [_in_path("name", "tracker.min.js, loader.min.js, their maps, or the hashed name.")],
+            "parameters": [
+                _in_path("name", "tracker.min.js, loader.min.js, their maps, or the hashed name.")
+            ],
             "responses": _responses(
                 {
                     "200": {
                         "description": "The file.",
-                        "content": {"text/javascript": {"schema": _TEXT}, "application/json": {"schema": {}}},
+                        "content": {
+                            "text/javascript": {"schema": _TEXT},
+                            "application/json": {"schema": {}},
+                        },
                     },
                     "304": {"description": "What you have is still good."},
                 },
@@ -266,7 +363,10 @@ PATHS: dict[str, Any] = {
             "summary": "Requests may be sent here.",
             "responses": {
                 "200": {"description": "They may.", "content": _json(_ref("Ready"))},
-                "503": {"description": "They may not; `problems` says why.", "content": _json(_ref("Ready"))},
+                "503": {
+                    "description": "They may not; `problems` says why.",
+                    "content": _json(_ref("Ready")),
+                },
             },
         }
     },
@@ -274,14 +374,21 @@ PATHS: dict[str, Any] = {
         "get": {
             "tags": ["Operation"],
             "summary": "Metrics for Prometheus.",
-            "responses": {"200": {"description": "In its text format.", "content": {"text/plain": {"schema": _TEXT}}}},
+            "responses": {
+                "200": {
+                    "description": "In its text format.",
+                    "content": {"text/plain": {"schema": _TEXT}},
+                }
+            },
         }
     },
     "/api/sources": {
         "get": _api("List event sources."),
         "post": _api(
             "Create an event source.",
-            body=_fields(["name"], {key: value for key, value in _SOURCE_CHANGES.items() if key != "enabled"}),
+            body=_fields(
+                ["name"], {key: value for key, value in _SOURCE_CHANGES.items() if key != "enabled"}
+            ),
             good="201",
             schema=_ref("Source"),
         ),
@@ -289,17 +396,28 @@ PATHS: dict[str, Any] = {
     "/api/sources/{source_id}": {
         "get": _api("Show an event source.", [_SOURCE_ID], schema=_ref("Source")),
         "patch": _api(
-            "Change an event source.", [_SOURCE_ID], _fields([], _SOURCE_CHANGES), schema=_ref("Source"), required=False
+            "Change an event source.",
+            [_SOURCE_ID],
+            _fields([], _SOURCE_CHANGES),
+            schema=_ref("Source"),
+            required=False,
         ),
         "delete": _api(
             "Remove an event source.",
-            [_SOURCE_ID, _in_query("with_events", {"enum": ["true", "false"]}, "Its events go too.")],
+            [
+                _SOURCE_ID,
+                _in_query("with_events", {"enum": ["true", "false"]}, "Its events go too."),
+            ],
         ),
     },
     "/api/sources/{source_id}/schemas": {"get": _api("List a source's schemas.", [_SOURCE_ID])},
     "/api/sources/{source_id}/schemas/{event_type}": {
         "get": _api("Show a schema.", [_SOURCE_ID, _EVENT_TYPE]),
-        "put": _api("Set a schema (JSON Schema, draft 2020-12).", [_SOURCE_ID, _EVENT_TYPE], {"type": ["object", "boolean"]}),
+        "put": _api(
+            "Set a schema (JSON Schema, draft 2020-12).",
+            [_SOURCE_ID, _EVENT_TYPE],
+            {"type": ["object", "boolean"]},
+        ),
         "delete": _api("Remove a schema.", [_SOURCE_ID, _EVENT_TYPE]),
     },
     "/api/redirects": {
@@ -308,13 +426,19 @@ PATHS: dict[str, Any] = {
             "Create a redirect.",
             body=_fields(
                 ["source_id", "target"],
-                {"source_id": _TEXT, "target": _TARGET, "event_type": SCHEMAS["Event"]["properties"]["type"]},
+                {
+                    "source_id": _TEXT,
+                    "target": _TARGET,
+                    "event_type": SCHEMAS["Event"]["properties"]["type"],
+                },
             ),
             good="201",
         ),
     },
     "/api/redirects/{redirect_id}": {"delete": _api("Remove a redirect.", [_REDIRECT_ID])},
-    "/api/rejected": {"get": _api("Rejected events, the latest first.", _page("source_id", "type", "reason"))},
+    "/api/rejected": {
+        "get": _api("Rejected events, the latest first.", _page("source_id", "type", "reason"))
+    },
     "/api/rejected/replay": {
         "post": _api(
             "Judge rejected events again, store those that are valid now.",
@@ -322,7 +446,11 @@ PATHS: dict[str, Any] = {
             required=False,
         )
     },
-    "/api/events": {"get": _api("Events, the latest first.", _page("source_id", "type", "session_id", "profile_id"))},
+    "/api/events": {
+        "get": _api(
+            "Events, the latest first.", _page("source_id", "type", "session_id", "profile_id")
+        )
+    },
     "/api/stats": {"get": _api("Totals and counts by source.")},
     "/api/profiles/{profile_id}": {
         "get": _api("Everything about a visitor.", [_PROFILE_ID]),
@@ -338,7 +466,10 @@ SPEC: dict[str, Any] = {
         "description": "Events of web pages, answered when they are on disk.",
     },
     "paths": PATHS,
-    "components": {"schemas": SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    "components": {
+        "schemas": SCHEMAS,
+        "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+    },
 }
 
 _STYLE = """
@@ -370,9 +501,13 @@ def _html() -> str:
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parameters = "".join(
-        f"<li><code>{escape(p['name'])}</code>: {_marked(p['description'])}</li>" for p in operation.get("parameters", ())
+        f"<li><code>{escape(p['name'])}</code>: {_marked(p['description'])}</li>"
+        for p in operation.get("parameters", ())
     )
-    answers = "".join(f"<li>{status}: {_marked(answer['description'])}</li>" for status, answer in operation["responses"].items())
+    answers = "".join(
+        f"<li>{status}: {_marked(answer['description'])}</li>"
+        for status, answer in operation["responses"].items()
+    )
     return (
         f"<h3><code>{method.upper()} {escape(path)}</code></h3>{_marked(operation['summary'])}"
         f"{f'<ul>{parameters}</ul>' if parameters else ''}<ul>{answers}</ul>"
@@ -393,7 +528,9 @@ def add_routes(app: Sanic[Any, Any]) -> None:
 
     @app.get("/docs", name="docs")
     async def docs(request: Request) -> HTTPResponse:
-        if "html" in request.headers.get("accept", "") or "json" not in request.headers.get("accept", ""):
+        if "html" in request.headers.get("accept", "") or "json" not in request.headers.get(
+            "accept", ""
+        ):
             headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
             return HTTPResponse(page, headers=headers, content_type="text/html; charset=utf-8")
         return HTTPResponse(spec, content_type="application/json")

@@ -1,4 +1,5 @@
-"""Ingestion: one request in, one answer after its rows are on disk. `POST /track` here, the other bridges in bridges.py."""
+"""Ingestion: one request in, one answer after its rows are on disk. `POST /track` here, the other
+bridges in bridges.py."""
 
 import json
 import logging
@@ -25,7 +26,9 @@ from .cors import StoredAnswer, cors_headers, preflight_headers
 
 log = logging.getLogger("collector.ingest")
 
-NO_SOURCE = ""  # the metrics' label for requests of sources there are not: senders cannot invent series
+NO_SOURCE = (
+    ""  # the metrics' label for requests of sources there are not: senders cannot invent series
+)
 
 _encode = msgspec.json.encode
 _UNKNOWN = json.dumps({"detail": UnknownSource.detail}).encode()
@@ -42,8 +45,11 @@ class Ingest:
         self._outbox = outbox
         self._proxies = proxies
 
-    async def take(self, request: Request, payload: Payload, source: Source, request_id: str, received: Moment) -> Result:
-        """Stores what is good of an admitted request. Raises Refused if nothing of it could be stored."""
+    async def take(
+        self, request: Request, payload: Payload, source: Source, request_id: str, received: Moment
+    ) -> Result:
+        """Stores what is good of an admitted request. Raises Refused if nothing of it could be
+        stored."""
         headers = request.headers
         return await self._outbox.submit(
             payload,
@@ -57,15 +63,33 @@ class Ingest:
         )
 
     async def note_wrong_envelope(
-        self, request: Request, body: bytes, wrong: WrongEnvelope, source: Source, request_id: str, received: Moment
+        self,
+        request: Request,
+        body: bytes,
+        wrong: WrongEnvelope,
+        source: Source,
+        request_id: str,
+        received: Moment,
     ) -> None:
-        """Puts a request of another shape into the rejected lane of its source, where the site's owner finds it."""
+        """Puts a request of another shape into the rejected lane of its source, where the site's
+        owner finds it."""
         text = body.decode("utf-8", "replace")
         rejected = Rejection(0, request_id, wrong.reason, wrong.detail, None, text)
-        await self.take(request, Payload(source.id, rejected=(rejected,), anonymous=True), source, request_id, received)
+        await self.take(
+            request,
+            Payload(source.id, rejected=(rejected,), anonymous=True),
+            source,
+            request_id,
+            received,
+        )
 
     def refuse(
-        self, request: Request, refusal: Refused, request_id: str, source: Source | None = None, events: int = 0
+        self,
+        request: Request,
+        refusal: Refused,
+        request_id: str,
+        source: Source | None = None,
+        events: int = 0,
     ) -> HTTPResponse:
         """Counts a refusal, and answers it."""
         label = source.id if source else NO_SOURCE
@@ -76,25 +100,38 @@ class Ingest:
         return refuse(request, refusal, request_id)
 
     def refuse_unknown(self, request: Request) -> HTTPResponse:
-        """The answer to a source that there is not, without having read on: nobody's requests must cost least."""
+        """The answer to a source that there is not, without having read on: nobody's requests must
+        cost least."""
         metrics.count_request(NO_SOURCE, UnknownSource.reason)
         log.debug("a request was refused: 401 unknown_source")
         return StoredAnswer(request, _UNKNOWN, UnknownSource.reason, UnknownSource.status)
 
-    def answer(self, request: Request, payload: Payload, source: Source, result: Result, request_id: str) -> HTTPResponse:
+    def answer(
+        self, request: Request, payload: Payload, source: Source, result: Result, request_id: str
+    ) -> HTTPResponse:
         """Counts a stored request, and answers it."""
         body, reason = answer_body(payload, result, request_id)
         if source.transitional:
-            body["warnings"].append({"reason": "stored", "detail": "The source is transitional: events are checked, not kept."})
+            body["warnings"].append(
+                {
+                    "reason": "stored",
+                    "detail": "The source is transitional: events are checked, not kept.",
+                }
+            )
         metrics.count_request(source.id, reason)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("request %s: 200 %s, %d events", request_id, reason, len(payload.events))
         return StoredAnswer(request, _encode(body), reason)
 
     def _address(self, request: Request) -> str:
-        """The peer, or what the last of our own proxies was told: counted from the right, where senders cannot write."""
+        """The peer, or what the last of our own proxies was told: counted from the right, where
+        senders cannot write."""
         if self._proxies:
-            hops = [hop.strip() for line in request.headers.getall("x-forwarded-for", []) for hop in line.split(",")]
+            hops = [
+                hop.strip()
+                for line in request.headers.getall("x-forwarded-for", [])
+                for hop in line.split(",")
+            ]
             if len(hops) >= self._proxies:
                 return str(hops[-self._proxies])
         return str(request.ip)
@@ -122,7 +159,9 @@ def add_routes(app: Sanic[Any, Any], ingest: Ingest) -> None:
                 source = gate.find(wrong.source_id)
                 gate.admit(source, bridge="rest", origin=origin)
                 if not source.transitional:
-                    await ingest.note_wrong_envelope(request, body, wrong, source, request_id, received)
+                    await ingest.note_wrong_envelope(
+                        request, body, wrong, source, request_id, received
+                    )
                 raise
             source = gate.find(payload.source_id)
             gate.admit(source, bridge="rest", origin=origin)
@@ -145,7 +184,8 @@ def add_routes(app: Sanic[Any, Any], ingest: Ingest) -> None:
 
 
 def refuse(request: Request, refusal: Refused, request_id: str) -> HTTPResponse:
-    """The answer to a refused request: status, reason header, and the detail as the contract words it."""
+    """The answer to a refused request: status, reason header, and the detail as the contract words
+    it."""
     headers = {**cors_headers(request), "X-Collector-Reason": refusal.reason}
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
@@ -156,7 +196,8 @@ def refuse(request: Request, refusal: Refused, request_id: str) -> HTTPResponse:
 
 
 def _repeats(payload: Payload, duplicates: Sequence[str]) -> list[Event]:
-    """The events that were not stored again. If an id came several times in one request, the first may have been stored."""
+    """The events that were not stored again. If an id came several times in one request, the first
+    may have been stored."""
     left = Counter(duplicates)
     repeats = []
     for e in reversed(payload.events):
@@ -170,14 +211,21 @@ def answer_body(payload: Payload, result: Result, request_id: str) -> tuple[dict
     """The answer to a stored request, and its reason word."""
     duplicates = result.duplicates
     warnings: list[dict[str, Any]] = [
-        {"index": n.index, "id": n.id, "reason": n.reason, "detail": n.detail} for n in payload.warnings
+        {"index": n.index, "id": n.id, "reason": n.reason, "detail": n.detail}
+        for n in payload.warnings
     ]
     if duplicates:
         warnings += [
-            {"index": e.index, "id": e.id, "reason": "duplicate", "duplicate": True} for e in _repeats(payload, duplicates)
+            {"index": e.index, "id": e.id, "reason": "duplicate", "duplicate": True}
+            for e in _repeats(payload, duplicates)
         ]
     if result.forged_profile:
-        warnings.append({"reason": "invalid", "detail": "/context/__tt_pid: there is no such profile, it is ignored"})
+        warnings.append(
+            {
+                "reason": "invalid",
+                "detail": "/context/__tt_pid: there is no such profile, it is ignored",
+            }
+        )
     body: dict[str, Any] = {
         "task": [request_id],
         "ux": [],
@@ -185,7 +233,10 @@ def answer_body(payload: Payload, result: Result, request_id: str) -> tuple[dict
         "events": [e.id for e in payload.events],
         "profile": {"id": result.profile_id} if result.profile_id else None,
         "session": {"id": result.session_id} if result.session_id else None,
-        "errors": [{"index": r.index, "id": r.id, "reason": r.reason, "detail": r.detail} for r in payload.rejected],
+        "errors": [
+            {"index": r.index, "id": r.id, "reason": r.reason, "detail": r.detail}
+            for r in payload.rejected
+        ],
         "warnings": warnings,
     }
     repeated = bool(duplicates) and len(duplicates) == len(payload.events)
@@ -193,4 +244,11 @@ def answer_body(payload: Payload, result: Result, request_id: str) -> tuple[dict
         body["duplicate"] = True
     if payload.known:
         body["missing"] = result.missing
-    return body, "duplicate" if repeated else "invalid" if payload.rejected and not payload.events else "stored"
+    return (
+        body,
+        "duplicate"
+        if repeated
+        else "invalid"
+        if payload.rejected and not payload.events
+        else "stored",
+    )

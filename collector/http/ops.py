@@ -32,7 +32,8 @@ class Health:
         self._task: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        """Begins to keep the metrics up to date, and to listen for the supervisor's word that the end is near."""
+        """Begins to keep the metrics up to date, and to listen for the supervisor's word that the
+        end is near."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, self._drain)
         self._task = loop.create_task(self._look())

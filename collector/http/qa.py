@@ -1,4 +1,5 @@
-"""`/qa/*`: reads stored events back for test pages. Only with the `qa` setting, and to no other origin."""
+"""`/qa/*`: reads stored events back for test pages. Only with the `qa` setting, and to no other
+origin."""
 
 import sqlite3
 from typing import Any
@@ -20,5 +21,7 @@ def add_routes(app: Sanic[Any, Any], connection: sqlite3.Connection) -> None:
         session_id = request.args.get("session_id")
         if not session_id:
             return json({"detail": "Say which session: /qa/events?session_id=…"}, status=422)
-        found = [e.as_dict() for e in list_events(connection, session_id=session_id, limit=MAX_ROWS)]
+        found = [
+            e.as_dict() for e in list_events(connection, session_id=session_id, limit=MAX_ROWS)
+        ]
         return json({"events": found}, headers={"Cache-Control": "no-store"})

@@ -11,12 +11,14 @@ _TEXTS = ("text/", "application/json", "application/javascript", "image/svg+xml"
 
 
 def add_routes(app: Sanic[Any, Any], folder: Path, *, fresh: bool) -> Path:
-    """Serves the folder's files. `fresh`: browsers keep none of them, for those who are changing them."""
+    """Serves the folder's files. `fresh`: browsers keep none of them, for those who are changing
+    them."""
     app.static("/", folder, index="index.html", name="site")
 
     async def finish(request: Request, response: BaseHTTPResponse) -> None:
         if fresh:
-            # To ask whether a file has changed is not enough: two builds within one second have the same Last-Modified.
+            # To ask whether a file has changed is not enough: two builds within one second have the
+            # same Last-Modified.
             response.headers["Cache-Control"] = "no-store"
         if request.route and request.route.name.endswith(".site"):
             _compress(request, response)

@@ -8,7 +8,16 @@ from .registry import Registry
 from .rejected import RejectedEvent, get_rejected, list_rejected
 from .schema import migrate
 from .schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
-from .sources import BRIDGES, IP_POLICIES, Source, add_source, get_source, list_sources, remove_source, update_source
+from .sources import (
+    BRIDGES,
+    IP_POLICIES,
+    Source,
+    add_source,
+    get_source,
+    list_sources,
+    remove_source,
+    update_source,
+)
 from .stats import check_database, stats
 from .tokens import Token, create_token, list_tokens, revoke_token
 

@@ -32,12 +32,13 @@ _INSERT = f"INSERT INTO events ({', '.join(COLUMNS)})"
 
 
 class Repeats(Exception):
-    """Some ids were stored before. The transaction has to be rolled back, and run again without them."""
+    """Some ids were stored before. The transaction has to be rolled back, and run again without
+    them."""
 
 
 def insert_events(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
-    """Stores events inside the caller's transaction. Repeats are rare, so all rows are simply tried: raises Repeats if an id is
-    stored already, or twice among them."""
+    """Stores events inside the caller's transaction. Repeats are rare, so all rows are simply
+    tried: raises Repeats if an id is stored already, or twice among them."""
     if insert_rows(connection, _INSERT, rows, "ON CONFLICT (id) DO NOTHING") != len(rows):
         raise Repeats
 
@@ -53,7 +54,9 @@ def require_sources(connection: sqlite3.Connection, source_ids: Collection[str])
             raise MissingSource
 
 
-def stored_ids(connection: sqlite3.Connection, ids: Iterable[str], source_id: str | None = None) -> set[str]:
+def stored_ids(
+    connection: sqlite3.Connection, ids: Iterable[str], source_id: str | None = None
+) -> set[str]:
     """Which of these ids are stored, for any source or for one."""
     (found,) = connection.execute(
         "SELECT json_group_array(id) FROM events WHERE id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR source_id = ?2)",
@@ -95,8 +98,8 @@ def list_events(
     before: int | None = None,
     limit: int = 50,
 ) -> Iterator[StoredEvent]:
-    """Stored events in the order of storing: the latest `limit` ones (before sequence number `before`), or the first ones
-    after sequence number `after`."""
+    """Stored events in the order of storing: the latest `limit` ones (before sequence number
+    `before`), or the first ones after sequence number `after`."""
     filters = {
         "type = ?": type,
         "source_id = ?": source_id,

@@ -1,4 +1,5 @@
-"""Redirects: addresses that store an event and lead on to a target that an administrator has chosen."""
+"""Redirects: addresses that store an event and lead on to a target that an administrator has
+chosen."""
 
 import re
 import secrets
@@ -14,7 +15,8 @@ from ..payload import MAX_TYPE
 from .sources import get_source
 
 MAX_TARGET = 2048
-TARGET = r"https?://[A-Za-z0-9][A-Za-z0-9.\-]*(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?"  # ASCII, no backslash, nobody's password
+# ASCII, no backslash, nobody's password
+TARGET = r"https?://[A-Za-z0-9][A-Za-z0-9.\-]*(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?"
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,27 @@ class Redirect:
         return asdict(self)
 
 
-def add_redirect(db: Database, source_id: str, target: str, event_type: str = "redirect") -> Redirect:
-    """Creates a redirect. Raises NotFound for the source, StoreError for a target that is no http address."""
+def add_redirect(
+    db: Database, source_id: str, target: str, event_type: str = "redirect"
+) -> Redirect:
+    """Creates a redirect. Raises NotFound for the source, StoreError for a target that is no http
+    address."""
     source = get_source(db, source_id)
     event_type = event_type.strip()
     if not 0 < len(event_type) <= MAX_TYPE:
         raise StoreError(f"An event type has 1 to {MAX_TYPE} characters.")
     if not re.fullmatch(TARGET, target) or len(target) > MAX_TARGET:
-        raise StoreError("A target is a whole address, as in https://shop.example.com/sale (spaces and accents percent-encoded).")
+        raise StoreError(
+            "A target is a whole address, as in https://shop.example.com/sale (spaces and accents percent-encoded)."
+        )
     # An id that begins with a dash would be taken for an option on a command line.
-    redirect = Redirect(secrets.choice(ascii_letters) + secrets.token_urlsafe(9)[1:], source.id, target, event_type, now())
+    redirect = Redirect(
+        secrets.choice(ascii_letters) + secrets.token_urlsafe(9)[1:],
+        source.id,
+        target,
+        event_type,
+        now(),
+    )
     db.table("redirects").insert(redirect.as_dict())
     return redirect
 
@@ -54,5 +67,7 @@ def list_redirects(db: Database) -> list[Redirect]:
 def remove_redirect(db: Database, redirect_id: str) -> None:
     """Removes a redirect: its address answers 404 from now on. Raises NotFound."""
     if not db["redirects"].count_where("id = ?", [redirect_id]):
-        raise NotFound(f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` shows those there are.")
+        raise NotFound(
+            f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` shows those there are."
+        )
     db.table("redirects").delete(redirect_id)

@@ -15,19 +15,25 @@ from .sources import Source, from_row
 @dataclass
 class _Snapshot:
     sources: dict[str, Source] = field(default_factory=dict)
-    schemas: dict[str, dict[str, Validator]] = field(default_factory=dict)  # by source id, then by event type
+    schemas: dict[str, dict[str, Validator]] = field(
+        default_factory=dict
+    )  # by source id, then by event type
     redirects: dict[str, Redirect] = field(default_factory=dict)
     tokens: frozenset[str] = frozenset()  # hashes
 
 
 class Registry:
-    """The administrator's tables as a running collector sees them: from memory, at most half a second old.
+    """The administrator's tables as a running collector sees them: from memory, at most half a
+    second old.
 
-    What is asked of the database then is one row; the tables are read again only if that says they changed.
+    What is asked of the database then is one row; the tables are read again only if that says they
+    changed.
     """
 
     MAX_AGE = 0.5  # seconds
-    MISS_AGE = 0.002  # of an answer "there is none": a source must work as soon as it was added, and guessing stay cheap
+    # of an answer "there is none": a source must work as soon as it was added, and guessing stay
+    # cheap
+    MISS_AGE = 0.002
 
     def __init__(self, path: Path) -> None:
         self._connection = connect_readonly(path)
@@ -36,7 +42,8 @@ class Registry:
         self._checked = 0.0
 
     def get(self, source_id: str) -> Source | None:
-        """The source with this id, or None. Ids compare as UUIDs do: case and surrounding blanks do not matter."""
+        """The source with this id, or None. Ids compare as UUIDs do: case and surrounding blanks do
+        not matter."""
         key = source_id.strip().lower()
         self._refresh(self.MAX_AGE if key in self._now.sources else self.MISS_AGE)
         return self._now.sources.get(key)
@@ -51,7 +58,8 @@ class Registry:
         return self._now.redirects.get(redirect_id)
 
     def knows_token(self, token: str) -> bool:
-        """Whether this is a token of the management API. What is compared are hashes, so time tells nothing of the token."""
+        """Whether this is a token of the management API. What is compared are hashes, so time tells
+        nothing of the token."""
         digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
         self._refresh(self.MAX_AGE if digest in self._now.tokens else self.MISS_AGE)
         return digest in self._now.tokens
@@ -71,7 +79,8 @@ class Registry:
         except sqlite3.OperationalError:
             if self._version < 0:
                 raise
-            # A database that cannot be read for a moment is no reason to refuse sources that are known.
+            # A database that cannot be read for a moment is no reason to refuse sources that are
+            # known.
         self._checked = time.monotonic()
 
     def _read(self) -> _Snapshot:

@@ -1,4 +1,5 @@
-"""The rejected lane: events that were refused, with their reason, until somebody has looked. Bounded by count and age."""
+"""The rejected lane: events that were refused, with their reason, until somebody has looked.
+Bounded by count and age."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -54,9 +55,15 @@ class Lane:
         self._room: dict[str, int] = {}  # source id → rows that may come before the next count
 
     def insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Stores (reason, detail, event_id, type, source_id, session_id, profile_id, origin, payload, request_id, received_at)
-        inside the caller's transaction, and lets the oldest go where there are too many."""
-        insert_rows(connection, _INSERT, [(*row[:8], row[8][:MAX_PAYLOAD], *row[9:], row[10]) for row in rows], _AGAIN)
+        """Stores (reason, detail, event_id, type, source_id, session_id, profile_id, origin,
+        payload, request_id, received_at) inside the caller's transaction, and lets the oldest go
+        where there are too many."""
+        insert_rows(
+            connection,
+            _INSERT,
+            [(*row[:8], row[8][:MAX_PAYLOAD], *row[9:], row[10]) for row in rows],
+            _AGAIN,
+        )
         for row in rows:
             self._room[row[4]] = self._room.get(row[4], 0) - 1
         for source_id in {row[4] for row in rows}:
@@ -65,8 +72,11 @@ class Lane:
 
 
 def _trim(connection: sqlite3.Connection, source_id: str) -> int:
-    """Removes the oldest rows of a source beyond MAX_ROWS. Returns how many more may come before this is worth doing again."""
-    (count,) = connection.execute("SELECT count(*) FROM rejected WHERE source_id = ?", [source_id]).fetchone()
+    """Removes the oldest rows of a source beyond MAX_ROWS. Returns how many more may come before
+    this is worth doing again."""
+    (count,) = connection.execute(
+        "SELECT count(*) FROM rejected WHERE source_id = ?", [source_id]
+    ).fetchone()
     if count > MAX_ROWS:
         connection.execute(
             "DELETE FROM rejected WHERE seq IN (SELECT seq FROM rejected WHERE source_id = ? ORDER BY received_at LIMIT ?)",
@@ -85,11 +95,18 @@ def list_rejected(
     limit: int = 50,
 ) -> Iterator[RejectedEvent]:
     """Rejected events, the latest first; those before sequence number `before`, if given."""
-    filters = {"source_id = ?": source_id, "type = ?": type, "reason = ?": reason, "seq < ?": before}
+    filters = {
+        "source_id = ?": source_id,
+        "type = ?": type,
+        "reason = ?": reason,
+        "seq < ?": before,
+    }
     given = {clause: value for clause, value in filters.items() if value is not None}
     where = f"WHERE {' AND '.join(given)}" if given else ""
     names = ", ".join(RejectedEvent.__dataclass_fields__)
-    for row in connection.execute(f"SELECT {names} FROM rejected {where} ORDER BY seq DESC LIMIT ?", [*given.values(), limit]):
+    for row in connection.execute(
+        f"SELECT {names} FROM rejected {where} ORDER BY seq DESC LIMIT ?", [*given.values(), limit]
+    ):
         yield RejectedEvent(*row)
 
 
@@ -98,11 +115,14 @@ def get_rejected(connection: sqlite3.Connection, seq: int) -> RejectedEvent:
     for row in list_rejected(connection, before=seq + 1, limit=1):
         if row.seq == seq:
             return row
-    raise NotFound(f"There is no rejected event {seq}. `thamesthrive rejected list` shows those there are.")
+    raise NotFound(
+        f"There is no rejected event {seq}. `thamesthrive rejected list` shows those there are."
+    )
 
 
 def store_replayed(connection: sqlite3.Connection, row: RejectedEvent, event: Event) -> bool:
-    """Moves an event that is valid now from the lane to `events`, under its own id, in a transaction of its own.
+    """Moves an event that is valid now from the lane to `events`, under its own id, in a
+    transaction of its own.
 
     Returns false if it was stored already; then it only leaves the lane.
     """

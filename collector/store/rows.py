@@ -1,4 +1,5 @@
-"""Writing many rows in one statement: an `executemany` of 100 rows costs 100 round trips between Python and SQLite."""
+"""Writing many rows in one statement: an `executemany` of 100 rows costs 100 round trips between
+Python and SQLite."""
 
 import json
 import math
@@ -8,7 +9,9 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-MAX_ROWS = 128  # in one statement; each number of rows is a statement of its own, which stays prepared
+MAX_ROWS = (
+    128  # in one statement; each number of rows is a statement of its own, which stays prepared
+)
 
 
 @lru_cache(maxsize=1024)
@@ -17,8 +20,11 @@ def _statement(head: str, columns: int, rows: int, tail: str) -> str:
     return f"{head} VALUES {','.join([one] * rows)} {tail}"
 
 
-def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = "") -> int:
-    """Runs `<head> VALUES (…),(…) <tail>` for all rows, in order. Returns how many rows were written."""
+def insert_rows(
+    connection: sqlite3.Connection, head: str, rows: Sequence[tuple[Any, ...]], tail: str = ""
+) -> int:
+    """Runs `<head> VALUES (…),(…) <tail>` for all rows, in order. Returns how many rows were
+    written."""
     written = 0
     for start in range(0, len(rows), MAX_ROWS):
         part = rows[start : start + MAX_ROWS]
@@ -28,7 +34,8 @@ def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[tuple[
 
 
 def load_json(text: str) -> Any:
-    """A JSON column as data. Numbers beyond what Python reads or JSON readers take (1e999) become texts of their digits."""
+    """A JSON column as data. Numbers beyond what Python reads or JSON readers take (1e999) become
+    texts of their digits."""
     return json.loads(text, parse_int=_int, parse_float=_float)
 
 

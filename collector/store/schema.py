@@ -1,4 +1,5 @@
-"""The schema, as numbered migrations. Each runs in a transaction together with the record that it ran.
+"""The schema, as numbered migrations. Each runs in a transaction together with the record that it
+ran.
 
 Times are ISO 8601 UTC text, JSON columns are JSON text: readable with any SQLite client.
 """
@@ -80,7 +81,8 @@ _SCHEMA_1 = (
     )
     """,
     "CREATE INDEX rejected_source ON rejected(source_id, received_at)",
-    # Counts changes of sources, whoever makes them, so that a collector sees one without reading them all.
+    # Counts changes of sources, whoever makes them, so that a collector sees one without reading
+    # them all.
     "CREATE TABLE registry (version INTEGER NOT NULL)",
     "INSERT INTO registry VALUES (0)",
     "CREATE TRIGGER sources_added AFTER INSERT ON sources BEGIN UPDATE registry SET version = version + 1; END",
@@ -222,10 +224,14 @@ def migrate(path: Path) -> None:
     """
     connection = connect(path)
     try:
-        connection.execute("PRAGMA foreign_keys=OFF")  # so that a table may be replaced by another of its name
+        connection.execute(
+            "PRAGMA foreign_keys=OFF"
+        )  # so that a table may be replaced by another of its name
         database = Database(connection)
         if migrations.pending(database):
-            connection.execute("BEGIN IMMEDIATE")  # another process may be at it: who comes second finds nothing to do
+            connection.execute(
+                "BEGIN IMMEDIATE"
+            )  # another process may be at it: who comes second finds nothing to do
             migrations.apply(database)
             connection.execute("COMMIT")
     finally:

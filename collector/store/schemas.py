@@ -27,7 +27,8 @@ class EventSchema:
 
 
 def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> EventSchema:
-    """Sets or replaces a schema. Raises NotFound for the source, StoreError for what is no schema."""
+    """Sets or replaces a schema. Raises NotFound for the source, StoreError for what is no
+    schema."""
     source = get_source(db, source_id)
     event_type = event_type.strip()
     if not 0 < len(event_type) <= MAX_TYPE:
@@ -41,7 +42,9 @@ def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> Ev
 def list_schemas(db: Database, source_id: str | None = None) -> list[EventSchema]:
     """The schemas of one source, or of all."""
     where = "source_id = ?" if source_id else None
-    rows = db["schemas"].rows_where(where, [source_id] if source_id else None, order_by="source_id, type")
+    rows = db["schemas"].rows_where(
+        where, [source_id] if source_id else None, order_by="source_id, type"
+    )
     return [EventSchema(**row) for row in rows]
 
 
@@ -49,10 +52,13 @@ def get_schema(db: Database, source_id: str, event_type: str) -> EventSchema:
     """One schema. Raises NotFound."""
     for row in db["schemas"].rows_where("source_id = ? AND type = ?", [source_id, event_type]):
         return EventSchema(**row)
-    raise NotFound(f"Source {source_id} has no schema for {event_type!r}. `thamesthrive schema list` shows those there are.")
+    raise NotFound(
+        f"Source {source_id} has no schema for {event_type!r}. `thamesthrive schema list` shows those there are."
+    )
 
 
 def remove_schema(db: Database, source_id: str, event_type: str) -> None:
-    """Removes a schema: events of that type are stored whatever their properties. Raises NotFound."""
+    """Removes a schema: events of that type are stored whatever their properties. Raises
+    NotFound."""
     found = get_schema(db, source_id, event_type)
     db.table("schemas").delete((found.source_id, found.type))

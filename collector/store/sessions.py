@@ -17,7 +17,8 @@ def _encode(ids: list[str]) -> str:
 
 _SESSION = """INSERT INTO sessions
     (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events, first_utm, last_utm)"""
-# A later page of a visit adds to its context and keeps what it does not mention, the campaign that began it above all.
+# A later page of a visit adds to its context and keeps what it does not mention, the campaign that
+# began it above all.
 _SESSION_AGAIN = """
     ON CONFLICT (id) DO UPDATE SET
         last_seen_at = max(last_seen_at, excluded.last_seen_at),
@@ -68,6 +69,6 @@ def upsert_profiles(connection: sqlite3.Connection, rows: Sequence[ProfileRow]) 
 
 
 def upsert_sessions(connection: sqlite3.Connection, rows: Sequence[SessionRow]) -> None:
-    """Stores (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events, first_utm,
-    last_utm), new or seen again."""
+    """Stores (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at,
+    events, first_utm, last_utm), new or seen again."""
     insert_rows(connection, _SESSION, rows, _SESSION_AGAIN)

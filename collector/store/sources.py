@@ -20,10 +20,12 @@ ORIGIN = r"https?://(\*\.)?([A-Za-z0-9]([A-Za-z0-9.\-]*[A-Za-z0-9])?|\[[0-9A-Fa-
 
 @dataclass(frozen=True)
 class Source:
-    """An event source. `origins`: the only ones whose pages may send, none means any. `bridges`: routes it accepts.
+    """An event source. `origins`: the only ones whose pages may send, none means any. `bridges`:
+    routes it accepts.
 
-    `transitional`: events are checked and answered, not stored. `rate_limit`: events a minute, None for any number.
-    `ip_policy`: what is stored of a client's address. `keep_days`: events older than that are removed, None keeps them.
+    `transitional`: events are checked and answered, not stored. `rate_limit`: events a minute, None
+    for any number. `ip_policy`: what is stored of a client's address. `keep_days`: events older
+    than that are removed, None keeps them.
     """
 
     id: str
@@ -71,7 +73,8 @@ def add_source(
     ip_policy: str = "truncate",
     keep_days: int | None = None,
 ) -> Source:
-    """Creates an event source with a random id. Raises StoreError for a value that it cannot have."""
+    """Creates an event source with a random id. Raises StoreError for a value that it cannot
+    have."""
     given = {
         "name": name,
         "origins": origins,
@@ -88,7 +91,8 @@ def add_source(
 
 
 def update_source(db: Database, source_id: str, changes: dict[str, Any]) -> Source:
-    """Changes some fields of a source, named as in `add_source`, and `enabled`. Running collectors notice within a second.
+    """Changes some fields of a source, named as in `add_source`, and `enabled`. Running collectors
+    notice within a second.
 
     Raises NotFound, and StoreError for a field or a value that there is not.
     """
@@ -98,7 +102,8 @@ def update_source(db: Database, source_id: str, changes: dict[str, Any]) -> Sour
 
 
 def _checked(given: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a source as columns. Raises StoreError for a field that there is not, or a value it cannot have."""
+    """Fields of a source as columns. Raises StoreError for a field that there is not, or a value it
+    cannot have."""
     row = {}
     for field, value in given.items():
         if field not in _CHECKS:
@@ -124,7 +129,9 @@ def _flag(field: str, value: Any) -> int:
 def _count(field: str, value: Any) -> int | None:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # JSON knows one kind of number
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31):
+    if value is not None and (
+        not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**31
+    ):
         raise StoreError(f"{field} is a whole number of at least 1, or none, not {value!r}.")
     return value
 
@@ -145,7 +152,9 @@ def _origins(field: str, value: Any) -> str:
     origins = [origin.strip().rstrip("/").lower() for origin in _texts(field, value)]
     for origin in origins:
         if not re.fullmatch(ORIGIN, origin):
-            raise StoreError(f"{origin!r} is not an origin. Write scheme, host and port, as in https://shop.example.com")
+            raise StoreError(
+                f"{origin!r} is not an origin. Write scheme, host and port, as in https://shop.example.com"
+            )
     return json.dumps(origins)
 
 
@@ -181,7 +190,9 @@ def get_source(db: Database, source_id: str) -> Source:
     """One event source. Raises NotFound."""
     for row in db["sources"].rows_where("id = ?", [source_id]):
         return from_row(row)
-    raise NotFound(f"There is no event source {source_id!r}. `thamesthrive source list` shows those there are.")
+    raise NotFound(
+        f"There is no event source {source_id!r}. `thamesthrive source list` shows those there are."
+    )
 
 
 def remove_source(db: Database, source_id: str, *, with_events: bool = False) -> int:
@@ -191,7 +202,9 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
     """
     source = get_source(db, source_id)
     with db.atomic():
-        events = int(db.execute("SELECT count(*) FROM events WHERE source_id = ?", [source.id]).fetchone()[0])
+        events = int(
+            db.execute("SELECT count(*) FROM events WHERE source_id = ?", [source.id]).fetchone()[0]
+        )
         if events and not with_events:
             raise InUse(
                 f"Source {source.id} has {events} events. Disable it to keep them (`thamesthrive source disable {source.id}`),"

@@ -1,4 +1,5 @@
-"""Tokens of the management API. Only their hashes are stored; a token is shown once, when it is made."""
+"""Tokens of the management API. Only their hashes are stored; a token is shown once, when it is
+made."""
 
 import hashlib
 import secrets
@@ -34,17 +35,24 @@ def create_token(db: Database, name: str) -> tuple[Token, str]:
     secret = PREFIX + secrets.token_urlsafe(32)
     token = Token(str(uuid.uuid4()), name.strip(), now())
     # 256 random bits need no slow hash: nobody guesses them.
-    db.table("tokens").insert({**token.as_dict(), "hash": hashlib.sha256(secret.encode()).hexdigest()})
+    db.table("tokens").insert(
+        {**token.as_dict(), "hash": hashlib.sha256(secret.encode()).hexdigest()}
+    )
     return token, secret
 
 
 def list_tokens(db: Database) -> list[Token]:
     """All tokens, oldest first."""
-    return [Token(row["id"], row["name"], row["created_at"]) for row in db["tokens"].rows_where(order_by="created_at, id")]
+    return [
+        Token(row["id"], row["name"], row["created_at"])
+        for row in db["tokens"].rows_where(order_by="created_at, id")
+    ]
 
 
 def revoke_token(db: Database, token_id: str) -> None:
     """Makes a token worthless within a second. Raises NotFound."""
     if not db["tokens"].count_where("id = ?", [token_id]):
-        raise NotFound(f"There is no token {token_id!r}. `thamesthrive token list` shows those there are.")
+        raise NotFound(
+            f"There is no token {token_id!r}. `thamesthrive token list` shows those there are."
+        )
     db.table("tokens").delete(token_id)

@@ -1,4 +1,5 @@
-"""Ids of events that were forgotten, as hashes: a repeat that comes late does not bring them back."""
+"""Ids of events that were forgotten, as hashes: a repeat that comes late does not bring them
+back."""
 
 import hashlib
 import sqlite3
@@ -22,4 +23,7 @@ def forgotten_ids(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str
 def bury(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
     """Remembers these ids as forgotten, inside the caller's transaction."""
     at = now()
-    connection.executemany("INSERT OR IGNORE INTO tombstones VALUES (?, ?)", [(_hash(event_id), at) for event_id in ids])
+    connection.executemany(
+        "INSERT OR IGNORE INTO tombstones VALUES (?, ?)",
+        [(_hash(event_id), at) for event_id in ids],
+    )

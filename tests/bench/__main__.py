@@ -1,6 +1,8 @@
-"""`make bench`: /track beside a bare app that reads the same body and answers `{}`, in turns, on this machine.
+"""`make bench`: /track beside a bare app that reads the same body and answers `{}`, in turns, on
+this machine.
 
-Prints both, and writes site/docs/explanation/benchmarks.md. Never a test: these figures belong to a machine and a moment.
+Prints both, and writes site/docs/explanation/benchmarks.md. Never a test: these figures belong to a
+machine and a moment.
 """
 
 import argparse
@@ -70,7 +72,9 @@ class Layout:
 
     @property
     def ratio(self) -> float:
-        return statistics.median(a.rate / b.rate for a, b in zip(self.track, self.noop, strict=True))
+        return statistics.median(
+            a.rate / b.rate for a, b in zip(self.track, self.noop, strict=True)
+        )
 
 
 def wrk(
@@ -84,8 +88,8 @@ def wrk(
     connections: int = CONNECTIONS,
     pause: float = 0,
 ) -> Run:
-    """One run; each connection pauses for `pause` milliseconds before a request, on average. Exits if anything but the expected
-    came back: such a run measures something else."""
+    """One run; each connection pauses for `pause` milliseconds before a request, on average. Exits
+    if anything but the expected came back: such a run measures something else."""
     command = [
         "wrk",
         "-t1",
@@ -103,12 +107,21 @@ def wrk(
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout.splitlines()[-1])
     if facts["non2xx"] != (facts["requests"] if refused else 0) or facts["socket_errors"]:
-        sys.exit(f"{url} answered {facts['non2xx']} requests with an error, {facts['socket_errors']} connections broke.")
-    return Run(facts["requests"], facts["requests"] / facts["seconds"], facts["p50"], facts["p99"], facts["body_bytes"])
+        sys.exit(
+            f"{url} answered {facts['non2xx']} requests with an error, {facts['socket_errors']} connections broke."
+        )
+    return Run(
+        facts["requests"],
+        facts["requests"] / facts["seconds"],
+        facts["p50"],
+        facts["p99"],
+        facts["body_bytes"],
+    )
 
 
 def measure(workers: int, rounds: int, seconds: int) -> Layout:
-    """Alternates between the collector, on a new database, and the bare app with as many processes."""
+    """Alternates between the collector, on a new database, and the bare app with as many
+    processes."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=ROOT / "build") as folder,
         socket.create_server(("127.0.0.1", 0)) as sock,
@@ -116,7 +129,11 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
         collector = Collector(Path(folder), workers=workers).start()
         source = collector.add_source()
         bare = [
-            subprocess.Popen([sys.executable, "-m", "tests.bench.noop", str(sock.fileno())], cwd=ROOT, pass_fds=[sock.fileno()])
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.bench.noop", str(sock.fileno())],
+                cwd=ROOT,
+                pass_fds=[sock.fileno()],
+            )
             for _ in range(workers)
         ]
         noop_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
@@ -154,7 +171,12 @@ def rows_of(collector: Collector) -> int:
 
 def machine() -> str:
     cpu = next(
-        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?"
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        "?",
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
@@ -227,7 +249,9 @@ def show(layouts: list[Layout]) -> None:
             )  # fmt: skip
     Console().print(table)
     for layout in layouts:
-        Console().print(f"{layout.workers} worker(s): {layout.acknowledged:,} events acknowledged, {layout.rows:,} rows stored")
+        Console().print(
+            f"{layout.workers} worker(s): {layout.acknowledged:,} events acknowledged, {layout.rows:,} rows stored"
+        )
 
 
 def find_wrk() -> None:

@@ -17,8 +17,13 @@ def memory(collector: Collector) -> dict[str, list[int]]:
     """Resident memory in MB, by role."""
     found: dict[str, list[int]] = {}
     for role in ("writer", "worker"):
-        texts = [Path(f"/proc/{pid}/status").read_text() for pid in collector.children(f"collector.child\0{role}")]
-        found[role] = [int(match[1]) // 1024 for text in texts if (match := re.search(r"VmRSS:\s+(\d+)", text))]
+        texts = [
+            Path(f"/proc/{pid}/status").read_text()
+            for pid in collector.children(f"collector.child\0{role}")
+        ]
+        found[role] = [
+            int(match[1]) // 1024 for text in texts if (match := re.search(r"VmRSS:\s+(\d+)", text))
+        ]
     return found
 
 

@@ -1,6 +1,7 @@
 """What an event costs the writer while the table grows to millions of rows.
 
-The writer itself, with groups as a busy collector forms them, on a file of its own; what makes the groups is not measured.
+The writer itself, with groups as a busy collector forms them, on a file of its own; what makes the
+groups is not measured.
 """
 
 import itertools
@@ -18,12 +19,17 @@ from ..support import ROOT
 GROUP = 32  # requests of three events in one transaction
 CONTEXT = '{"page":{"url":"https://shop.example.com/glasses/sun","path":"/glasses/sun","title":"Sun glasses"}}'
 SESSION = '{"browser":{"language":"en-US","platform":"Linux x86_64"},"screen":{"width":1280,"height":720}}'
-KINDS = (("purchase-order", '{"product":"Sun glasses - Badoo","price":13.45}'), ("interest", '{"a":["b"]}'), ("page-view", "{}"))
+KINDS = (
+    ("purchase-order", '{"product":"Sun glasses - Badoo","price":13.45}'),
+    ("interest", '{"a":["b"]}'),
+    ("page-view", "{}"),
+)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A stretch of the run. Times per event in microseconds; the mean has the checkpoints in it, the median has not."""
+    """A stretch of the run. Times per event in microseconds; the mean has the checkpoints in it,
+    the median has not."""
 
     rows: int
     median: float
@@ -33,7 +39,8 @@ class Sample:
 
 
 def grow(folder: Path, goal: int, stretch: int, start: int) -> list[Sample]:
-    """Writes `goal` events, and looks at `stretch` of them at `start` and then at each twentieth of the way."""
+    """Writes `goal` events, and looks at `stretch` of them at `start` and then at each twentieth of
+    the way."""
     from sqlite_utils import Database
 
     from collector import store
@@ -55,9 +62,25 @@ def grow(folder: Path, goal: int, stretch: int, start: int) -> list[Sample]:
         jobs = []
         for _ in range(GROUP):
             now = moment().text
-            events = tuple(Event(i, uuid7(), kind, now, properties, CONTEXT) for i, (kind, properties) in enumerate(KINDS))
+            events = tuple(
+                Event(i, uuid7(), kind, now, properties, CONTEXT)
+                for i, (kind, properties) in enumerate(KINDS)
+            )
             payload = Payload(source, uuid7(), None, uuid7(), SESSION, events=events)
-            jobs.append(Job(next(numbers), source, False, None, uuid7(), now, None, "192.0.2.0", False, payload))
+            jobs.append(
+                Job(
+                    next(numbers),
+                    source,
+                    False,
+                    None,
+                    uuid7(),
+                    now,
+                    None,
+                    "192.0.2.0",
+                    False,
+                    payload,
+                )
+            )
         return jobs
 
     samples: list[Sample] = []

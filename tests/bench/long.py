@@ -1,4 +1,5 @@
-"""`make bench-long`, about twenty minutes: half of the peak for five minutes, and a table that grows to twenty million rows.
+"""`make bench-long`, about twenty minutes: half of the peak for five minutes, and a table that
+grows to twenty million rows.
 
 Writes site/docs/explanation/endurance.md.
 """
@@ -48,7 +49,10 @@ def report(run: Endurance, samples: list[Sample]) -> str:
         "",
         "| rows | median µs | mean µs | processor µs | file MB |",
         "|---|---|---|---|---|",
-        *(f"| {s.rows:,} | {s.median:.1f} | {s.mean:.1f} | {s.processor:.1f} | {s.file_mb:,} |" for s in samples),
+        *(
+            f"| {s.rows:,} | {s.median:.1f} | {s.mean:.1f} | {s.processor:.1f} | {s.file_mb:,} |"
+            for s in samples
+        ),
         "",
         f"From first to last: median {last.median / first.median:.2f} times, mean {last.mean / first.mean:.2f} times.",
     ]

@@ -1,4 +1,5 @@
-"""The yardstick: a bare Sanic app that reads the body and answers `{}`. `python -m tests.bench.noop FD`."""
+"""The yardstick: a bare Sanic app that reads the body and answers `{}`. `python -m tests.bench.noop
+FD`."""
 
 import socket
 import sys
@@ -16,5 +17,10 @@ async def track(request: Request) -> HTTPResponse:
 
 
 if __name__ == "__main__":
-    app.prepare(sock=socket.socket(fileno=int(sys.argv[1])), single_process=True, motd=False, access_log=False)
+    app.prepare(
+        sock=socket.socket(fileno=int(sys.argv[1])),
+        single_process=True,
+        motd=False,
+        access_log=False,
+    )
     Sanic.serve_single(app)

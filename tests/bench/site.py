@@ -1,5 +1,6 @@
-"""`make bench-site`: what a site costs to build, beside MkDocs Material and Pelican on the same pages, in turns, on this machine; and
-how long a change takes until it is in the browser. Writes site/docs/explanation/site-benchmarks.md."""
+"""`make bench-site`: what a site costs to build, beside MkDocs Material and Pelican on the same
+pages, in turns, on this machine; and how long a change takes until it is in the browser. Writes
+site/docs/explanation/site-benchmarks.md."""
 
 import os
 import shutil
@@ -107,7 +108,9 @@ class System:
     def write(self, count: int) -> None:
         self.pages.mkdir(parents=True)
         for n in range(count):
-            body = BODY.format(n=n, a=(n + 1) % count, b=(n * 7 + 3) % count, m=n * 7919 % 1000).replace(".md)", f"{self.link})")
+            body = BODY.format(
+                n=n, a=(n + 1) % count, b=(n * 7 + 3) % count, m=n * 7919 % 1000
+            ).replace(".md)", f"{self.link})")
             (self.pages / f"page-{n:05}.md").write_text(self.head.format(n=n) + body)
 
     def measure(self, round_: int) -> None:
@@ -137,16 +140,36 @@ def timed(command: list[str], folder: Path) -> float:
 
 
 def ours(folder: Path) -> System:
-    command = [str(Path(sys.executable).with_name("thamesthrive")), "build", "site", "--from", "site", "--out", "out"]
+    command = [
+        str(Path(sys.executable).with_name("thamesthrive")),
+        "build",
+        "site",
+        "--from",
+        "site",
+        "--out",
+        "out",
+    ]
     head = '+++\ntitle = "Page {n}"\nsummary = "What page {n} is about."\n+++\n'
-    return System("ThamesThrive", folder, folder / "site" / "docs", head, ["out", "out.cache"], lambda: command, lambda: command)
+    return System(
+        "ThamesThrive",
+        folder,
+        folder / "site" / "docs",
+        head,
+        ["out", "out.cache"],
+        lambda: command,
+        lambda: command,
+    )
 
 
 def others(folder: Path) -> list[System]:
     if not (OTHERS / "bin" / "mkdocs").exists():
         talk.print("Installing MkDocs Material and Pelican …")
         venv.create(OTHERS, with_pip=True)
-        subprocess.run([OTHERS / "bin" / "pip", "install", "--quiet", *PACKAGES], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            [OTHERS / "bin" / "pip", "install", "--quiet", *PACKAGES],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )
     mkdocs, pelican = str(OTHERS / "bin" / "mkdocs"), str(OTHERS / "bin" / "pelican")
     material = System(
         "MkDocs Material", folder / "mkdocs", folder / "mkdocs" / "docs", "# Page {n}\n", ["site"],
@@ -166,9 +189,16 @@ def others(folder: Path) -> list[System]:
 
 
 def versions() -> str:
-    done = subprocess.run([OTHERS / "bin" / "pip", "list", "--format=freeze"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [OTHERS / "bin" / "pip", "list", "--format=freeze"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found = dict(line.split("==") for line in done.stdout.split())
-    return f"MkDocs {found['mkdocs']}, Material {found['mkdocs-material']}, Pelican {found['pelican']}"
+    return (
+        f"MkDocs {found['mkdocs']}, Material {found['mkdocs-material']}, Pelican {found['pelican']}"
+    )
 
 
 def growth(folder: Path, count: int) -> list[float]:
@@ -188,8 +218,18 @@ def growth(folder: Path, count: int) -> list[float]:
 def changes(folder: Path) -> dict[str, list[float]]:
     """Milliseconds from saving until the browser shows it."""
     kinds = {
-        "Markdown": ("site/docs/how-to/spa.md", "Before a navigation", "Before a navigation {n}", "docs/how-to/spa.html"),
-        "template": ("templates/doc.html", "<span>Previous", "<span>Previous {n}", "docs/how-to/spa.html"),
+        "Markdown": (
+            "site/docs/how-to/spa.md",
+            "Before a navigation",
+            "Before a navigation {n}",
+            "docs/how-to/spa.html",
+        ),
+        "template": (
+            "templates/doc.html",
+            "<span>Previous",
+            "<span>Previous {n}",
+            "docs/how-to/spa.html",
+        ),
         "TypeScript": ("js/site/site.ts", '["Auto', '["Auto {n}', "docs/how-to/spa.html"),
     }
     found: dict[str, list[float]] = {}
@@ -238,7 +278,9 @@ def main() -> None:
     talk.print(text)
 
 
-def report(systems: list[System], grown: dict[int, list[float]], seen: dict[str, list[float]]) -> str:
+def report(
+    systems: list[System], grown: dict[int, list[float]], seen: dict[str, list[float]]
+) -> str:
     mine, *rest = systems
     median = statistics.median
     lines = [
@@ -276,7 +318,10 @@ def report(systems: list[System], grown: dict[int, list[float]], seen: dict[str,
         lines += [
             "",
             f'```chart title="{title}"',
-            *(f"{s.name} | {median(getattr(s, pick)):.3f} | {median(getattr(s, pick)):.2f} s" for s in systems),
+            *(
+                f"{s.name} | {median(getattr(s, pick)):.3f} | {median(getattr(s, pick)):.2f} s"
+                for s in systems
+            ),
             "```",
         ]
     lines += [
@@ -285,7 +330,10 @@ def report(systems: list[System], grown: dict[int, list[float]], seen: dict[str,
         "",
         "| pages | cold, s | one page, s | peak of memory, MB | output, MB |",
         "|---|---|---|---|---|",
-        *(f"| {pages:,} | {row[0]:.1f} | {row[1]:.2f} | {row[2]:.0f} | {row[3]:.0f} |" for pages, row in grown.items()),
+        *(
+            f"| {pages:,} | {row[0]:.1f} | {row[1]:.2f} | {row[2]:.0f} | {row[3]:.0f} |"
+            for pages, row in grown.items()
+        ),
         "",
         "Memory is that of the largest process. A page shows its neighbourhood and never the whole site, so the output grows with the pages alone.",
         "",

@@ -1,4 +1,5 @@
-"""`make bench-tracker`: what the tracker costs a page, in Chromium. Writes site/docs/explanation/tracker-benchmarks.md."""
+"""`make bench-tracker`: what the tracker costs a page, in Chromium. Writes
+site/docs/explanation/tracker-benchmarks.md."""
 
 import statistics
 import tempfile
@@ -30,7 +31,8 @@ FILL = """
   add(1000);
   addEventListener("load", () => setInterval(add, 100, 10));
 """
-# What any tracker asks of the browser, and nothing else: visit, memory, a script, a lock, a request.
+# What any tracker asks of the browser, and nothing else: visit, memory, a script, a lock, a
+# request.
 FLOOR = """
   document.cookie = "visit=1"; document.cookie.split(";"); localStorage.a = "1"; delete localStorage.a;
   document.head.append(Object.assign(document.createElement("script"), {src: "nothing.js"}));
@@ -46,8 +48,8 @@ CALLS = """(count) => { const times = [];
 
 
 def work_of(browser: Browser, address: str, *, slowdown: int, clock: str) -> float:
-    """Milliseconds of script that a page runs until it has loaded and its events are stored, by the clock on the wall
-    (`timeTicks`) or by the processor's (`threadTicks`)."""
+    """Milliseconds of script that a page runs until it has loaded and its events are stored, by the
+    clock on the wall (`timeTicks`) or by the processor's (`threadTicks`)."""
     visitor = Visitor(browser)
     page = visitor.context.new_page()
     session = visitor.context.new_cdp_session(page)
@@ -55,7 +57,9 @@ def work_of(browser: Browser, address: str, *, slowdown: int, clock: str) -> flo
     session.send("Performance.enable", {"timeDomain": clock})
     page.goto(address)
     page.wait_for_timeout(1200)
-    metrics: dict[str, float] = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
+    metrics: dict[str, float] = {
+        m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]
+    }
     visitor.context.close()
     return metrics["ScriptDuration"] * 1000
 
@@ -71,7 +75,8 @@ def frames_of(browser: Browser, address: str) -> list[float]:
 
 
 def calls_of(browser: Browser, site: Site, collector: Collector, source: str) -> list[float]:
-    """Milliseconds of a call of `track` while 500 events and more wait, because the collector is away."""
+    """Milliseconds of a call of `track` while 500 events and more wait, because the collector is
+    away."""
     visitor = Visitor(browser)
     page: Page = visitor.open(site.add("calls.html", head=snippet(source, collector.url)))
     page.wait_for_function(READY)
@@ -134,13 +139,25 @@ def main() -> None:
         head = snippet(source, collector.url)
         tracked = site.add("with.html", EVENTS, head=head)
         (Path(folder) / "site" / "nothing.js").write_text("")
-        floor = site.add("floor.html", FLOOR.replace("API", collector.url).replace("SOURCE", source))
+        floor = site.add(
+            "floor.html", FLOOR.replace("API", collector.url).replace("SOURCE", source)
+        )
         times: dict[str, float] = {}
-        for clock, name, slowdown in (("timeTicks", "wall", SLOWDOWN), ("threadTicks", "processor", 1)):
+        for clock, name, slowdown in (
+            ("timeTicks", "wall", SLOWDOWN),
+            ("threadTicks", "processor", 1),
+        ):
             pairs = [
-                [work_of(browser, address, slowdown=slowdown, clock=clock) for address in (tracked, floor)] for _ in range(ROUNDS)
+                [
+                    work_of(browser, address, slowdown=slowdown, clock=clock)
+                    for address in (tracked, floor)
+                ]
+                for _ in range(ROUNDS)
             ]
-            times |= {name: statistics.median(a for a, _ in pairs), f"floor {name}": statistics.median(b for _, b in pairs)}
+            times |= {
+                name: statistics.median(a for a, _ in pairs),
+                f"floor {name}": statistics.median(b for _, b in pairs),
+            }
             talk.print(f"{name}: {', '.join(f'{a:.1f} beside {b:.1f}' for a, b in pairs)}")
         frames = frames_of(browser, site.add("tagged.html", TAGGED + FILL, head=head))
         plain_frames = frames_of(browser, site.add("untagged.html", FILL))
@@ -153,7 +170,11 @@ def main() -> None:
             "plain_longest": max(plain_frames),
         }
         calls = calls_of(browser, site, collector, source)
-        facts |= {"calls": statistics.median(calls), "calls_n": len(calls), "sizes": feature_sizes(ROOT / "js")}
+        facts |= {
+            "calls": statistics.median(calls),
+            "calls_n": len(calls),
+            "sizes": feature_sizes(ROOT / "js"),
+        }
         browser.close()
         collector.end()
     PAGE.write_text(report(facts), encoding="utf-8")

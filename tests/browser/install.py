@@ -1,4 +1,5 @@
-"""Finds the browsers for the tests, and installs those that are missing: `python -m tests.browser.install [chromium firefox webkit]`."""
+"""Finds the browsers for the tests, and installs those that are missing: `python -m
+tests.browser.install [chromium firefox webkit]`."""
 
 import os
 import shutil
@@ -26,13 +27,22 @@ ENGINE = os.environ.get("ENGINE", "chromium")  # or firefox: which one `browser`
 
 def find_firefox() -> str | None:
     """Firefox ESR: the one that Playwright can drive without a build of its own."""
-    return next((found for name in ("firefox-esr", "firefox") if (found := shutil.which(name))), None)
+    return next(
+        (found for name in ("firefox-esr", "firefox") if (found := shutil.which(name))), None
+    )
 
 
 def find_webkit() -> tuple[str | None, Path | None]:
     """WebKitGTK's driver, and the browser it drives."""
-    folders = ("/usr/lib/*/webkit2gtk-4.1", "/usr/lib/*/webkitgtk-6.0", "/usr/libexec/webkit2gtk-4.1", "/usr/lib/webkit2gtk-4.1")
-    browsers = (found for folder in folders for found in sorted(Path("/").glob(f"{folder[1:]}/MiniBrowser")))
+    folders = (
+        "/usr/lib/*/webkit2gtk-4.1",
+        "/usr/lib/*/webkitgtk-6.0",
+        "/usr/libexec/webkit2gtk-4.1",
+        "/usr/lib/webkit2gtk-4.1",
+    )
+    browsers = (
+        found for folder in folders for found in sorted(Path("/").glob(f"{folder[1:]}/MiniBrowser"))
+    )
     return shutil.which("WebKitWebDriver"), next(browsers, None)
 
 
@@ -45,8 +55,16 @@ def launch(playwright: Playwright, executable: str) -> Browser:
 
 def launch_options(executable: str) -> dict[str, object]:
     """Quiet, and without the sandbox that Chromium refuses to root."""
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-    return {"executable_path": executable, "args": [*quiet, *(["--no-sandbox"] if os.geteuid() == 0 else [])]}
+    quiet = [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    return {
+        "executable_path": executable,
+        "args": [*quiet, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
+    }
 
 
 def _works(executable: str) -> bool:
@@ -62,9 +80,14 @@ def _works(executable: str) -> bool:
 def _apt(*packages: str) -> None:
     if shutil.which("apt-get"):
         root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+        for step in (
+            ["update", "-qq"],
+            ["install", "-y", "-qq", "--no-install-recommends", *packages],
+        ):
             environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            subprocess.run([*root, "apt-get", *step], stdout=sys.stderr, env=environment, check=False)
+            subprocess.run(
+                [*root, "apt-get", *step], stdout=sys.stderr, env=environment, check=False
+            )
 
 
 def _install_chromium() -> None:

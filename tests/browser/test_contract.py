@@ -1,4 +1,5 @@
-"""What our own tracker sends, recorded: each request is as the published schema says, and has not changed unnoticed.
+"""What our own tracker sends, recorded: each request is as the published schema says, and has not
+changed unnoticed.
 
 `CONTRACT=record` writes the recordings anew; read the difference before you commit it.
 """
@@ -17,7 +18,9 @@ from ..support import ROOT, Collector
 from .visitor import EVENTS, Network, Site, Visitor, settled, split_snippet
 
 CONTRACT = ROOT / "tests" / "contract"
-SCHEMA = jsonschema_rs.validator_for(json.loads((ROOT / "site/assets/track.schema.json").read_text()), validate_formats=True)
+SCHEMA = jsonschema_rs.validator_for(
+    json.loads((ROOT / "site/assets/track.schema.json").read_text()), validate_formats=True
+)
 HEADERS = ("Content-Type", "Origin", "Sec-Fetch-Mode")
 
 
@@ -25,9 +28,15 @@ def act(call: str) -> Callable[[Page], Any]:
     return lambda page: page.evaluate(f"async () => {{ {call} }}")
 
 
-# name: (what is done on the page, the page's script, what happens after it has loaded, the types that are stored)
+# name: (what is done on the page, the page's script, what happens after it has loaded, the types
+# that are stored)
 SCENARIOS: dict[str, tuple[str, str, Callable[[Page], Any] | None, list[str]]] = {
-    "load3": ("three events while the page loads", EVENTS, None, ["purchase-order", "interest", "page-view"]),
+    "load3": (
+        "three events while the page loads",
+        EVENTS,
+        None,
+        ["purchase-order", "interest", "page-view"],
+    ),
     "fire": (
         "an event, then one with fire, and one after the answer",
         "tracker.track('page-view'); tracker.track('sign-up', {plan: 'free'}, {fire: true}).then(() => tracker.track('interest'))",
@@ -65,9 +74,13 @@ SCENARIOS: dict[str, tuple[str, str, Callable[[Page], Any] | None, list[str]]] =
 
 
 def shape(value: Any) -> Any:
-    """Keys and types of JSON. What browsers report of themselves differs by machine and version, so only that it is there."""
+    """Keys and types of JSON. What browsers report of themselves differs by machine and version, so
+    only that it is there."""
     if isinstance(value, dict):
-        return {key: "…" if key in ("performance", "browser", "screen") else shape(value[key]) for key in sorted(value)}
+        return {
+            key: "…" if key in ("performance", "browser", "screen") else shape(value[key])
+            for key in sorted(value)
+        }
     return [shape(item) for item in value] if isinstance(value, list) else type(value).__name__
 
 
@@ -79,9 +92,13 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
     source = page_collector.add_source()
     with Network(page_collector) as network:
         head = split_snippet(source, page_collector, network)
-        page = visitor.open(site.add("p.html", script, head=head, body="<p data-thamesthrive-tag='t'>t</p>"))
+        page = visitor.open(
+            site.add("p.html", script, head=head, body="<p data-thamesthrive-tag='t'>t</p>")
+        )
         if after:
-            page.wait_for_function("window.tracker && window.tracker.flush && document.readyState == 'complete'")
+            page.wait_for_function(
+                "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+            )
             after(page)
         settled(page_collector, source, len(types))
         requests = [
@@ -90,7 +107,10 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
                 "path": "/track",
                 "headers": {key: headers[key] for key in HEADERS if key in headers},
                 "body": body,
-                "expect": {"status": 200, "stored_types": [event["type"] for event in body["events"]]},
+                "expect": {
+                    "status": 200,
+                    "stored_types": [event["type"] for event in body["events"]],
+                },
             }
             for headers, body in zip(network.headers, network.bodies, strict=True)
         ]
@@ -98,22 +118,41 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
         SCHEMA.validate(request["body"])
     path = CONTRACT / f"{name}.json"
     if os.environ.get("CONTRACT") == "record":
-        path.write_text(json.dumps({"name": name, "what": what, "requests": requests}, indent=1) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps({"name": name, "what": what, "requests": requests}, indent=1) + "\n",
+            encoding="utf-8",
+        )
     recorded = json.loads(path.read_text(encoding="utf-8"))["requests"]
-    assert [shape(request["body"]) for request in requests] == [shape(request["body"]) for request in recorded]
-    assert [request["headers"]["Content-Type"] for request in requests] == ["text/plain;charset=UTF-8"] * len(recorded)
+    assert [shape(request["body"]) for request in requests] == [
+        shape(request["body"]) for request in recorded
+    ]
+    assert [request["headers"]["Content-Type"] for request in requests] == [
+        "text/plain;charset=UTF-8"
+    ] * len(recorded)
     assert [kind for request in requests for kind in request["expect"]["stored_types"]] == types
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "payloads").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests" / "payloads").glob("*.json")), ids=lambda path: path.stem
+)
 def test_other_trackers_requests_are_as_the_schema_says(path: Path) -> None:
-    bodies = [request["body"] for request in json.loads(path.read_text(encoding="utf-8"))["requests"] if "body" in request]
+    bodies = [
+        request["body"]
+        for request in json.loads(path.read_text(encoding="utf-8"))["requests"]
+        if "body" in request
+    ]
     assert [SCHEMA.is_valid(body) for body in bodies] == [True] * len(bodies) != []
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{}, {"source": {}}, {"source": {"id": "s"}, "events": [{}]}, {"source": {"id": "s"}, "events": [{"type": " "}]}, []],
+    [
+        {},
+        {"source": {}},
+        {"source": {"id": "s"}, "events": [{}]},
+        {"source": {"id": "s"}, "events": [{"type": " "}]},
+        [],
+    ],
 )
 def test_the_schema_refuses_what_the_collector_refuses(wrong: Any) -> None:
     with pytest.raises(jsonschema_rs.ValidationError):

@@ -20,13 +20,20 @@ def types(rows: list[dict[str, Any]]) -> list[str]:
     return [row["type"] for row in rows]
 
 
-def test_collector_down_while_the_page_tracks_and_up_again_later(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_collector_down_while_the_page_tracks_and_up_again_later(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """Not even the bundle can be loaded."""
     source = collector.add_source()
     address = site.add("p.html", EVENTS, head=snippet(source, collector.url))
     collector.stop()
     page = visitor.open(address)
-    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.')).length") == 3
+    assert (
+        page.evaluate(
+            "Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.')).length"
+        )
+        == 3
+    )
     collector.start()
     rows = settled(collector, source, 3)
     page.goto("about:blank")
@@ -34,7 +41,9 @@ def test_collector_down_while_the_page_tracks_and_up_again_later(collector: Coll
     assert len({row["request_id"] for row in rows}) == 1
 
 
-def test_collector_down_the_tab_closed_and_the_page_opened_again(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_collector_down_the_tab_closed_and_the_page_opened_again(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = collector.add_source()
     address = site.add("p.html", EVENTS, head=snippet(source, collector.url))
     collector.stop()
@@ -47,12 +56,18 @@ def test_collector_down_the_tab_closed_and_the_page_opened_again(collector: Coll
     assert rows[0]["occurred_at"] < rows[3]["occurred_at"]
 
 
-def test_collector_goes_away_under_a_loaded_page(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_collector_goes_away_under_a_loaded_page(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = collector.add_source()
-    page = visitor.open(site.add("p.html", "tracker.track('before')", head=snippet(source, collector.url)))
+    page = visitor.open(
+        site.add("p.html", "tracker.track('before')", head=snippet(source, collector.url))
+    )
     settled(collector, source, 1)
     collector.kill()
-    page.evaluate("() => { tracker.track('during', {n: 1}, {fire: true}); tracker.track('during', {n: 2}); }")
+    page.evaluate(
+        "() => { tracker.track('during', {n: 1}, {fire: true}); tracker.track('during', {n: 2}); }"
+    )
     collector.start()
     page.evaluate("() => { tracker.track('after') }")
     rows = settled(collector, source, 4)
@@ -60,7 +75,9 @@ def test_collector_goes_away_under_a_loaded_page(collector: Collector, site: Sit
     assert [json.loads(row["properties"]) for row in rows[1:3]] == [{"n": 1}, {"n": 2}]
 
 
-def test_the_tab_closed_during_an_outage_and_the_page_opened_again(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_the_tab_closed_during_an_outage_and_the_page_opened_again(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = collector.add_source()
     address = site.add("p.html", head=snippet(source, collector.url))
     page = visitor.open(address)
@@ -70,14 +87,24 @@ def test_the_tab_closed_during_an_outage_and_the_page_opened_again(collector: Co
     page.close()
     collector.start()
     visitor.open(address)
-    assert [json.loads(row["properties"])["n"] for row in settled(collector, source, 20)] == list(range(20))
+    assert [json.loads(row["properties"])["n"] for row in settled(collector, source, 20)] == list(
+        range(20)
+    )
 
 
-def test_an_answer_that_is_lost_after_storing_makes_no_second_row(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_an_answer_that_is_lost_after_storing_makes_no_second_row(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = collector.add_source()
     with Network(collector) as network:
         network.weather = lambda _: "lost" if len(network.bodies) <= 2 else None
-        page = visitor.open(site.add("p.html", "var done = " + EVENTS.strip(), head=split_snippet(source, collector, network)))
+        page = visitor.open(
+            site.add(
+                "p.html",
+                "var done = " + EVENTS.strip(),
+                head=split_snippet(source, collector, network),
+            )
+        )
         result = page.evaluate("() => done")
         assert (result["stored"], result["duplicate"]) == (True, True)
         assert len(network.bodies) > 2
@@ -103,10 +130,16 @@ def test_passing_faults_cost_nothing(
     source = page_collector.add_source()
     with Network(page_collector) as network:
         network.weather = lambda _: bad if len(network.bodies) == 1 else None
-        page = visitor.open(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        page = visitor.open(
+            site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network))
+        )
         assert types(settled(page_collector, source, 3)) == TYPES
         wait_for(
-            lambda: not page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))"),
+            lambda: (
+                not page.evaluate(
+                    "Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))"
+                )
+            ),
             "the queue to be empty",
         )
     assert visitor.said("[ThamesThrive]") == []
@@ -115,61 +148,96 @@ def test_passing_faults_cost_nothing(
 def test_retry_after_is_honoured(page_collector: Collector, site: Site, visitor: Visitor) -> None:
     source = page_collector.add_source()
     with Network(page_collector) as network:
-        network.weather = lambda _: (503, {"Retry-After": "3"}, b"{}") if len(network.bodies) == 1 else None
-        visitor.open(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        network.weather = lambda _: (
+            (503, {"Retry-After": "3"}, b"{}") if len(network.bodies) == 1 else None
+        )
+        visitor.open(
+            site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network))
+        )
         settled(page_collector, source, 3)
         first, second = (body["sentAt"] for body in network.bodies)
     page = visitor.context.pages[0]
     assert page.evaluate(f"Date.parse('{second}') - Date.parse('{first}')") >= 3000
 
 
-def test_a_413_halves_the_batch_and_keeps_the_order(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_413_halves_the_batch_and_keeps_the_order(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     script = "for (let n = 0; n < 8; n++) tracker.track('a', {n})"
     with Network(page_collector) as network:
-        network.weather = lambda body: (413, {}, b'{"detail":"too large"}') if len(body["events"]) > 2 else None
-        visitor.open(site.add("p.html", script, head=split_snippet(source, page_collector, network)))
+        network.weather = lambda body: (
+            (413, {}, b'{"detail":"too large"}') if len(body["events"]) > 2 else None
+        )
+        visitor.open(
+            site.add("p.html", script, head=split_snippet(source, page_collector, network))
+        )
         rows = settled(page_collector, source, 8)
     assert [json.loads(row["properties"])["n"] for row in rows] == list(range(8))
 
 
-def test_other_refusals_are_final_and_said_once(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_other_refusals_are_final_and_said_once(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     with Network(page_collector) as network:
-        network.weather = lambda _: (403, {"X-Collector-Reason": "origin_not_allowed"}, b'{"detail": "Access denied."}')
+        network.weather = lambda _: (
+            403,
+            {"X-Collector-Reason": "origin_not_allowed"},
+            b'{"detail": "Access denied."}',
+        )
         page = visitor.open(
-            site.add("p.html", "var done = " + EVENTS.strip(), head=split_snippet(source, page_collector, network))
+            site.add(
+                "p.html",
+                "var done = " + EVENTS.strip(),
+                head=split_snippet(source, page_collector, network),
+            )
         )
         assert page.evaluate("() => done")["reason"] == "origin_not_allowed"
         page.evaluate("() => tracker.track('again', {}, {fire: true})")
         assert len(network.bodies) == 2
     assert len(visitor.said("[ThamesThrive]")) == 1
-    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))") == []
+    assert (
+        page.evaluate(
+            "Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))"
+        )
+        == []
+    )
 
 
-def test_many_events_go_in_several_requests_in_order(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_many_events_go_in_several_requests_in_order(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     script = "for (let n = 0; n < 200; n++) tracker.track('a', {n, text: 'é'.repeat(500)})"
     visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
     rows = settled(page_collector, source, 200)
     assert [json.loads(row["properties"])["n"] for row in rows] == list(range(200))
-    assert 5 <= len({row["request_id"] for row in rows}) <= 8  # 200 of 1.4 KB in bodies of at most 60 KB
+    assert (
+        5 <= len({row["request_id"] for row in rows}) <= 8
+    )  # 200 of 1.4 KB in bodies of at most 60 KB
 
 
-def test_order_survives_an_outage_in_the_middle(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_order_survives_an_outage_in_the_middle(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """Half of the requests fail; what waits keeps its place before what was tracked later."""
     source = page_collector.add_source()
     script = "for (let n = 0; n < 120; n++) tracker.track('a', {n, text: 'x'.repeat(1000)})"
     with Network(page_collector) as network:
         network.weather = lambda _: (503, {}, b"{}") if len(network.bodies) in (2, 4) else None
-        page = visitor.open(site.add("p.html", script, head=split_snippet(source, page_collector, network)))
+        page = visitor.open(
+            site.add("p.html", script, head=split_snippet(source, page_collector, network))
+        )
         page.evaluate("() => { for (let n = 120; n < 140; n++) tracker.track('a', {n}) }")
         rows = settled(page_collector, source, 140)
     assert [json.loads(row["properties"])["n"] for row in rows] == list(range(140))
 
 
 @pytest.mark.parametrize("leave", ["location", "close", "reload", "link"])
-def test_events_tracked_while_leaving_are_stored(page_collector: Collector, site: Site, visitor: Visitor, leave: str) -> None:
+def test_events_tracked_while_leaving_are_stored(
+    page_collector: Collector, site: Site, visitor: Visitor, leave: str
+) -> None:
     source = page_collector.add_source()
     site.add("next.html")
     body = "<a id='out' href='next.html' onclick='tracker.track(\"leaving\")'>out</a>"
@@ -188,7 +256,9 @@ def test_events_tracked_while_leaving_are_stored(page_collector: Collector, site
     assert types(settled(page_collector, source, 1)) == ["leaving"]
 
 
-def test_a_hanging_collector_holds_up_only_until_the_tab_is_left(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_hanging_collector_holds_up_only_until_the_tab_is_left(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     with Network(page_collector) as network:
         network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
@@ -202,11 +272,15 @@ def test_a_hanging_collector_holds_up_only_until_the_tab_is_left(page_collector:
 
 @pytest.mark.skipif(os.environ.get("FAULTS") != "long", reason="takes half a minute: make faults")
 @pytest.mark.faults
-def test_a_hanging_collector_is_given_up_and_asked_again(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_hanging_collector_is_given_up_and_asked_again(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     with Network(page_collector) as network:
         network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
-        visitor.open(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        visitor.open(
+            site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network))
+        )
         wait_for(lambda: page_collector.events(source), "the events", 60)
     assert types(settled(page_collector, source, 3)) == TYPES
 
@@ -218,22 +292,30 @@ def test_a_collector_that_is_down_for_a_while_costs_nothing(
 ) -> None:
     """Events go on being tracked meanwhile, and arrive in order."""
     source = collector.add_source()
-    page = visitor.open(site.add("p.html", "tracker.track('a', {n: 0})", head=snippet(source, collector.url)))
+    page = visitor.open(
+        site.add("p.html", "tracker.track('a', {n: 0})", head=snippet(source, collector.url))
+    )
     settled(collector, source, 1)
     collector.kill()
     until, n = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         n += 1
-        page.evaluate(f"() => {{ tracker.track('a', {{n: {n}}}, {{fire: {str(n % 3 == 0).lower()}}}) }}")
+        page.evaluate(
+            f"() => {{ tracker.track('a', {{n: {n}}}, {{fire: {str(n % 3 == 0).lower()}}}) }}"
+        )
         page.wait_for_timeout(100)
     collector.start()
     wait_for(lambda: len(collector.events(source)) == n + 1, "all events", 90)
-    assert [json.loads(row["properties"])["n"] for row in collector.events(source)] == list(range(n + 1))
+    assert [json.loads(row["properties"])["n"] for row in collector.events(source)] == list(
+        range(n + 1)
+    )
 
 
 def test_offline_and_online_again(page_collector: Collector, site: Site, visitor: Visitor) -> None:
     source = page_collector.add_source()
-    page = visitor.open(site.add("p.html", "tracker.track('before')", head=snippet(source, page_collector.url)))
+    page = visitor.open(
+        site.add("p.html", "tracker.track('before')", head=snippet(source, page_collector.url))
+    )
     settled(page_collector, source, 1)
     visitor.context.set_offline(True)
     page.evaluate("() => { tracker.track('during', {}, {fire: true}); tracker.track('during') }")
@@ -244,7 +326,9 @@ def test_offline_and_online_again(page_collector: Collector, site: Site, visitor
 
 
 @pytest.mark.skipif(ENGINE != "chromium", reason="the driver crashes tabs of Chromium only")
-def test_a_crashed_tab_loses_nothing(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_crashed_tab_loses_nothing(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", head=snippet(source, page_collector.url))
     page = visitor.open(address)
@@ -261,7 +345,9 @@ def _crash(page: Page) -> None:
         page.goto("chrome://crash", wait_until="commit", timeout=1000)
 
 
-def test_several_tabs_store_each_event_once(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_several_tabs_store_each_event_once(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     script = "for (let n = 0; n < 10; n++) tracker.track('tab', {n})"
     address = site.add("p.html", script, head=snippet(source, page_collector.url))
@@ -275,7 +361,9 @@ def test_several_tabs_store_each_event_once(page_collector: Collector, site: Sit
     assert len({row["session_id"] for row in rows}) == 1
 
 
-def test_a_full_queue_drops_the_oldest_and_reports_how_many(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_full_queue_drops_the_oldest_and_reports_how_many(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = collector.add_source()
     page = visitor.open(site.add("p.html", head=snippet(source, collector.url)))
     page.wait_for_function(READY)
@@ -290,7 +378,9 @@ def test_a_full_queue_drops_the_oldest_and_reports_how_many(collector: Collector
     assert collector.rows("SELECT sum(dropped) AS n FROM sessions") == [{"n": 5}]
 
 
-def test_events_of_another_source_on_the_same_origin_are_left_alone(collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_events_of_another_source_on_the_same_origin_are_left_alone(
+    collector: Collector, site: Site, visitor: Visitor
+) -> None:
     shop, blog = collector.add_source(), collector.add_source()
     shop_page = site.add("shop.html", "tracker.track('shop')", head=snippet(shop, collector.url))
     blog_page = site.add("blog.html", "tracker.track('blog')", head=snippet(blog, collector.url))

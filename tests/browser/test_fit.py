@@ -1,4 +1,5 @@
-"""Pages as they are: strict policies, odd globals, frozen prototypes, frames; and what the page's owner is told."""
+"""Pages as they are: strict policies, odd globals, frozen prototypes, frames; and what the page's
+owner is told."""
 
 import json
 import shutil
@@ -11,7 +12,18 @@ from playwright.sync_api import Browser
 from cli.builder.snippet import render_snippet
 
 from ..support import Collector, wait_for
-from .visitor import DIST, EVENTS, TYPES, Network, Site, Visitor, page_server, settled, snippet, split_snippet
+from .visitor import (
+    DIST,
+    EVENTS,
+    TYPES,
+    Network,
+    Site,
+    Visitor,
+    page_server,
+    settled,
+    snippet,
+    split_snippet,
+)
 
 READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
 
@@ -19,14 +31,22 @@ READY = "window.tracker && window.tracker.flush && document.readyState == 'compl
 def page_with(site: Site, head: str, body: str = "", *, policy: str = "") -> str:
     """A page of exactly this markup, with a policy of its own."""
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">' if policy else ""
-    (site.folder / "p.html").write_text(f"<!doctype html><html><head>{meta}{head}</head><body>{body}</body></html>")
+    (site.folder / "p.html").write_text(
+        f"<!doctype html><html><head>{meta}{head}</head><body>{body}</body></html>"
+    )
     return f"{site.origin}/p.html"
 
 
-@pytest.mark.parametrize("more", ["", "; require-trusted-types-for 'script'"], ids=["plain", "trusted types"])
-def test_the_one_line_form_under_the_strictest_policy(page_collector: Collector, site: Site, visitor: Visitor, more: str) -> None:
+@pytest.mark.parametrize(
+    "more", ["", "; require-trusted-types-for 'script'"], ids=["plain", "trusted types"]
+)
+def test_the_one_line_form_under_the_strictest_policy(
+    page_collector: Collector, site: Site, visitor: Visitor, more: str
+) -> None:
     source, api = page_collector.add_source(), page_collector.url
-    (site.folder / "own.js").write_text("addEventListener('load', () => window.tracker.track('strict'));")
+    (site.folder / "own.js").write_text(
+        "addEventListener('load', () => window.tracker.track('strict'));"
+    )
     head = snippet(source, api, one_line=True) + '<script src="own.js"></script>'
     policy = f"default-src 'none'; script-src 'self' {api}; connect-src {api}{more}"
     visitor.open(page_with(site, head, policy=policy))
@@ -34,14 +54,24 @@ def test_the_one_line_form_under_the_strictest_policy(page_collector: Collector,
     assert visitor.console == visitor.errors == []
 
 
-def test_the_classic_form_with_a_nonce_and_nothing_else(page_collector: Collector, site: Site, visitor: Visitor) -> None:
-    """No host is allowed: the loader hands its nonce on to the bundle, and the bundle to its parts."""
+def test_the_classic_form_with_a_nonce_and_nothing_else(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    """No host is allowed: the loader hands its nonce on to the bundle, and the bundle to its
+    parts."""
     source, api = page_collector.add_source(), page_collector.url
     head = render_snippet(source, api, DIST, nonce="n0nce").html
     body = """<button id="b" data-thamesthrive-tag="b">b</button><script nonce="n0nce">
       options.tracker.auto = {triggers: [{tag: "b", trigger: "onVisible", data: {event: "seen"}}]};
       window.tracker.track("strict");</script>"""
-    visitor.open(page_with(site, head, body, policy=f"default-src 'none'; script-src 'nonce-n0nce'; connect-src {api}"))
+    visitor.open(
+        page_with(
+            site,
+            head,
+            body,
+            policy=f"default-src 'none'; script-src 'nonce-n0nce'; connect-src {api}",
+        )
+    )
     assert sorted(row["type"] for row in settled(page_collector, source, 2)) == ["seen", "strict"]
     assert visitor.console == visitor.errors == []
 
@@ -50,7 +80,10 @@ def test_a_page_isolated_from_other_origins(page_collector: Collector, visitor: 
     """Cross-Origin-Embedder-Policy: only resources that allow it are loaded."""
     source = page_collector.add_source()
     html = f"<!doctype html><html><head>{snippet(source, page_collector.url)}</head><script>{EVENTS}</script></html>"
-    headers = {"Cross-Origin-Embedder-Policy": "require-corp", "Cross-Origin-Opener-Policy": "same-origin"}
+    headers = {
+        "Cross-Origin-Embedder-Policy": "require-corp",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
     with page_server(html, headers) as address:
         page = visitor.open(address)
         assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
@@ -58,10 +91,16 @@ def test_a_page_isolated_from_other_origins(page_collector: Collector, visitor: 
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
-def test_on_https_the_cookie_is_for_https_only(page_collector: Collector, tmp_path: Path, browser: Browser) -> None:
+def test_on_https_the_cookie_is_for_https_only(
+    page_collector: Collector, tmp_path: Path, browser: Browser
+) -> None:
     pem = tmp_path / "own.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    subprocess.run([*command.split(), "-keyout", pem, "-out", tmp_path / "c.pem"], check=True, capture_output=True)
+    subprocess.run(
+        [*command.split(), "-keyout", pem, "-out", tmp_path / "c.pem"],
+        check=True,
+        capture_output=True,
+    )
     pem.write_text(pem.read_text() + (tmp_path / "c.pem").read_text())
     source = page_collector.add_source()
     html = f"<!doctype html><html><head>{snippet(source, page_collector.url)}</head><script>{EVENTS}</script></html>"
@@ -73,7 +112,11 @@ def test_on_https_the_cookie_is_for_https_only(page_collector: Collector, tmp_pa
         (cookie,) = context.cookies()
         page.goto("about:blank")
         context.close()
-    assert (cookie["name"], cookie["secure"], cookie["sameSite"]) == ("thamesthrive-session-id", True, "Lax")
+    assert (cookie["name"], cookie["secure"], cookie["sameSite"]) == (
+        "thamesthrive-session-id",
+        True,
+        "Lax",
+    )
     assert cookie["path"] == "/"
 
 
@@ -95,7 +138,9 @@ def test_odd_pages_store_their_events(
 ) -> None:
     source = page_collector.add_source()
     head = f"<script>{script}</script>" + snippet(source, page_collector.url, one_line=one_line)
-    events = f"const go = () => {{ {EVENTS} }}; window.tracker ? go() : addEventListener('load', go);"
+    events = (
+        f"const go = () => {{ {EVENTS} }}; window.tracker ? go() : addEventListener('load', go);"
+    )
     visitor.open(site.add("p.html", events, head=head))
     rows = settled(page_collector, source, 3)
     assert [row["type"] for row in rows] == TYPES
@@ -104,9 +149,13 @@ def test_odd_pages_store_their_events(
     assert visitor.said("ThamesThrive") == []
 
 
-def test_a_page_with_options_of_its_own_uses_the_one_line_form(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_page_with_options_of_its_own_uses_the_one_line_form(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
-    head = "<script>const options = {color: 'red'};</script>" + snippet(source, page_collector.url, one_line=True)
+    head = "<script>const options = {color: 'red'};</script>" + snippet(
+        source, page_collector.url, one_line=True
+    )
     page = visitor.open(site.add("p.html", head=head))
     page.wait_for_function(READY)
     assert page.evaluate("() => window.tracker.track('a')")["stored"] is True
@@ -114,7 +163,9 @@ def test_a_page_with_options_of_its_own_uses_the_one_line_form(page_collector: C
 
 
 @pytest.mark.parametrize("where", ["body", "end", "late"])
-def test_the_snippet_may_stand_elsewhere(page_collector: Collector, site: Site, visitor: Visitor, where: str) -> None:
+def test_the_snippet_may_stand_elsewhere(
+    page_collector: Collector, site: Site, visitor: Visitor, where: str
+) -> None:
     source = page_collector.add_source()
     html = snippet(source, page_collector.url)
     if where == "late":  # by a tag manager, when the page has long been loaded
@@ -132,7 +183,9 @@ def test_the_snippet_may_stand_elsewhere(page_collector: Collector, site: Site, 
     assert visitor.errors == []
 
 
-def test_a_sandboxed_frame_works_in_memory_and_keeps_its_visit(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_sandboxed_frame_works_in_memory_and_keeps_its_visit(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """Without an origin there is neither storage nor cookie."""
     source = page_collector.add_source()
     site.add("inner.html", EVENTS, head=snippet(source, page_collector.url))
@@ -150,10 +203,14 @@ def test_a_page_opened_from_a_file(page_collector: Collector, site: Site, visito
     assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
 
 
-def test_a_frame_of_another_site_has_a_visit_of_its_own(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_frame_of_another_site_has_a_visit_of_its_own(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     inner = site.add("inner.html", EVENTS, head=snippet(source, page_collector.url))
-    outer = page_with(site, "", f'<iframe src="{inner}"></iframe>').replace("127.0.0.1", "localhost")
+    outer = page_with(site, "", f'<iframe src="{inner}"></iframe>').replace(
+        "127.0.0.1", "localhost"
+    )
     visitor.open(outer)
     rows = settled(page_collector, source, 3)
     assert len({row["session_id"] for row in rows}) == 1
@@ -171,10 +228,16 @@ def test_elements_from_the_collector_are_shown_once_and_only_where_allowed(
     with Network(page_collector) as network:
         network.alter = lambda body: {**body, **answer} if len(network.bodies) == 1 else body
         head = split_snippet(source, page_collector, network)
-        script = f"options.tracker.settings = {{allowUx: {str(allowed).lower()}}}; tracker.track('a');"
+        script = (
+            f"options.tracker.settings = {{allowUx: {str(allowed).lower()}}}; tracker.track('a');"
+        )
         page = visitor.open(site.add("p.html", script, head=head))
-        assert page.evaluate("async () => (await tracker.ready).response") == {"segment": "early birds"}
-        told = page.evaluate("() => new Promise(done => onThamesThriveReady.bind(({context}) => done(context.response)))")
+        assert page.evaluate("async () => (await tracker.ready).response") == {
+            "segment": "early birds"
+        }
+        told = page.evaluate(
+            "() => new Promise(done => onThamesThriveReady.bind(({context}) => done(context.response)))"
+        )
         assert told == {"segment": "early birds"}
         if allowed:
             page.wait_for_selector("#offer.wide")
@@ -183,28 +246,37 @@ def test_elements_from_the_collector_are_shown_once_and_only_where_allowed(
     settled(page_collector, source, 2)
 
 
-def test_the_debug_overlay_shows_what_happens(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_the_debug_overlay_shows_what_happens(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", head=snippet(source, page_collector.url))
     page = visitor.open(address + "#thamesthrive-debug")
     log = page.get_by_role("log", name="ThamesThrive debug")
     log.wait_for()
     page.evaluate("() => { tracker.track('shown', {n: 1}); tracker.track('', {}, {fire: true}); }")
-    wait_for(lambda: "shown" in log.inner_text() and "/type" in log.inner_text(), "the verdicts on the page")
+    wait_for(
+        lambda: "shown" in log.inner_text() and "/type" in log.inner_text(),
+        "the verdicts on the page",
+    )
     assert "Waiting: 0." in log.inner_text()
     page.get_by_role("button", name="Close").click()
     assert log.count() == 0
     settled(page_collector, source, 1)
 
 
-def test_debug_says_that_the_snippet_comes_too_late(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_debug_says_that_the_snippet_comes_too_late(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     body = f"<script>{EVENTS}</script>{snippet(source, page_collector.url)}<script>options.tracker.settings = {{debug: true}}</script>"
     visitor.open(page_with(site, "", body))
     assert wait_for(lambda: visitor.said("paste the snippet first"), "the advice")
 
 
-def test_the_module_makes_a_tracker_of_its_own(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_the_module_makes_a_tracker_of_its_own(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """Two sources on one page, and nothing global."""
     one, other = page_collector.add_source(), page_collector.add_source()
     (site.folder / "tracker.mjs").write_bytes((DIST / "tracker.mjs").read_bytes())
@@ -231,7 +303,9 @@ def test_a_place_is_asked_for_where_the_options_say(
         (site.folder / "place.json").write_text('{"country": "England"}')
     script = "options.tracker.context = {location: {url: 'place.json', data: {city: 'London'}}}; tracker.track('a');"
     page = visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
-    page.wait_for_function("performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('place.json'))")
+    page.wait_for_function(
+        "performance.getEntriesByType('resource').some((entry) => entry.name.endsWith('place.json'))"
+    )
     expected = {"city": "London", **({"country": "England"} if answers else {})}
 
     def stored() -> bool:
@@ -243,27 +317,37 @@ def test_a_place_is_asked_for_where_the_options_say(
     assert visitor.errors == []
 
 
-def test_debugging_changes_nothing_when_others_answer(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_debugging_changes_nothing_when_others_answer(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """A refusal in HTML is final with debug as without it."""
     source = page_collector.add_source()
     with Network(page_collector) as network:
         network.weather = lambda _: (403, {}, b"<h1>Forbidden</h1>")
         script = "options.tracker.settings = {debug: true}; var done = tracker.track('a');"
-        page = visitor.open(site.add("p.html", script, head=split_snippet(source, page_collector, network)))
+        page = visitor.open(
+            site.add("p.html", script, head=split_snippet(source, page_collector, network))
+        )
         result = page.evaluate("() => done")
         assert (result["stored"], result["detail"]) == (False, "<h1>Forbidden</h1>")
     assert visitor.said("answer 403")
     assert visitor.errors == []
 
 
-def test_denied_consent_forgets_what_was_kept(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_denied_consent_forgets_what_was_kept(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", EVENTS, head=snippet(source, page_collector.url)))
     settled(page_collector, source, 3)
     page.evaluate("() => tracker.consent('denied')")
     assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
     result = page.evaluate("() => tracker.track('no')")
-    assert (result["stored"], result["reason"], result["detail"]) == (False, "disabled_source", "denied")
+    assert (result["stored"], result["reason"], result["detail"]) == (
+        False,
+        "disabled_source",
+        "denied",
+    )
     page.evaluate("() => tracker.consent('granted')")
     assert page.evaluate("() => tracker.track('yes')")["stored"] is True
     page.goto("about:blank")

@@ -1,4 +1,5 @@
-"""Every test page of the site: opened from another origin, it stores what it declares, and nothing else."""
+"""Every test page of the site: opened from another origin, it stores what it declares, and nothing
+else."""
 
 import json
 from collections.abc import Iterator
@@ -27,7 +28,9 @@ def built(page_collector: Collector, tmp_path: Path) -> Iterator[tuple[str, str]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.document.slug)
-def test_page_stores_what_it_declares(page: Page, built: tuple[str, str], page_collector: Collector, visitor: Visitor) -> None:
+def test_page_stores_what_it_declares(
+    page: Page, built: tuple[str, str], page_collector: Collector, visitor: Visitor
+) -> None:
     origin, source = built
     before = page_collector.counts()
     opened = visitor.open(f"{origin}/pages/{page.document.slug}.html")
@@ -36,7 +39,9 @@ def test_page_stores_what_it_declares(page: Page, built: tuple[str, str], page_c
     settled(page_collector, source, len(page.events))
     opened.goto("about:blank")
     rows = settled(page_collector, source, len(page.events))
-    assert [(row["type"], json.loads(row["properties"])) for row in rows] == [(e.type, e.properties) for e in page.events]
+    assert [(row["type"], json.loads(row["properties"])) for row in rows] == [
+        (e.type, e.properties) for e in page.events
+    ]
     assert visitor.errors == list(page.errors)
     if not page.events:
         assert page_collector.counts() == before
@@ -56,11 +61,15 @@ def test_page_stores_what_it_declares(page: Page, built: tuple[str, str], page_c
 def contains(whole: Any, part: Any) -> bool:
     """Whether JSON has what another has, among other things."""
     if isinstance(part, dict):
-        return isinstance(whole, dict) and all(key in whole and contains(whole[key], value) for key, value in part.items())
+        return isinstance(whole, dict) and all(
+            key in whole and contains(whole[key], value) for key, value in part.items()
+        )
     return bool(whole == part)
 
 
-def test_a_page_served_by_the_collector_shows_the_stored_rows(tmp_path: Path, visitor: Visitor) -> None:
+def test_a_page_served_by_the_collector_shows_the_stored_rows(
+    tmp_path: Path, visitor: Visitor
+) -> None:
     collector = Collector(tmp_path, options=("--qa", "--site", str(tmp_path / "site")))
     source = collector.add_source()
     collector.port = 0
@@ -85,7 +94,8 @@ def test_a_page_served_by_the_collector_shows_the_stored_rows(tmp_path: Path, vi
 
 
 def test_a_page_that_is_not_as_expected_says_why(tmp_path: Path, visitor: Visitor) -> None:
-    """Red, with what is missing and what the collector said; and the list of test pages remembers it."""
+    """Red, with what is missing and what the collector said; and the list of test pages remembers
+    it."""
     (tmp_path / "site").mkdir()
     collector = Collector(tmp_path, options=("--site", str(tmp_path / "site"), "--qa")).start()
     source = collector.add_source()

@@ -35,7 +35,9 @@ class _Examples(HTMLParser):
             self.texts[-1] += data
 
 
-def test_the_documentations_snippet_pasted_verbatim(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_the_documentations_snippet_pasted_verbatim(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """Three events, cross-origin, in one request, become three rows with the exact properties."""
     source = page_collector.add_source()
     build_site(site.folder / "docs-site", source=source, api=page_collector.url, bundle=DIST)
@@ -53,7 +55,9 @@ def test_the_documentations_snippet_pasted_verbatim(page_collector: Collector, s
     assert visitor.console == visitor.errors == []
 
 
-def test_events_carry_page_visit_and_the_time_of_the_call(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_events_carry_page_visit_and_the_time_of_the_call(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", EVENTS, head=snippet(source, page_collector.url))
     page = visitor.open(address + "?utm_source=news&utm_campaign=autumn#top")
@@ -69,11 +73,16 @@ def test_events_carry_page_visit_and_the_time_of_the_call(page_collector: Collec
     assert context["utm"] == {"source": "news", "campaign": "autumn"}
     assert context["screen"]["innerWidth"] == 1280
     assert context["browser"]["userAgent"] == page.evaluate("navigator.userAgent")
-    assert page.evaluate("performance.timeOrigin") <= page.evaluate(f"Date.parse('{row['occurred_at']}')") + 1
+    assert (
+        page.evaluate("performance.timeOrigin")
+        <= page.evaluate(f"Date.parse('{row['occurred_at']}')") + 1
+    )
     assert row["occurred_at"] <= row["received_at"]
 
 
-def test_identity_stays_from_page_to_page(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_identity_stays_from_page_to_page(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", "tracker.track('a')", head=snippet(source, page_collector.url))
     page = visitor.open(address)
@@ -84,15 +93,25 @@ def test_identity_stays_from_page_to_page(page_collector: Collector, site: Site,
     assert cookie["name"] == "thamesthrive-session-id"
     assert (cookie["path"], cookie["sameSite"], cookie["secure"]) == ("/", "Lax", False)
     assert {row["session_id"] for row in rows} == {cookie["value"]}
-    assert {row["profile_id"] for row in rows} == {page.evaluate("localStorage['thamesthrive-profile-id']")}
-    assert page.evaluate("[tracker.sessionId, tracker.profileId]") == [rows[0]["session_id"], rows[0]["profile_id"]]
+    assert {row["profile_id"] for row in rows} == {
+        page.evaluate("localStorage['thamesthrive-profile-id']")
+    }
+    assert page.evaluate("[tracker.sessionId, tracker.profileId]") == [
+        rows[0]["session_id"],
+        rows[0]["profile_id"],
+    ]
 
 
-def test_a_new_visit_keeps_the_profile(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_new_visit_keeps_the_profile(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     address = site.add("p.html", "tracker.track('a')", head=snippet(source, page_collector.url))
     page = visitor.open(address)
-    wait_for(lambda: page.evaluate("localStorage['thamesthrive-profile-id']"), "the profile to be adopted")
+    wait_for(
+        lambda: page.evaluate("localStorage['thamesthrive-profile-id']"),
+        "the profile to be adopted",
+    )
     visitor.context.clear_cookies()
     page.reload()
     rows = settled(page_collector, source, 2)
@@ -100,28 +119,42 @@ def test_a_new_visit_keeps_the_profile(page_collector: Collector, site: Site, vi
     assert len({row["profile_id"] for row in rows}) == 1
 
 
-def test_track_resolves_when_the_event_is_stored(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_track_resolves_when_the_event_is_stored(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
     result = stored(page, "'a', {n: 1}")
     assert result == {"stored": True, "id": page_collector.events(source)[0]["id"]}
 
 
-def test_track_resolves_to_the_reason_when_it_is_not(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_track_resolves_to_the_reason_when_it_is_not(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
     result = stored(page, "'  ', {}, {fire: true}")
-    assert (result["stored"], result["reason"], result["detail"]) == (False, "invalid", "/type: must not be empty")
+    assert (result["stored"], result["reason"], result["detail"]) == (
+        False,
+        "invalid",
+        "/type: must not be empty",
+    )
     assert len(visitor.said("[ThamesThrive] not stored: invalid /type")) == 1
     assert len(page_collector.rows("SELECT * FROM rejected WHERE source_id = ?", source)) == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_what_cannot_be_json_does_not_break_the_page(page_collector: Collector, site: Site, visitor: Visitor, when: str) -> None:
+def test_what_cannot_be_json_does_not_break_the_page(
+    page_collector: Collector, site: Site, visitor: Visitor, when: str
+) -> None:
     """Before the bundle has come, and after."""
     source = page_collector.add_source()
     script = "const o = {}; o.o = o; var done = tracker.track('loop', o); tracker.track('fine');"
-    page = visitor.open(site.add("p.html", script if when == "before" else "", head=snippet(source, page_collector.url)))
+    page = visitor.open(
+        site.add(
+            "p.html", script if when == "before" else "", head=snippet(source, page_collector.url)
+        )
+    )
     if when == "after":
         page.wait_for_function("window.tracker.flush")
         page.evaluate(f"() => {{ {script} window.done = done; }}")
@@ -133,14 +166,21 @@ def test_what_cannot_be_json_does_not_break_the_page(page_collector: Collector, 
     assert visitor.said("circular" if ENGINE == "chromium" else "Error")
 
 
-def test_later_changes_do_not_reach_a_tracked_event(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_later_changes_do_not_reach_a_tracked_event(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     script = "const basket = {n: 1}; tracker.track('a', basket); basket.n = 2; tracker.track('b', basket); basket.n = 3;"
     visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
-    assert [json.loads(row["properties"]) for row in settled(page_collector, source, 2)] == [{"n": 1}, {"n": 2}]
+    assert [json.loads(row["properties"]) for row in settled(page_collector, source, 2)] == [
+        {"n": 1},
+        {"n": 2},
+    ]
 
 
-def test_events_context_is_merged_over_the_pages(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_events_context_is_merged_over_the_pages(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     script = "tracker.track('a', {}, {context: {experiment: 'blue'}})"
     visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
@@ -149,7 +189,9 @@ def test_events_context_is_merged_over_the_pages(page_collector: Collector, site
     assert context["page"]["path"] == "/p.html"
 
 
-def test_after_load_events_go_together_within_a_second(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_after_load_events_go_together_within_a_second(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
     page.wait_for_function("window.tracker.flush && document.readyState == 'complete'")
@@ -160,7 +202,9 @@ def test_after_load_events_go_together_within_a_second(page_collector: Collector
     rows = settled(page_collector, source, 3)
     assert [row["type"] for row in rows] == ["a", "b", "c"]
     assert len({row["request_id"] for row in rows}) == 1
-    assert took >= 900  # they waited for each other; how long the answer took is the machine's affair
+    assert (
+        took >= 900
+    )  # they waited for each other; how long the answer took is the machine's affair
 
 
 @pytest.mark.parametrize(
@@ -185,9 +229,16 @@ def test_missing_options_give_one_error_that_says_where_to_look(
 
 
 @pytest.mark.parametrize(
-    "change", [("const options", "let options"), ("const options", "var options"), ('/tracker"', '/tracker///"')]
+    "change",
+    [
+        ("const options", "let options"),
+        ("const options", "var options"),
+        ('/tracker"', '/tracker///"'),
+    ],
 )
-def test_options_in_other_spellings(page_collector: Collector, site: Site, visitor: Visitor, change: tuple[str, str]) -> None:
+def test_options_in_other_spellings(
+    page_collector: Collector, site: Site, visitor: Visitor, change: tuple[str, str]
+) -> None:
     source = page_collector.add_source()
     head = snippet(source, page_collector.url)
     assert change[0] in head
@@ -195,7 +246,9 @@ def test_options_in_other_spellings(page_collector: Collector, site: Site, visit
     assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
 
 
-def test_options_may_come_after_the_events(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_options_may_come_after_the_events(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     """The loader reads them at DOMContentLoaded at the earliest."""
     source = page_collector.add_source()
     whole = snippet(source, page_collector.url)
@@ -205,8 +258,12 @@ def test_options_may_come_after_the_events(page_collector: Collector, site: Site
     assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
 
 
-def test_only_two_names_are_written_to_window(page_collector: Collector, site: Site, visitor: Visitor) -> None:
-    names = "Object.getOwnPropertyNames(window).filter(name => isNaN(name) && !name.startsWith('__pw'))"
+def test_only_two_names_are_written_to_window(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    names = (
+        "Object.getOwnPropertyNames(window).filter(name => isNaN(name) && !name.startsWith('__pw'))"
+    )
     plain = visitor.open(site.add("plain.html")).evaluate(names)
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", EVENTS, head=snippet(source, page_collector.url)))
@@ -223,46 +280,71 @@ def test_ready_callbacks_run_after_the_first_answer_and_at_once_later(
       window.onThamesThriveReady.bind(() => { throw new Error("mine alone"); });
       window.onThamesThriveReady.bind(({tracker, context}) => seen.push([typeof tracker.track, context.events.length]));
     """
-    page = visitor.open(site.add("p.html", script + EVENTS, head=snippet(source, page_collector.url)))
+    page = visitor.open(
+        site.add("p.html", script + EVENTS, head=snippet(source, page_collector.url))
+    )
     page.wait_for_function("seen.length == 1")
-    page.evaluate("() => { onThamesThriveReady.bind(({context}) => seen.push(['late', context.events.length])) }")
+    page.evaluate(
+        "() => { onThamesThriveReady.bind(({context}) => seen.push(['late', context.events.length])) }"
+    )
     page.wait_for_function("seen.length == 2")
     assert page.evaluate("seen") == [["function", 3], ["late", 3]]
     assert visitor.errors == ["mine alone"]
 
 
-def test_a_reference_to_the_loaders_track_goes_on_working(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_reference_to_the_loaders_track_goes_on_working(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
-    page = visitor.open(site.add("p.html", "var {track} = window.tracker;", head=snippet(source, page_collector.url)))
+    page = visitor.open(
+        site.add(
+            "p.html", "var {track} = window.tracker;", head=snippet(source, page_collector.url)
+        )
+    )
     page.wait_for_function("window.tracker.flush")
     assert page.evaluate("() => track('a')")["stored"] is True
     assert len(page_collector.events(source)) == 1
 
 
-def test_do_not_track_is_respected_where_the_page_asks(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_do_not_track_is_respected_where_the_page_asks(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
-    head = snippet(source, page_collector.url).replace("source: {", "settings: {respectDoNotTrack: true}, source: {")
-    visitor.context.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})")
+    head = snippet(source, page_collector.url).replace(
+        "source: {", "settings: {respectDoNotTrack: true}, source: {"
+    )
+    visitor.context.add_init_script(
+        "Object.defineProperty(navigator, 'globalPrivacyControl', {value: true})"
+    )
     page = visitor.open(site.add("p.html", EVENTS, head=head))
-    loaded = page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name).filter(n => n.includes('tracker'))")
+    loaded = page.evaluate(
+        "performance.getEntriesByType('resource').map(entry => entry.name).filter(n => n.includes('tracker'))"
+    )
     assert loaded == []
     assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
     page.goto("about:blank")
     assert page_collector.events(source) == []
 
 
-def test_memory_persistence_leaves_nothing_in_the_browser(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_memory_persistence_leaves_nothing_in_the_browser(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
-    head = snippet(source, page_collector.url).replace("source: {", "settings: {persistence: 'memory'}, source: {")
+    head = snippet(source, page_collector.url).replace(
+        "source: {", "settings: {persistence: 'memory'}, source: {"
+    )
     page = visitor.open(site.add("p.html", EVENTS, head=head))
     settled(page_collector, source, 3)
     assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
 
 
-def test_one_line_form_reads_data_attributes(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_one_line_form_reads_data_attributes(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     tag = snippet(source, page_collector.url, one_line=True).replace(
-        "<script", '<script data-context-page="false" data-context-browser="false" data-settings-flush-interval="10"'
+        "<script",
+        '<script data-context-page="false" data-context-browser="false" data-settings-flush-interval="10"',
     )
     page = visitor.open(site.add("p.html", head=tag))
     page.wait_for_function("window.tracker && window.tracker.flush")
@@ -273,7 +355,9 @@ def test_one_line_form_reads_data_attributes(page_collector: Collector, site: Si
     assert set(json.loads(session["context"])) == {"screen"}
 
 
-def test_every_option_that_is_json_has_an_attribute(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_every_option_that_is_json_has_an_attribute(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source(static_profiles=True)
     given = {
         "profile-id": "42",
@@ -284,23 +368,36 @@ def test_every_option_that_is_json_has_an_attribute(page_collector: Collector, s
         "context-location": '{"data": {"city": "London"}}',
     }
     attributes = " ".join(f"data-{name}='{value}'" for name, value in given.items())
-    tag = snippet(source, page_collector.url, one_line=True).replace("<script", f"<script {attributes}")
+    tag = snippet(source, page_collector.url, one_line=True).replace(
+        "<script", f"<script {attributes}"
+    )
     page = visitor.open(site.add("p.html", head=tag, body="<p data-thamesthrive-tag='b'>b</p>"))
     rows = settled(page_collector, source, 3)
     assert {row["type"] for row in rows} == {"automatic", "page-view", "seen"}
     assert {row["profile_id"] for row in rows} == {"42"}
-    (session,) = page_collector.rows("SELECT context FROM sessions WHERE id = ?", rows[0]["session_id"])
+    (session,) = page_collector.rows(
+        "SELECT context FROM sessions WHERE id = ?", rows[0]["session_id"]
+    )
     assert json.loads(session["context"])["location"] == {"city": "London"}
     assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
 
 
-def test_one_line_form_with_integrity_under_a_strict_policy(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_one_line_form_with_integrity_under_a_strict_policy(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     policy = f"default-src 'none'; script-src {site.origin} {page_collector.url}; connect-src {page_collector.url}"
-    (site.folder / "own.js").write_text("addEventListener('load', () => window.tracker.track('strict'));")
+    (site.folder / "own.js").write_text(
+        "addEventListener('load', () => window.tracker.track('strict'));"
+    )
     head = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    head += snippet(source, page_collector.url, one_line=True, integrity=True) + '<script src="own.js"></script>'
-    (site.folder / "p.html").write_text(f"<!doctype html><html><head>{head}</head><body></body></html>")
+    head += (
+        snippet(source, page_collector.url, one_line=True, integrity=True)
+        + '<script src="own.js"></script>'
+    )
+    (site.folder / "p.html").write_text(
+        f"<!doctype html><html><head>{head}</head><body></body></html>"
+    )
     visitor.open(f"{site.origin}/p.html")
     assert [row["type"] for row in settled(page_collector, source, 1)] == ["strict"]
     assert visitor.said("Content Security Policy") == []
@@ -321,7 +418,9 @@ def test_pages_whose_storage_is_refused_or_full_work_in_memory(
     assert visitor.errors == []
 
 
-def test_a_snippet_pasted_twice_is_one_tracker_with_one_warning(page_collector: Collector, site: Site, visitor: Visitor) -> None:
+def test_a_snippet_pasted_twice_is_one_tracker_with_one_warning(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
     source = page_collector.add_source()
     head: Any = snippet(source, page_collector.url)
     again = head[: head.index("const options")] + "</script>"

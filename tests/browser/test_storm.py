@@ -1,6 +1,8 @@
-"""Four tabs that track, navigate, reload, crash and close, in good and bad networks: lost 0, stored twice 0.
+"""Four tabs that track, navigate, reload, crash and close, in good and bad networks: lost 0, stored
+twice 0.
 
-Short here; `make storm` runs it ten times in each network, with two hundred events in about a minute.
+Short here; `make storm` runs it ten times in each network, with two hundred events in about a
+minute.
 """
 
 import asyncio
@@ -24,7 +26,9 @@ RUNS = range(10) if LONG else range(1)
 EVENTS = 200 if LONG else 60
 TABS = 4
 PAUSE = 0.25 if LONG else 0.0  # seconds between acts
-PATIENCE = 5.0  # seconds an act may take: a browser may never answer for a tab that has crashed meanwhile
+PATIENCE = (
+    5.0  # seconds an act may take: a browser may never answer for a tab that has crashed meanwhile
+)
 WEIGHTS = {"track": 60, "navigate": 16, "reload": 12, "close": 8, "crash": 4}
 
 
@@ -46,7 +50,8 @@ class Storm:
             try:
                 tabs[place] = await asyncio.wait_for(self.act(name, tabs[place]), PATIENCE)
             except (Error, TimeoutError):
-                # The tab went elsewhere, or away, while it was asked. Nobody knows what it still did; it is replaced.
+                # The tab went elsewhere, or away, while it was asked. Nobody knows what it still
+                # did; it is replaced.
                 with contextlib.suppress(Error, TimeoutError):
                     await asyncio.wait_for(tabs[place].close(), PATIENCE)
                 tabs[place] = await self.open()
@@ -80,7 +85,10 @@ class Storm:
         options = self.chance.choice(["{}", "{}", "{fire: true}"])
         while not await page.evaluate("!!(window.tracker && window.tracker.track)"):
             await asyncio.sleep(0.01)
-        await page.evaluate(f"numbers => {{ for (const n of numbers) window.tracker.track('storm', {{n}}, {options}) }}", numbers)
+        await page.evaluate(
+            f"numbers => {{ for (const n of numbers) window.tracker.track('storm', {{n}}, {options}) }}",
+            numbers,
+        )
         self.tracked += numbers
         if self.chance.random() < 0.2:  # and away, at once
             await page.evaluate("() => { location.href = location.pathname + '?left' }")
@@ -117,7 +125,11 @@ async def in_a_browser(executable: str, work: Callable[[BrowserContext], Awaitab
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("mood", [clean, flaky, outage], ids=lambda mood: mood.__name__)
 def test_no_event_is_lost_and_none_is_stored_twice(
-    page_collector: Collector, site: Site, executable: str, mood: Callable[[random.Random, float], Any], run: int
+    page_collector: Collector,
+    site: Site,
+    executable: str,
+    mood: Callable[[random.Random, float], Any],
+    run: int,
 ) -> None:
     source = page_collector.add_source()
     seed = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
@@ -128,14 +140,20 @@ def test_no_event_is_lost_and_none_is_stored_twice(
         return [json.loads(row["properties"])["n"] for row in page_collector.events(source)]
 
     async def work(context: BrowserContext) -> None:
-        storm = Storm(context, site.add("p.html", head=split_snippet(source, page_collector, network)), random.Random(seed))
+        storm = Storm(
+            context,
+            site.add("p.html", head=split_snippet(source, page_collector, network)),
+            random.Random(seed),
+        )
         storms.append(storm)
         await storm.run()
         network.weather = lambda _: None
         page = await storm.open()  # a later visit, when the network is well
         await page.evaluate("() => dispatchEvent(new Event('online'))")
         with contextlib.suppress(AssertionError):  # said below, with what is needed to see it again
-            await asyncio.to_thread(wait_for, lambda: set(storm.tracked) <= set(stored()), "every tracked event", 60)
+            await asyncio.to_thread(
+                wait_for, lambda: set(storm.tracked) <= set(stored()), "every tracked event", 60
+            )
 
     with Network(page_collector) as network:
         network.weather = lambda _: mood(faults, len(storms[0].tracked) / EVENTS)
@@ -144,6 +162,8 @@ def test_no_event_is_lost_and_none_is_stored_twice(
     rows = stored()
     lost = sorted(set(storm.tracked) - set(rows))
     twice = len(rows) - len(set(rows))
-    facts = f"seed {seed}, {len(storm.tracked)} events, {len(network.bodies)} requests, {storm.acts}"
+    facts = (
+        f"seed {seed}, {len(storm.tracked)} events, {len(network.bodies)} requests, {storm.acts}"
+    )
     print(f"\nstorm {mood.__name__} {run}: {facts}, lost {len(lost)}, twice {twice}")
     assert (lost, twice) == ([], 0), facts

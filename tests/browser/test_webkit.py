@@ -1,4 +1,5 @@
-"""The core of the tracker in WebKitGTK, driven by Selenium: Playwright has no WebKit that every machine can install.
+"""The core of the tracker in WebKitGTK, driven by Selenium: Playwright has no WebKit that every
+machine can install.
 
 Runs with ENGINE=webkit only: `make test-browsers`.
 """
@@ -15,7 +16,9 @@ from .visitor import EVENTS, TYPES, Network, Site, settled, snippet, split_snipp
 
 pytestmark = [
     pytest.mark.skipif(ENGINE != "webkit", reason="ENGINE=webkit runs it: make test-browsers"),
-    pytest.mark.filterwarnings("ignore:setting remote_server_addr:DeprecationWarning"),  # Selenium's own
+    pytest.mark.filterwarnings(
+        "ignore:setting remote_server_addr:DeprecationWarning"
+    ),  # Selenium's own
 ]
 
 if ENGINE == "webkit":
@@ -49,7 +52,13 @@ def webkit(screen: str) -> "Iterator[WebDriver]":
     options.binary_location = str(browser)
     options.add_argument("--automation")
     # No sound, no accessibility bus, no graphics card.
-    env = {**os.environ, "DISPLAY": screen, "GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1", "WEBKIT_DISABLE_DMABUF_RENDERER": "1"}
+    env = {
+        **os.environ,
+        "DISPLAY": screen,
+        "GDK_BACKEND": "x11",
+        "NO_AT_BRIDGE": "1",
+        "WEBKIT_DISABLE_DMABUF_RENDERER": "1",
+    }
     opened = webdriver.WebKitGTK(options=options, service=Service(driver, env=env))
     opened.set_script_timeout(20)
     yield opened
@@ -59,17 +68,26 @@ def webkit(screen: str) -> "Iterator[WebDriver]":
 def result_of(webkit: "WebDriver", call: str) -> dict[str, object]:
     """What a call of `track` resolves to."""
     wait_for(lambda: webkit.execute_script(READY), "the tracker")
-    found: dict[str, object] = webkit.execute_async_script(f"window.tracker.track({call}).then(arguments[0])")
+    found: dict[str, object] = webkit.execute_async_script(
+        f"window.tracker.track({call}).then(arguments[0])"
+    )
     return found
 
 
-def test_the_pages_batch_goes_in_one_request(page_collector: Collector, site: Site, webkit: "WebDriver") -> None:
+def test_the_pages_batch_goes_in_one_request(
+    page_collector: Collector, site: Site, webkit: "WebDriver"
+) -> None:
     source = page_collector.add_source()
     webkit.get(site.add("p.html", EVENTS, head=snippet(source, page_collector.url)))
     rows = settled(page_collector, source, 3)
     assert [row["type"] for row in rows] == TYPES
     assert len({row["request_id"] for row in rows}) == 1
-    assert webkit.execute_script("return Object.keys(localStorage).filter(k => k.startsWith('thamesthrive-queue.'))") == []
+    assert (
+        webkit.execute_script(
+            "return Object.keys(localStorage).filter(k => k.startsWith('thamesthrive-queue.'))"
+        )
+        == []
+    )
 
 
 def test_a_failure_is_tried_again_and_a_lost_answer_counts_once(
@@ -77,14 +95,18 @@ def test_a_failure_is_tried_again_and_a_lost_answer_counts_once(
 ) -> None:
     source = page_collector.add_source()
     with Network(page_collector) as network:
-        network.weather = lambda _: {1: (503, {"Retry-After": "1"}, b"{}"), 2: "lost"}.get(len(network.bodies))
+        network.weather = lambda _: {1: (503, {"Retry-After": "1"}, b"{}"), 2: "lost"}.get(
+            len(network.bodies)
+        )
         webkit.get(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
         wait_for(lambda: len(network.bodies) > 2, "a third request")
         assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
 
 
 @pytest.mark.parametrize("leave", ["location", "link", "reload"])
-def test_events_tracked_while_leaving_are_stored(page_collector: Collector, site: Site, webkit: "WebDriver", leave: str) -> None:
+def test_events_tracked_while_leaving_are_stored(
+    page_collector: Collector, site: Site, webkit: "WebDriver", leave: str
+) -> None:
     source = page_collector.add_source()
     site.add("next.html")
     body = "<a id='out' href='next.html' onclick='tracker.track(\"leaving\")'>out</a>"
@@ -100,7 +122,9 @@ def test_events_tracked_while_leaving_are_stored(page_collector: Collector, site
     assert [row["type"] for row in settled(page_collector, source, 1)] == ["leaving"]
 
 
-def test_an_outage_is_survived_by_what_was_tracked(collector: Collector, site: Site, webkit: "WebDriver") -> None:
+def test_an_outage_is_survived_by_what_was_tracked(
+    collector: Collector, site: Site, webkit: "WebDriver"
+) -> None:
     source = collector.add_source()
     address = site.add("p.html", EVENTS, head=snippet(source, collector.url))
     collector.stop()
@@ -111,24 +135,36 @@ def test_an_outage_is_survived_by_what_was_tracked(collector: Collector, site: S
     assert [row["type"] for row in settled(collector, source, 6)] == TYPES + TYPES
 
 
-def test_identity_stays_from_page_to_page(page_collector: Collector, site: Site, webkit: "WebDriver") -> None:
+def test_identity_stays_from_page_to_page(
+    page_collector: Collector, site: Site, webkit: "WebDriver"
+) -> None:
     source = page_collector.add_source()
-    webkit.get(site.add("one.html", "tracker.track('one')", head=snippet(source, page_collector.url)))
+    webkit.get(
+        site.add("one.html", "tracker.track('one')", head=snippet(source, page_collector.url))
+    )
     settled(page_collector, source, 1)
-    webkit.get(site.add("two.html", "tracker.track('two')", head=snippet(source, page_collector.url)))
+    webkit.get(
+        site.add("two.html", "tracker.track('two')", head=snippet(source, page_collector.url))
+    )
     one, two = settled(page_collector, source, 2)
     assert (one["session_id"], one["profile_id"]) == (two["session_id"], two["profile_id"])
 
 
-def test_an_unknown_source_is_told(page_collector: Collector, site: Site, webkit: "WebDriver") -> None:
+def test_an_unknown_source_is_told(
+    page_collector: Collector, site: Site, webkit: "WebDriver"
+) -> None:
     before = page_collector.counts()
-    webkit.get(site.add("p.html", head=snippet("00000000-0000-4000-8000-000000000000", page_collector.url)))
+    webkit.get(
+        site.add("p.html", head=snippet("00000000-0000-4000-8000-000000000000", page_collector.url))
+    )
     result = result_of(webkit, "'a'")
     assert (result["stored"], result["reason"]) == (False, "unknown_source")
     assert page_collector.counts() == before
 
 
-def test_track_resolves_when_the_event_is_stored(page_collector: Collector, site: Site, webkit: "WebDriver") -> None:
+def test_track_resolves_when_the_event_is_stored(
+    page_collector: Collector, site: Site, webkit: "WebDriver"
+) -> None:
     source = page_collector.add_source()
     webkit.get(site.add("p.html", head=snippet(source, page_collector.url)))
     result = result_of(webkit, "'a', {n: 1}, {fire: true}")

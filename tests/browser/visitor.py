@@ -1,4 +1,5 @@
-"""A site of another origin, a visitor who opens its pages, and a network between them and the collector that can fail."""
+"""A site of another origin, a visitor who opens its pages, and a network between them and the
+collector that can fail."""
 
 import contextlib
 import json
@@ -45,13 +46,18 @@ class Site:
     def add(self, name: str, script: str = "", *, head: str = "", body: str = "") -> str:
         """Writes a page and gives its address."""
         html = f"<!doctype html><html><head><title>{name}</title>\n{head}\n</head><body>{body}\n"
-        (self.folder / name).write_text(f"{html}<script>{script}</script></body></html>", encoding="utf-8")
+        (self.folder / name).write_text(
+            f"{html}<script>{script}</script></body></html>", encoding="utf-8"
+        )
         return f"{self.origin}/{name}"
 
 
 @contextlib.contextmanager
-def page_server(html: str, headers: dict[str, str], certificate: Path | None = None) -> Iterator[str]:
-    """Answers everything with one page, on a free port; gives its address. `certificate`: a PEM file, for https."""
+def page_server(
+    html: str, headers: dict[str, str], certificate: Path | None = None
+) -> Iterator[str]:
+    """Answers everything with one page, on a free port; gives its address. `certificate`: a PEM
+    file, for https."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: Any) -> None:
@@ -89,8 +95,13 @@ class Visitor:
     def open(self, url: str) -> Page:
         page = self.context.new_page()
         # Firefox says that a strict policy keeps it from its own request for an icon.
-        page.on("console", lambda message: "favicon.ico" in message.text or self.console.append(message.text))
-        page.on("pageerror", lambda error: "favicon.ico" in str(error) or self.errors.append(str(error)))
+        page.on(
+            "console",
+            lambda message: "favicon.ico" in message.text or self.console.append(message.text),
+        )
+        page.on(
+            "pageerror", lambda error: "favicon.ico" in str(error) or self.errors.append(str(error))
+        )
         page.goto(url)
         return page
 
@@ -101,7 +112,8 @@ class Visitor:
         return [message for message in self.console if text in message]
 
     def leave(self) -> None:
-        """Leaves every page as a person does; what is sent on leaving is sent before the context goes."""
+        """Leaves every page as a person does; what is sent on leaving is sent before the context
+        goes."""
         for page in self.context.pages:
             with contextlib.suppress(Exception):
                 page.goto("about:blank")
@@ -112,9 +124,10 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 class Network:
-    """Stands between pages and a collector. `weather` sees each POST's body and says what happens to it:
-    None passes it on, "lost" passes it on and cuts the answer, "down" cuts at once, "hang" says nothing, a (status, headers, body) answers in the collector's place.
-    `alter` may change the collector's answers."""
+    """Stands between pages and a collector. `weather` sees each POST's body and says what happens
+    to it: None passes it on, "lost" passes it on and cuts the answer, "down" cuts at once, "hang"
+    says nothing, a (status, headers, body) answers in the collector's place. `alter` may change the
+    collector's answers."""
 
     def __init__(self, collector: Collector) -> None:
         self.weather: Callable[[dict[str, Any]], Reply | str | None] = lambda _: None
@@ -146,7 +159,12 @@ class Network:
                         "Access-Control-Expose-Headers": "Retry-After, X-Collector-Reason",
                     }
                     return self._reply(verdict[0], {**cors, **verdict[1]}, verdict[2])
-                answer = httpx.post(f"{collector.url}/track", content=raw, headers={"Origin": self.headers["Origin"]}, timeout=20)
+                answer = httpx.post(
+                    f"{collector.url}/track",
+                    content=raw,
+                    headers={"Origin": self.headers["Origin"]},
+                    timeout=20,
+                )
                 if verdict == "lost":
                     self.close_connection = True
                     self.connection.close()
@@ -164,7 +182,9 @@ class Network:
                 self.wfile.write(content)
 
         class Server(ThreadingHTTPServer):
-            def handle_error(self, *_: Any) -> None:  # a browser that hangs up is part of the weather
+            def handle_error(
+                self, *_: Any
+            ) -> None:  # a browser that hangs up is part of the weather
                 pass
 
         self._server = Server(("127.0.0.1", 0), Handler)

@@ -27,9 +27,20 @@ def filled(running: Collector) -> tuple[Collector, str]:
     """A source with three events of one visitor, and one rejected."""
     source = running.add_source()
     events: list[dict[str, Any]] = [
-        {"id": f"{source}-{n}", "type": "order", "properties": {"n": n, "text": 'a "quoted", ünïcode\nline'}} for n in range(3)
+        {
+            "id": f"{source}-{n}",
+            "type": "order",
+            "properties": {"n": n, "text": 'a "quoted", ünïcode\nline'},
+        }
+        for n in range(3)
     ]
-    running.post({"source": {"id": source}, "session": {"id": source}, "events": [*events, {"type": "", "id": f"bad-{source}"}]})
+    running.post(
+        {
+            "source": {"id": source},
+            "session": {"id": source},
+            "events": [*events, {"type": "", "id": f"bad-{source}"}],
+        }
+    )
     return running, source
 
 
@@ -41,7 +52,9 @@ def thamesthrive(collector: Collector, *arguments: str) -> str:
 
 def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
     db = ["--db", str(tmp_path / "x.db")]
-    source = run("source", "add", "A", "--rate-limit", "5", "--ip-policy", "none", *db).stdout.strip()
+    source = run(
+        "source", "add", "A", "--rate-limit", "5", "--ip-policy", "none", *db
+    ).stdout.strip()
     done = run(
         "source",
         "set",
@@ -56,12 +69,38 @@ def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
         *db,
     )
     assert done.returncode == 0
-    for line in ("rate limit  none", "events kept  30 days", "origins  https://a.example.com", "not stored", "transitional"):
+    for line in (
+        "rate limit  none",
+        "events kept  30 days",
+        "origins  https://a.example.com",
+        "not stored",
+        "transitional",
+    ):
         assert line.replace("  ", " ") in " ".join(done.stdout.split())
-    changed = json.loads(run("source", "set", source, "--any-origin", "--no-transitional", "--name", "B", "--json", *db).stdout)
-    assert (changed["origins"], changed["transitional"], changed["name"], changed["keep_days"]) == ([], False, "B", 30)
+    changed = json.loads(
+        run(
+            "source",
+            "set",
+            source,
+            "--any-origin",
+            "--no-transitional",
+            "--name",
+            "B",
+            "--json",
+            *db,
+        ).stdout
+    )
+    assert (changed["origins"], changed["transitional"], changed["name"], changed["keep_days"]) == (
+        [],
+        False,
+        "B",
+        30,
+    )
     nothing = run("source", "set", source, *db)
-    assert (nothing.returncode, nothing.stderr) == (2, "Error: Say what to change. See: thamesthrive source set --help\n")
+    assert (nothing.returncode, nothing.stderr) == (
+        2,
+        "Error: Say what to change. See: thamesthrive source set --help\n",
+    )
 
 
 def test_schemas_are_set_shown_listed_and_removed(tmp_path: Path) -> None:
@@ -72,7 +111,10 @@ def test_schemas_are_set_shown_listed_and_removed(tmp_path: Path) -> None:
     assert run("schema", "set", source, "order", str(tmp_path / "order.json"), *db).returncode == 0
     assert run("schema", "show", source, "order", *db).stdout == '{"required": ["price"]}\n'
     assert "order" in run("schema", "list", *db).stdout
-    assert json.loads(run("schema", "list", "--json", "--source", source, *db).stdout)[0]["type"] == "order"
+    assert (
+        json.loads(run("schema", "list", "--json", "--source", source, *db).stdout)[0]["type"]
+        == "order"
+    )
     assert run("schema", "remove", source, "order", *db).returncode == 0
     assert run("schema", "remove", source, "order", *db).returncode == 1
     (tmp_path / "order.json").write_text('{"type": "nope"}')
@@ -90,7 +132,10 @@ def test_redirects_are_added_listed_and_removed(tmp_path: Path) -> None:
     assert added.stdout.startswith("/redirect/")
     assert "does not accept the bridge redirect" in added.stderr
     (redirect,) = json.loads(run("redirect", "list", "--json", *db).stdout)
-    assert (redirect["target"], redirect["event_type"]) == ("https://shop.example.com/sale", "click")
+    assert (redirect["target"], redirect["event_type"]) == (
+        "https://shop.example.com/sale",
+        "click",
+    )
     assert run("redirect", "remove", redirect["id"], *db).returncode == 0
     assert run("redirect", "remove", redirect["id"], *db).returncode == 1
     assert run("redirect", "add", source, "shop", *db).returncode == 2
@@ -115,14 +160,28 @@ def test_tokens_are_shown_once(collector: Collector) -> None:
 def test_rejected_events_are_listed_shown_and_replayed(filled: tuple[Collector, str]) -> None:
     collector, source = filled
     (row,) = json.loads(thamesthrive(collector, "rejected", "list", "--source", source, "--json"))
-    assert (row["event_id"], row["reason"], row["detail"]) == (f"bad-{source}", "invalid", "/type: must not be empty")
-    assert "/type: must not be empty" in thamesthrive(collector, "rejected", "list", "--source", source)
+    assert (row["event_id"], row["reason"], row["detail"]) == (
+        f"bad-{source}",
+        "invalid",
+        "/type: must not be empty",
+    )
+    assert "/type: must not be empty" in thamesthrive(
+        collector, "rejected", "list", "--source", source
+    )
     shown = thamesthrive(collector, "rejected", "show", str(row["seq"]))
     assert json.loads(shown.splitlines()[-1]) == {"type": "", "id": f"bad-{source}"}
-    assert json.loads(thamesthrive(collector, "rejected", "show", str(row["seq"]), "--json"))["seq"] == row["seq"]
+    assert (
+        json.loads(thamesthrive(collector, "rejected", "show", str(row["seq"]), "--json"))["seq"]
+        == row["seq"]
+    )
     done = run("rejected", "replay", "--source", source, "--db", str(collector.db))
     assert done.stderr.splitlines()[-1] == "0 stored, 0 were stored already, 1 are still invalid."
-    assert json.loads(thamesthrive(collector, "rejected", "replay", str(row["seq"]), "--json"))["invalid"] == 1
+    assert (
+        json.loads(thamesthrive(collector, "rejected", "replay", str(row["seq"]), "--json"))[
+            "invalid"
+        ]
+        == 1
+    )
     assert run("rejected", "show", "999999999", "--db", str(collector.db)).returncode == 1
     none = run("rejected", "list", "--source", "nobody", "--db", str(collector.db))
     assert (none.stdout, none.stderr) == ("", "No rejected events of this kind.\n")
@@ -131,8 +190,18 @@ def test_rejected_events_are_listed_shown_and_replayed(filled: tuple[Collector, 
 def test_a_profile_is_exported_and_forgotten(filled: tuple[Collector, str]) -> None:
     collector, source = filled
     profile = collector.events(source)[0]["profile_id"]
-    rows = [json.loads(line) for line in thamesthrive(collector, "profile", "export", profile).splitlines()]
-    assert [row["table"] for row in rows] == ["profiles", "sessions", "events", "events", "events", "rejected"]
+    rows = [
+        json.loads(line)
+        for line in thamesthrive(collector, "profile", "export", profile).splitlines()
+    ]
+    assert [row["table"] for row in rows] == [
+        "profiles",
+        "sessions",
+        "events",
+        "events",
+        "events",
+        "rejected",
+    ]
     refused = run("profile", "forget", profile, "--db", str(collector.db))
     assert refused.returncode != 0  # nobody said yes
     assert len(collector.events(source)) == 3
@@ -147,7 +216,11 @@ def test_events_are_exported(filled: tuple[Collector, str], tmp_path: Path, suff
     collector, source = filled
     file = tmp_path / f"events.{suffix}"
     done = run("events", "export", str(file), "--source", source, "--db", str(collector.db))
-    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (0, "", "3 events exported.")
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (
+        0,
+        "",
+        "3 events exported.",
+    )
     if suffix == "ndjson":
         rows = [json.loads(line) for line in file.read_text().splitlines()]
         texts = [row["properties"]["text"] for row in rows]
@@ -164,16 +237,22 @@ def test_events_are_exported(filled: tuple[Collector, str], tmp_path: Path, suff
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_export_to_standard_output_and_what_cannot_be(filled: tuple[Collector, str], tmp_path: Path) -> None:
+def test_export_to_standard_output_and_what_cannot_be(
+    filled: tuple[Collector, str], tmp_path: Path
+) -> None:
     collector, source = filled
-    assert len(thamesthrive(collector, "events", "export", "-", "--source", source).splitlines()) == 3
+    assert (
+        len(thamesthrive(collector, "events", "export", "-", "--source", source).splitlines()) == 3
+    )
     db = ["--db", str(collector.db)]
     assert run("events", "export", "-", "--format", "parquet", *db).returncode == 2
     assert run("events", "export", str(tmp_path / "nowhere" / "x.csv"), *db).returncode == 2
     assert run("events", "export", "x", "--format", "xml", *db).returncode == 2
 
 
-def test_a_backup_is_a_whole_database_taken_while_events_come(collector: Collector, tmp_path: Path) -> None:
+def test_a_backup_is_a_whole_database_taken_while_events_come(
+    collector: Collector, tmp_path: Path
+) -> None:
     source = collector.add_source()
     for _ in range(20):
         collector.post({"source": {"id": source}, "events": [{"type": "a"}] * 50})
@@ -191,16 +270,27 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     db = tmp_path / "x.db"
     run("source", "add", "A", "--db", str(db))
     with closing(sqlite3.connect(db)) as connection:
-        connection.execute("INSERT INTO sessions (id, profile_id, first_seen_at, last_seen_at) VALUES ('s', 'nobody', '', '')")
+        connection.execute(
+            "INSERT INTO sessions (id, profile_id, first_seen_at, last_seen_at) VALUES ('s', 'nobody', '', '')"
+        )
         connection.commit()
     done = run("db", "check", "--json", "--db", str(db))
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {"ok": False, "findings": ["1 rows of sessions refer to rows that are not there"]}
+    assert json.loads(done.stdout) == {
+        "ok": False,
+        "findings": ["1 rows of sessions refer to rows that are not there"],
+    }
 
 
 def test_config_show_tells_where_each_value_comes_from(tmp_path: Path) -> None:
     (tmp_path / "thamesthrive.toml").write_text('workers = 3\nhost = "127.0.0.2"\n')
-    done = run("config", "show", "--json", cwd=tmp_path, env={"THAMESTHRIVE_PORT": "9000", "THAMESTHRIVE_WORKERS": "2"})
+    done = run(
+        "config",
+        "show",
+        "--json",
+        cwd=tmp_path,
+        env={"THAMESTHRIVE_PORT": "9000", "THAMESTHRIVE_WORKERS": "2"},
+    )
     found = json.loads(done.stdout)
     assert found["port"] == {"value": 9000, "from": "THAMESTHRIVE_PORT"}
     assert found["workers"] == {"value": 2, "from": "THAMESTHRIVE_WORKERS"}
@@ -240,7 +330,9 @@ def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> No
             )
     collector.stop()
     with closing(sqlite3.connect(collector.db)) as connection:
-        connection.execute("UPDATE events SET received_at = '2020-01-01T00:00:00.000Z' WHERE seq <= 550 OR seq > 1500")
+        connection.execute(
+            "UPDATE events SET received_at = '2020-01-01T00:00:00.000Z' WHERE seq <= 550 OR seq > 1500"
+        )
         for table in ("sessions", "profiles"):
             connection.execute(f"UPDATE {table} SET last_seen_at = '2020-01-01T00:00:00.000Z'")
         connection.commit()
@@ -248,11 +340,17 @@ def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> No
     collector.start()
     wait_for(lambda: len(collector.events(source)) == 450, "the old events to go")
     assert len(collector.events(other)) == 1000
-    # The sixth session has half of its events yet; the first five, and the visitors they were, are gone with theirs.
-    left = {row["id"] for row in collector.rows("SELECT id FROM sessions WHERE source_id = ?", source)}
+    # The sixth session has half of its events yet; the first five, and the visitors they were, are
+    # gone with theirs.
+    left = {
+        row["id"] for row in collector.rows("SELECT id FROM sessions WHERE source_id = ?", source)
+    }
     assert left == {f"{source}-{n}" for n in range(5, 10)}
     assert collector.counts()["profiles"] == collector.counts()["sessions"] == 15
-    wait_for(lambda: collector.rows("PRAGMA page_count")[0]["page_count"] < pages - 100, "the space to be given back")
+    wait_for(
+        lambda: collector.rows("PRAGMA page_count")[0]["page_count"] < pages - 100,
+        "the space to be given back",
+    )
 
 
 def test_output_nobody_can_take_is_one_line(filled: tuple[Collector, str]) -> None:

@@ -43,12 +43,16 @@ def test_build_bundle_prints_a_table_of_sizes_and_hashes() -> None:
     assert done.returncode == 0
     header, *rows = done.stdout.splitlines()
     assert header.split() == ["file", "raw", "gzip", "brotli", "budget", "integrity"]
-    assert {"loader.min.js", "tracker.min.js", "page.min.js", "debug.min.js", "tracker.mjs"} <= {row.split()[0] for row in rows}
+    assert {"loader.min.js", "tracker.min.js", "page.min.js", "debug.min.js", "tracker.mjs"} <= {
+        row.split()[0] for row in rows
+    }
     assert all("sha384-" in row for row in rows)
 
 
 def test_build_bundle_as_json_is_the_manifest() -> None:
-    assert json.loads(run("build", "bundle", "--json", cwd=ROOT).stdout) == json.loads((DIST / "manifest.json").read_text())
+    assert json.loads(run("build", "bundle", "--json", cwd=ROOT).stdout) == json.loads(
+        (DIST / "manifest.json").read_text()
+    )
 
 
 def test_a_build_is_reproducible(js: Path) -> None:
@@ -65,7 +69,9 @@ def test_growing_over_the_budget_fails_the_build(js: Path) -> None:
     source = js / "src" / "loader.ts"
     words = " ".join(str(n**7) for n in range(60))
     source.write_text(source.read_text() + f'\nconsole.debug("{words}");\n')
-    with pytest.raises(BuildError, match=r"loader\.min\.js is \d+ bytes \(brotli\), its budget is 600"):
+    with pytest.raises(
+        BuildError, match=r"loader\.min\.js is \d+ bytes \(brotli\), its budget is 600"
+    ):
         build_bundle(js)
 
 
@@ -86,7 +92,17 @@ def test_source_maps_lead_back_to_the_sources() -> None:
 
 
 def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
-    done = run("build", "--out", str(tmp_path / "site"), "--source", "s-1", "--api", "https://e.example.com", "--json", cwd=ROOT)
+    done = run(
+        "build",
+        "--out",
+        str(tmp_path / "site"),
+        "--source",
+        "s-1",
+        "--api",
+        "https://e.example.com",
+        "--json",
+        cwd=ROOT,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["site"] == str(tmp_path / "site")
     guide = (tmp_path / "site" / "docs" / "tutorial" / "index.html").read_text()
@@ -100,7 +116,12 @@ def test_build_site_alone(tmp_path: Path) -> None:
     done = run("build", "site", "--out", str(tmp_path / "site"), cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "")
     assert "pages in" in done.stderr
-    assert json.loads(run("build", "site", "--out", str(tmp_path / "site"), "--json", cwd=ROOT).stdout)["pages"] > 5
+    assert (
+        json.loads(
+            run("build", "site", "--out", str(tmp_path / "site"), "--json", cwd=ROOT).stdout
+        )["pages"]
+        > 5
+    )
 
 
 def test_a_build_with_fewer_features_leaves_them_out(js: Path) -> None:
@@ -163,9 +184,24 @@ def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Pat
       const tracker = createTracker({source: {id: "s"}, url: {api: "http://x"}});
     """
     good, bad = tmp_path / "good.ts", tmp_path / "bad.ts"
-    good.write_text(head + 'void tracker.track("sign-up", {plan: "free"}); void tracker.track("other", {n: 1});')
+    good.write_text(
+        head + 'void tracker.track("sign-up", {plan: "free"}); void tracker.track("other", {n: 1});'
+    )
     bad.write_text(head + 'void tracker.track("sign-up", {plan: 5});')
-    tsc = [str(ROOT / "js/node_modules/.bin/tsc"), "--noEmit", "--strict", "--module", "esnext", "--moduleResolution", "bundler"]
-    results = [subprocess.run([*tsc, str(path)], capture_output=True, text=True, check=False, env=env) for path in (good, bad)]
-    assert [result.returncode for result in results] == [0, 2] or "TS2322" in results[1].stdout, results
+    tsc = [
+        str(ROOT / "js/node_modules/.bin/tsc"),
+        "--noEmit",
+        "--strict",
+        "--module",
+        "esnext",
+        "--moduleResolution",
+        "bundler",
+    ]
+    results = [
+        subprocess.run([*tsc, str(path)], capture_output=True, text=True, check=False, env=env)
+        for path in (good, bad)
+    ]
+    assert [result.returncode for result in results] == [0, 2] or "TS2322" in results[1].stdout, (
+        results
+    )
     assert results[0].stdout == ""

@@ -49,7 +49,11 @@ def test_source_add_as_json(db: str) -> None:
     )
     source = json.loads(done.stdout)
     assert UUID.fullmatch(source["id"])
-    assert (source["origins"], source["bridges"], source["enabled"]) == (["https://shop.example.com"], ["rest", "webhook"], True)
+    assert (source["origins"], source["bridges"], source["enabled"]) == (
+        ["https://shop.example.com"],
+        ["rest", "webhook"],
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,9 +61,15 @@ def test_source_add_as_json(db: str) -> None:
     [
         (["  "], "An event source needs a name."),
         (["a\nb"], "The name of an event source is one line"),
-        (["A", "--ip-policy", "some"], "'some' is not an IP policy. Choose from truncate, full, none."),
+        (
+            ["A", "--ip-policy", "some"],
+            "'some' is not an IP policy. Choose from truncate, full, none.",
+        ),
         (["A", "--origin", "shop.example.com"], "'shop.example.com' is not an origin."),
-        (["A", "--bridge", "telepathy"], "'telepathy' is not a bridge. Choose from rest, webhook, redirect."),
+        (
+            ["A", "--bridge", "telepathy"],
+            "'telepathy' is not a bridge. Choose from rest, webhook, redirect.",
+        ),
     ],
 )
 def test_source_add_says_what_is_wrong(db: str, options: list[str], problem: str) -> None:
@@ -73,12 +83,19 @@ def test_sources_are_listed_switched_and_removed(db: str) -> None:
     source = add(db)
     assert run("source", "disable", source, "--db", db).stderr == f"Source {source} is disabled.\n"
     assert "disabled" in run("source", "list", "--db", db).stdout
-    assert json.loads(run("source", "show", source, "--db", db, "--json").stdout)["enabled"] is False
-    assert json.loads(run("source", "enable", source, "--db", db, "--json").stdout)["enabled"] is True
+    assert (
+        json.loads(run("source", "show", source, "--db", db, "--json").stdout)["enabled"] is False
+    )
+    assert (
+        json.loads(run("source", "enable", source, "--db", db, "--json").stdout)["enabled"] is True
+    )
     assert "Shop" in run("source", "show", source, "--db", db).stdout
     assert run("source", "remove", source, "--db", db).returncode == 0
     empty = run("source", "list", "--db", db)
-    assert (empty.stdout, empty.stderr) == ("", "No event sources yet. Create one: thamesthrive source add NAME\n")
+    assert (empty.stdout, empty.stderr) == (
+        "",
+        "No event sources yet. Create one: thamesthrive source add NAME\n",
+    )
     assert json.loads(run("source", "list", "--db", db, "--json").stdout) == []
 
 
@@ -93,12 +110,17 @@ def test_a_source_with_events_is_only_removed_with_them(collector: Collector) ->
     assert collector.events(source) == []
 
 
-@pytest.mark.parametrize("command", [["source", "show"], ["source", "disable"], ["source", "remove"], ["snippet"]])
+@pytest.mark.parametrize(
+    "command", [["source", "show"], ["source", "disable"], ["source", "remove"], ["snippet"]]
+)
 def test_an_unknown_source_is_said(db: str, command: list[str]) -> None:
     add(db)
     done = run(*command, "nobody", "--db", db)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "Error: There is no event source 'nobody'. `thamesthrive source list` shows those there are.\n"
+    assert (
+        done.stderr
+        == "Error: There is no event source 'nobody'. `thamesthrive source list` shows those there are.\n"
+    )
 
 
 @pytest.mark.parametrize("command", [["source", "list"], ["events", "list"], ["snippet", "x"]])
@@ -126,7 +148,10 @@ def test_snippet_prints_paste_ready_html_and_nothing_else(db: str) -> None:
     assert lines[1].strip().startswith("!function(){")
     assert lines[1].endswith("}();")
     assert lines[-1] == "</script>"
-    assert 'url: { script: "https://events.example.com/tracker", api: "https://events.example.com" }' in done.stdout
+    assert (
+        'url: { script: "https://events.example.com/tracker", api: "https://events.example.com" }'
+        in done.stdout
+    )
     assert f'source: {{ id: "{source}" }}' in done.stdout
     assert "script-src 'sha256-" in done.stderr
 
@@ -134,12 +159,17 @@ def test_snippet_prints_paste_ready_html_and_nothing_else(db: str) -> None:
 def test_snippet_one_line(db: str) -> None:
     source = add(db)
     done = run("snippet", source, "--one-line", "--db", db)
-    assert done.stdout == f'<script async src="http://127.0.0.1:8686/tracker/tracker.min.js" data-source="{source}"></script>\n'
+    assert (
+        done.stdout
+        == f'<script async src="http://127.0.0.1:8686/tracker/tracker.min.js" data-source="{source}"></script>\n'
+    )
 
 
 def test_snippet_with_integrity_and_nonce(db: str) -> None:
     tags = _Tags()
-    tags.feed(run("snippet", add(db), "--one-line", "--integrity", "--nonce", 'a"b', "--db", db).stdout)
+    tags.feed(
+        run("snippet", add(db), "--one-line", "--integrity", "--nonce", 'a"b', "--db", db).stdout
+    )
     ((_, attributes),) = tags.tags
     assert attributes["nonce"] == 'a"b'
     assert (attributes["integrity"] or "").startswith("sha384-")
@@ -165,7 +195,10 @@ def test_snippet_warns_of_a_disabled_source(db: str) -> None:
 
 def test_snippet_without_a_built_tracker_says_how_to_build_it(db: str, tmp_path: Path) -> None:
     done = run("snippet", add(db), "--bundle", str(tmp_path), "--db", db)
-    assert (done.returncode, done.stderr) == (3, "Error: The tracker is not built. Run: thamesthrive build bundle\n")
+    assert (done.returncode, done.stderr) == (
+        3,
+        "Error: The tracker is not built. Run: thamesthrive build bundle\n",
+    )
 
 
 def test_events_list_filters_and_orders(collector: Collector) -> None:
@@ -175,8 +208,13 @@ def test_events_list_filters_and_orders(collector: Collector) -> None:
     assert empty.stderr.startswith("No events.")
     events = [{"type": kind, "properties": {"text": "é"}} for kind in ("a", "b", "c")]
     collector.post({"source": {"id": source}, "session": {"id": "s1"}, "events": events})
-    assert [e["type"] for e in json.loads(run("events", "list", "-n", "2", "--json", "--db", db).stdout)] == ["b", "c"]
-    assert [e["type"] for e in json.loads(run("events", "list", "--type", "b", "--json", "--db", db).stdout)] == ["b"]
+    assert [
+        e["type"] for e in json.loads(run("events", "list", "-n", "2", "--json", "--db", db).stdout)
+    ] == ["b", "c"]
+    assert [
+        e["type"]
+        for e in json.loads(run("events", "list", "--type", "b", "--json", "--db", db).stdout)
+    ] == ["b"]
     assert json.loads(run("events", "list", "--session", "s2", "--json", "--db", db).stdout) == []
     shown = run("events", "list", "--source", source, "--db", db).stdout
     assert [line.split()[1] for line in shown.splitlines()[1:]] == ["a", "b", "c"]
@@ -187,8 +225,20 @@ def test_events_list_follow_shows_new_ones_until_interrupted(collector: Collecto
     import signal
 
     source = collector.add_source()
-    command = [sys.executable, "-m", "cli.main", "events", "list", "--follow", "--json", "--db", str(collector.db)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as follower:
+    command = [
+        sys.executable,
+        "-m",
+        "cli.main",
+        "events",
+        "list",
+        "--follow",
+        "--json",
+        "--db",
+        str(collector.db),
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:
         assert follower.stdout
         for kind in ("one", "two"):
             collector.post({"source": {"id": source}, "events": [{"type": kind}]})
@@ -199,7 +249,10 @@ def test_events_list_follow_shows_new_ones_until_interrupted(collector: Collecto
         assert follower.stderr.read() == ""
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--port", "x"], ["source", "add"], ["events", "list", "-n", "0"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["serve", "--port", "x"], ["source", "add"], ["events", "list", "-n", "0"]],
+)
 def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -209,17 +262,37 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("env", "toml", "problem"),
     [
-        ({"THAMESTHRIVE_PORT": "eight"}, "", "THAMESTHRIVE_PORT: expected a whole number from 0 to 65535, not 'eight'"),
+        (
+            {"THAMESTHRIVE_PORT": "eight"},
+            "",
+            "THAMESTHRIVE_PORT: expected a whole number from 0 to 65535, not 'eight'",
+        ),
         ({"THAMESTHRIVE_QA": "maybe"}, "", "THAMESTHRIVE_QA: expected true or false, not 'maybe'"),
         ({}, "prot = 1", "thamesthrive.toml: there is no setting 'prot'"),
         ({}, "port = ", "thamesthrive.toml: Invalid value"),
-        ({}, "port = 70000", "thamesthrive.toml: port: expected a whole number from 0 to 65535, not 70000"),
-        ({"THAMESTHRIVE_WORKERS": "0"}, "", "THAMESTHRIVE_WORKERS: expected a whole number from 1 to 256, not '0'"),
-        ({"THAMESTHRIVE_QUEUE_MB": "0"}, "", "THAMESTHRIVE_QUEUE_MB: expected a whole number from 1 to 65536, not '0'"),
+        (
+            {},
+            "port = 70000",
+            "thamesthrive.toml: port: expected a whole number from 0 to 65535, not 70000",
+        ),
+        (
+            {"THAMESTHRIVE_WORKERS": "0"},
+            "",
+            "THAMESTHRIVE_WORKERS: expected a whole number from 1 to 256, not '0'",
+        ),
+        (
+            {"THAMESTHRIVE_QUEUE_MB": "0"},
+            "",
+            "THAMESTHRIVE_QUEUE_MB: expected a whole number from 1 to 65536, not '0'",
+        ),
         ({}, "port = true", "thamesthrive.toml: port: expected a whole number"),
         ({}, "workers = 1.5", "thamesthrive.toml: workers: expected a whole number"),
         ({}, "db = 5", "thamesthrive.toml: db: expected a text, not 5"),
-        ({}, "queue-mb = 3", "thamesthrive.toml: there is no setting 'queue-mb'. Did you mean queue_mb?"),
+        (
+            {},
+            "queue-mb = 3",
+            "thamesthrive.toml: there is no setting 'queue-mb'. Did you mean queue_mb?",
+        ),
         (
             {"THAMESTHRIVE_LOG_LEVEL": "loud"},
             "",

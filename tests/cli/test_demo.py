@@ -1,4 +1,5 @@
-"""`thamesthrive demo`, as `make demo` runs it: a page address on stdout, then the rows as they arrive."""
+"""`thamesthrive demo`, as `make demo` runs it: a page address on stdout, then the rows as they
+arrive."""
 
 import json
 import os
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_demo_prints_an_address_shows_rows_and_stops_cleanly(tmp_path: Path, browser: Browser, stop: signal.Signals) -> None:
+def test_demo_prints_an_address_shows_rows_and_stops_cleanly(
+    tmp_path: Path, browser: Browser, stop: signal.Signals
+) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "cli.main", "demo", "--port", "0"],
         cwd=tmp_path,

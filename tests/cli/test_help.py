@@ -1,4 +1,5 @@
-"""The command line as a newcomer meets it: help, examples, hints, quiet, colours, completion, configuration."""
+"""The command line as a newcomer meets it: help, examples, hints, quiet, colours, completion,
+configuration."""
 
 import json
 import os
@@ -21,7 +22,10 @@ COMMANDS = {name: command for name, command, _ in commands()}
 def test_every_help_has_words_and_an_example(name: str) -> None:
     command = COMMANDS[name]
     assert len((command.help or "").split("\n")[0]) > 10
-    assert all(example.split()[0] in ("thamesthrive", "THAMESTHRIVE_PORT=9000") for example in examples_of(command))
+    assert all(
+        example.split()[0] in ("thamesthrive", "THAMESTHRIVE_PORT=9000")
+        for example in examples_of(command)
+    )
     assert examples_of(command), name
 
 
@@ -37,24 +41,47 @@ def example_lines() -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "example", [line for line in example_lines() if not re.search(r" (serve|demo|dev|build)\b|--follow", line)]
+    "example",
+    [
+        line
+        for line in example_lines()
+        if not re.search(r" (serve|demo|dev|build)\b|--follow", line)
+    ],
 )
-def test_every_example_of_a_help_is_understood(shop: tuple[Path, str], tmp_path: Path, example: str) -> None:
-    """On a database with one source; what names something that is not there says so, and nothing is wrong usage."""
+def test_every_example_of_a_help_is_understood(
+    shop: tuple[Path, str], tmp_path: Path, example: str
+) -> None:
+    """On a database with one source; what names something that is not there says so, and nothing is
+    wrong usage."""
     folder, source = shop
     shutil.copy(folder / "thamesthrive.db", tmp_path)
     (tmp_path / "order.schema.json").write_text('{"type": "object"}')
-    line = re.sub(r"\bID\b", source, example).replace("thamesthrive", f"{sys.executable} -m cli.main", 1)
+    line = re.sub(r"\bID\b", source, example).replace(
+        "thamesthrive", f"{sys.executable} -m cli.main", 1
+    )
     line = line.replace("/var/lib/thamesthrive/events.db", "thamesthrive.db")
     env = {**os.environ, "PYTHONPATH": str(ROOT), "THAMESTHRIVE_PORT": "0"}
-    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode in (0, 1, 3), done.stderr
     assert "Usage:" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"), [(["sorce"], "source"), (["source", "lst"], "list"), (["source", "add", "--orign", "x", "n"], "--origin")]
+    ("words", "meant"),
+    [
+        (["sorce"], "source"),
+        (["source", "lst"], "list"),
+        (["source", "add", "--orign", "x", "n"], "--origin"),
+    ],
 )
 def test_what_was_meant_is_said(words: list[str], meant: str) -> None:
     done = run(*words)
@@ -64,9 +91,15 @@ def test_what_was_meant_is_said(words: list[str], meant: str) -> None:
 
 def test_help_is_grouped_in_the_order_of_the_work() -> None:
     text = run("--help", env={"COLUMNS": "100"}).stdout
-    places = [text.index(f" {heading} ─") for heading in ("Run", "Set up", "Look", "Look after", "Develop")]
+    places = [
+        text.index(f" {heading} ─")
+        for heading in ("Run", "Set up", "Look", "Look after", "Develop")
+    ]
     assert places == sorted(places)
-    names = [text.index(f"│ {name} ") for name in ("serve", "dev", "demo", "source", "events", "doctor", "build")]
+    names = [
+        text.index(f"│ {name} ")
+        for name in ("serve", "dev", "demo", "source", "events", "doctor", "build")
+    ]
     assert names == sorted(names)
 
 

@@ -16,12 +16,17 @@ import pytest
 
 from ..support import Collector, wait_for
 
-HELD = 30.0 if os.environ.get("FAULTS") == "long" else 1.0  # seconds that a lock is held, and at least one round of requests
+HELD = (
+    30.0 if os.environ.get("FAULTS") == "long" else 1.0
+)  # seconds that a lock is held, and at least one round of requests
 ROUNDS = 10 if os.environ.get("FAULTS") == "long" else 3
 
 
 def batch(source: str, size: int = 3) -> dict[str, Any]:
-    events = [{"id": str(uuid.uuid4()), "type": "a", "properties": {"text": "x" * 500}} for _ in range(size)]
+    events = [
+        {"id": str(uuid.uuid4()), "type": "a", "properties": {"text": "x" * 500}}
+        for _ in range(size)
+    ]
     return {"source": {"id": source}, "session": {"id": "s-" + source}, "events": events}
 
 
@@ -33,7 +38,9 @@ def check(collector: Collector, source: str, acknowledged: set[str]) -> None:
 
 
 @pytest.mark.faults
-def test_a_full_disk_is_answered_503_and_storing_goes_on_when_there_is_room(small_disk: Path) -> None:
+def test_a_full_disk_is_answered_503_and_storing_goes_on_when_there_is_room(
+    small_disk: Path,
+) -> None:
     collector = Collector(small_disk, workers=2).start()
     source = collector.add_source()
     acknowledged: set[str] = set()
@@ -45,7 +52,9 @@ def test_a_full_disk_is_answered_503_and_storing_goes_on_when_there_is_room(smal
             acknowledged.update(answer.json()["events"])
         return answer
 
-    refused = wait_for(lambda: r if (r := send()).status_code != 200 else None, "the disk to be full", 60)
+    refused = wait_for(
+        lambda: r if (r := send()).status_code != 200 else None, "the disk to be full", 60
+    )
     assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (503, "overloaded")
     assert int(refused.headers["Retry-After"]) > 0
     assert httpx.get(f"{collector.url}/ready").status_code == 503
@@ -60,7 +69,8 @@ def test_a_full_disk_is_answered_503_and_storing_goes_on_when_there_is_room(smal
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Any:
-    """A file system of 24 MB with 16 MB of ballast; without the right to mount one, a quota by SQLite itself is no disk."""
+    """A file system of 24 MB with 16 MB of ballast; without the right to mount one, a quota by
+    SQLite itself is no disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     command = f"mount -t tmpfs -o size=24m tmpfs {folder}"
@@ -78,12 +88,18 @@ def test_a_lock_held_for_long_by_another_client_loses_nothing(collector_of_two: 
     collector = collector_of_two
     source = collector.add_source()
     acknowledged: set[str] = set()
-    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other, ThreadPoolExecutor(8) as pool:
+    with (
+        contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other,
+        ThreadPoolExecutor(8) as pool,
+    ):
         other.execute("BEGIN IMMEDIATE")
         until, statuses = time.monotonic() + HELD, set()
         while time.monotonic() < until:
             statuses |= {
-                answer.status_code for answer in pool.map(lambda _: collector.post(batch(source), timeout=30), range(40))
+                answer.status_code
+                for answer in pool.map(
+                    lambda _: collector.post(batch(source), timeout=30), range(40)
+                )
             }
         other.execute("COMMIT")
     assert statuses == {503}
@@ -94,8 +110,9 @@ def test_a_lock_held_for_long_by_another_client_loses_nothing(collector_of_two: 
 
 @pytest.mark.faults
 def test_the_files_as_a_crash_leaves_them_have_what_was_answered(tmp_path: Path) -> None:
-    """kill -9 of everything right after an answer, and a copy of the files as they are then: what an answer promised is in the
-    copy alone. That each commit is also synced to the disk is seen in the system calls."""
+    """kill -9 of everything right after an answer, and a copy of the files as they are then: what
+    an answer promised is in the copy alone. That each commit is also synced to the disk is seen in
+    the system calls."""
     collector = Collector(tmp_path / "a", workers=1)
     (tmp_path / "a").mkdir()
     collector.start()
@@ -107,7 +124,10 @@ def test_the_files_as_a_crash_leaves_them_have_what_was_answered(tmp_path: Path)
         copy = tmp_path / f"copy-{round_}"
         copy.mkdir()
         collector.kill()
-        for part in ("events.db", "events.db-wal"):  # without the shared memory: it is not on a disk
+        for part in (
+            "events.db",
+            "events.db-wal",
+        ):  # without the shared memory: it is not on a disk
             if (tmp_path / "a" / part).exists():
                 shutil.copy(tmp_path / "a" / part, copy / part)
         restored = Collector(copy)
@@ -121,13 +141,23 @@ def test_the_files_as_a_crash_leaves_them_have_what_was_answered(tmp_path: Path)
 @pytest.mark.faults
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 def test_each_answer_waits_for_a_sync(collector: Collector, tmp_path: Path) -> None:
-    """One request at a time, and the writer's system calls: a sync of the log stands before each answer."""
+    """One request at a time, and the writer's system calls: a sync of the log stands before each
+    answer."""
     import subprocess
 
     source = collector.add_source()
     collector.post(batch(source))
     trace = tmp_path / "trace"
-    command = ["strace", "-f", "-e", "trace=fdatasync,fsync,sendto", "-o", str(trace), "-p", str(collector.children("writer")[0])]
+    command = [
+        "strace",
+        "-f",
+        "-e",
+        "trace=fdatasync,fsync,sendto",
+        "-o",
+        str(trace),
+        "-p",
+        str(collector.children("writer")[0]),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr
         tracer.stderr.readline()  # attached
@@ -135,7 +165,11 @@ def test_each_answer_waits_for_a_sync(collector: Collector, tmp_path: Path) -> N
             assert collector.post(batch(source)).status_code == 200
         tracer.send_signal(signal.SIGINT)
         tracer.wait(10)
-    calls = [line.split("(")[0].split()[-1] for line in trace.read_text().splitlines() if "(" in line and "resumed" not in line]
+    calls = [
+        line.split("(")[0].split()[-1]
+        for line in trace.read_text().splitlines()
+        if "(" in line and "resumed" not in line
+    ]
     sends = [place for place, call in enumerate(calls) if call == "sendto"]
     assert len(sends) == 20
     for before, after in zip([-1, *sends], sends, strict=False):

@@ -1,4 +1,5 @@
-"""kill -9 under load, restart, count: every acknowledged event is stored, none twice, and nobody repaired anything."""
+"""kill -9 under load, restart, count: every acknowledged event is stored, none twice, and nobody
+repaired anything."""
 
 import asyncio
 import contextlib
@@ -20,7 +21,8 @@ SENDERS = 12
 
 
 class Load:
-    """Senders that post batches as fast as they are answered, like trackers that retry nothing, and note what was promised."""
+    """Senders that post batches as fast as they are answered, like trackers that retry nothing, and
+    note what was promised."""
 
     def __init__(self, collector: Collector, source: str) -> None:
         self.collector = collector
@@ -30,11 +32,15 @@ class Load:
 
     async def run(self, stop: asyncio.Event) -> None:
         async with httpx.AsyncClient(timeout=5) as client:
-            await asyncio.gather(*(self._send(client, stop, f"{self.source}-{number}") for number in range(SENDERS)))
+            await asyncio.gather(
+                *(self._send(client, stop, f"{self.source}-{number}") for number in range(SENDERS))
+            )
 
     async def _send(self, client: httpx.AsyncClient, stop: asyncio.Event, session: str) -> None:
         while not stop.is_set():
-            events = [{"id": str(uuid.uuid4()), "type": "load", "properties": {"n": n}} for n in range(3)]
+            events = [
+                {"id": str(uuid.uuid4()), "type": "load", "properties": {"n": n}} for n in range(3)
+            ]
             body = {"source": {"id": self.source}, "session": {"id": session}, "events": events}
             self.sent += 3
             with contextlib.suppress(httpx.TransportError):
@@ -46,7 +52,8 @@ class Load:
 
 
 def kill_under_load(collector: Collector, load: Load, victims: str) -> None:
-    """Lets the load run until enough was acknowledged, kills in the middle of it, and waits for the senders to notice."""
+    """Lets the load run until enough was acknowledged, kills in the middle of it, and waits for the
+    senders to notice."""
 
     async def scenario() -> None:
         stop = asyncio.Event()
@@ -70,7 +77,9 @@ def kill_under_load(collector: Collector, load: Load, victims: str) -> None:
 
 def check(collector: Collector, load: Load) -> None:
     stored = [row["id"] for row in collector.events(load.source)]
-    assert load.acknowledged <= set(stored), f"{len(load.acknowledged - set(stored))} acknowledged events are lost"
+    assert load.acknowledged <= set(stored), (
+        f"{len(load.acknowledged - set(stored))} acknowledged events are lost"
+    )
     assert len(stored) == len(set(stored))
     assert len(stored) <= load.sent
     assert collector.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
@@ -87,7 +96,10 @@ def test_kill_9_of_everything(tmp_path: Path, workers: int) -> None:
         kill_under_load(collector, load, "everything")
         check(collector, load)
     collector.start()
-    assert collector.post({"source": {"id": load.source}, "events": [{"type": "after"}]}).status_code == 200
+    assert (
+        collector.post({"source": {"id": load.source}, "events": [{"type": "after"}]}).status_code
+        == 200
+    )
     assert len(load.acknowledged) >= ROUNDS * 30
     assert collector.stop() == 0
 
@@ -106,7 +118,8 @@ def test_kill_9_of_one_process_while_the_others_go_on(tmp_path: Path, victims: s
 
 @pytest.mark.faults
 def test_a_batch_sent_again_after_a_crash_makes_no_second_row(collector: Collector) -> None:
-    """What a browser does when the connection breaks: the same bytes again, whether or not they were stored."""
+    """What a browser does when the connection breaks: the same bytes again, whether or not they
+    were stored."""
     source = collector.add_source()
     events = [{"id": str(uuid.uuid4()), "type": "a"} for _ in range(50)]
     body = {"source": {"id": source}, "session": {"id": source}, "events": events}

@@ -1,7 +1,8 @@
-"""A disk of the test's own that loses power, fails, turns read-only or hangs: what was answered is there afterwards.
+"""A disk of the test's own that loses power, fails, turns read-only or hangs: what was answered is
+there afterwards.
 
-The disk is a file with ext4 on it. Its shutdown call drops whatever was not synced, as a power cut does, and fails whatever
-comes after.
+The disk is a file with ext4 on it. Its shutdown call drops whatever was not synced, as a power cut
+does, and fails whatever comes after.
 """
 
 import fcntl
@@ -35,7 +36,11 @@ class Disk:
     folder: Path
 
     def mount(self, *options: str) -> None:
-        subprocess.run(["mount", "-o", ",".join(["loop", *options]), self.image, self.folder], check=True, capture_output=True)
+        subprocess.run(
+            ["mount", "-o", ",".join(["loop", *options]), self.image, self.folder],
+            check=True,
+            capture_output=True,
+        )
 
     def unmount(self) -> None:
         subprocess.run(["umount", self.folder], check=True)
@@ -48,7 +53,8 @@ class Disk:
             os.close(descriptor)
 
     def fail_once(self) -> None:
-        """An error of the file system; mounted with errors=remount-ro it is read-only from then on."""
+        """An error of the file system; mounted with errors=remount-ro it is read-only from then
+        on."""
         device = subprocess.run(
             ["findmnt", "-no", "SOURCE", self.folder], check=True, capture_output=True, text=True
         ).stdout.strip()
@@ -104,7 +110,9 @@ def test_a_power_cut_under_load_loses_nothing_that_was_answered(disk: Disk) -> N
     assert collector.stop() == 0
 
 
-def test_a_disk_that_fails_is_answered_503_and_nothing_that_was_answered_is_lost(disk: Disk) -> None:
+def test_a_disk_that_fails_is_answered_503_and_nothing_that_was_answered_is_lost(
+    disk: Disk,
+) -> None:
     collector = Collector(disk.folder).start()
     source = collector.add_source()
     acknowledged = set(collector.post(batch(source)).json()["events"])
@@ -127,7 +135,10 @@ def test_a_disk_that_turns_read_only_is_answered_503(disk: Disk) -> None:
     source = collector.add_source()
     acknowledged = set(collector.post(batch(source)).json()["events"])
     disk.fail_once()
-    refused = wait_for(lambda: r if (r := collector.post(batch(source))).status_code != 200 else None, "the disk to be read-only")
+    refused = wait_for(
+        lambda: r if (r := collector.post(batch(source))).status_code != 200 else None,
+        "the disk to be read-only",
+    )
     assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (503, "overloaded")
     assert httpx.get(f"{collector.url}/ready").status_code == 503
     collector.kill()
@@ -151,12 +162,23 @@ def test_a_read_only_disk_is_told_at_the_start_in_one_line(disk: Disk) -> None:
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
-def test_storing_goes_on_by_itself_when_the_disk_has_failed_for_a_while(collector: Collector, call: str) -> None:
+def test_storing_goes_on_by_itself_when_the_disk_has_failed_for_a_while(
+    collector: Collector, call: str
+) -> None:
     source = collector.add_source()
     acknowledged = set(collector.post(batch(source)).json()["events"])
     body = batch(source)
     (writer,) = collector.children("writer")
-    command = ["strace", "-f", "-e", f"trace={call}", "-e", f"inject={call}:error=EIO", "-p", str(writer)]
+    command = [
+        "strace",
+        "-f",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:error=EIO",
+        "-p",
+        str(writer),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr
         tracer.stderr.readline()  # attached
@@ -170,7 +192,9 @@ def test_storing_goes_on_by_itself_when_the_disk_has_failed_for_a_while(collecto
     assert len(collector.events(source)) == 6
 
 
-def test_a_writer_that_hangs_is_answered_503_in_time_and_a_repeat_is_counted_once(collector: Collector) -> None:
+def test_a_writer_that_hangs_is_answered_503_in_time_and_a_repeat_is_counted_once(
+    collector: Collector,
+) -> None:
     source = collector.add_source()
     body = batch(source)
     (writer,) = collector.children("writer")

@@ -26,28 +26,50 @@ def shared_collector(two_workers: Collector) -> Collector:
 def api(shared_collector: Collector) -> Iterator[httpx.Client]:
     with shared_collector.database() as database:
         _, secret = store.create_token(database, "test")
-    with httpx.Client(base_url=shared_collector.url, headers={"Authorization": f"Bearer {secret}"}, timeout=20) as client:
+    with httpx.Client(
+        base_url=shared_collector.url, headers={"Authorization": f"Bearer {secret}"}, timeout=20
+    ) as client:
         yield client
 
 
 def routes(collector: Collector) -> list[tuple[str, str]]:
     paths = httpx.get(f"{collector.url}/docs/openapi.json").json()["paths"]
-    found = [(method.upper(), path) for path, methods in paths.items() for method in methods if path.startswith("/api/")]
+    found = [
+        (method.upper(), path)
+        for path, methods in paths.items()
+        for method in methods
+        if path.startswith("/api/")
+    ]
     assert len(found) > 15
     return found
 
 
-@pytest.mark.parametrize("header", [None, "Bearer wrong", "Bearer", "Basic dHQ6dHQ=", "Bearer \u00ff"])
-def test_without_a_token_nothing_is_read_or_changed(shared_collector: Collector, header: str | None) -> None:
+@pytest.mark.parametrize(
+    "header", [None, "Bearer wrong", "Bearer", "Basic dHQ6dHQ=", "Bearer \u00ff"]
+)
+def test_without_a_token_nothing_is_read_or_changed(
+    shared_collector: Collector, header: str | None
+) -> None:
     before = shared_collector.counts(), shared_collector.rows("SELECT count(*) AS n FROM sources")
     for method, path in routes(shared_collector):
-        headers = {"Origin": ORIGIN, **({"Authorization": header.encode("latin-1")} if header else {})}
-        answer = httpx.request(method, shared_collector.url + re.sub(r"\{\w+\}", "x", path), headers=headers, json={"name": "A"})
+        headers = {
+            "Origin": ORIGIN,
+            **({"Authorization": header.encode("latin-1")} if header else {}),
+        }
+        answer = httpx.request(
+            method,
+            shared_collector.url + re.sub(r"\{\w+\}", "x", path),
+            headers=headers,
+            json={"name": "A"},
+        )
         assert answer.status_code == 401, path
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert list(answer.json()) == ["detail"]
         assert not [name for name in answer.headers if name.startswith("access-control")]
-    assert (shared_collector.counts(), shared_collector.rows("SELECT count(*) AS n FROM sources")) == before
+    assert (
+        shared_collector.counts(),
+        shared_collector.rows("SELECT count(*) AS n FROM sources"),
+    ) == before
 
 
 def test_a_revoked_token_is_worthless_within_a_second(shared_collector: Collector) -> None:
@@ -56,13 +78,20 @@ def test_a_revoked_token_is_worthless_within_a_second(shared_collector: Collecto
         headers = {"Authorization": f"Bearer {secret}"}
         assert httpx.get(f"{shared_collector.url}/api/stats", headers=headers).status_code == 200
         store.revoke_token(database, token.id)
-    wait_for(lambda: httpx.get(f"{shared_collector.url}/api/stats", headers=headers).status_code == 401, "the end", 3)
+    wait_for(
+        lambda: httpx.get(f"{shared_collector.url}/api/stats", headers=headers).status_code == 401,
+        "the end",
+        3,
+    )
     assert secret not in "".join(str(row) for row in shared_collector.rows("SELECT * FROM tokens"))
     assert secret not in "\n".join(shared_collector.log)
 
 
 def test_sources_are_managed(api: httpx.Client, shared_collector: Collector) -> None:
-    made = api.post("/api/sources", json={"name": "By API", "origins": ["https://a.example.com"], "rate_limit": 100})
+    made = api.post(
+        "/api/sources",
+        json={"name": "By API", "origins": ["https://a.example.com"], "rate_limit": 100},
+    )
     assert made.status_code == 201
     source = made.json()["id"]
     assert api.get(f"/api/sources/{source}").json() == made.json()
@@ -85,39 +114,70 @@ def test_sources_are_managed(api: httpx.Client, shared_collector: Collector) -> 
         ([1], "The body is not a JSON object."),
     ],
 )
-def test_values_that_cannot_be_are_refused_with_a_reason(api: httpx.Client, body: object, detail: str) -> None:
+def test_values_that_cannot_be_are_refused_with_a_reason(
+    api: httpx.Client, body: object, detail: str
+) -> None:
     answer = api.post("/api/sources", json=body)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(detail)
 
 
-def test_a_schema_by_api_and_replay_of_what_it_had_rejected(api: httpx.Client, shared_collector: Collector) -> None:
+def test_a_schema_by_api_and_replay_of_what_it_had_rejected(
+    api: httpx.Client, shared_collector: Collector
+) -> None:
     source = shared_collector.add_source()
     path = f"/api/sources/{source}/schemas/order"
     assert api.put(path, json={"required": ["total"]}).status_code == 200
-    probe = {"source": {"id": source}, "events": [{"id": f"probe-{source}", "type": "order", "properties": {"price": "no"}}]}
+    probe = {
+        "source": {"id": source},
+        "events": [{"id": f"probe-{source}", "type": "order", "properties": {"price": "no"}}],
+    }
     wait_for(
-        lambda: [shared_collector.post(probe).json()["errors"] for _ in range(4)].count([]) == 0, "the schema in all workers"
+        lambda: [shared_collector.post(probe).json()["errors"] for _ in range(4)].count([]) == 0,
+        "the schema in all workers",
     )
     with shared_collector.database() as database:
         database.conn.executescript(
             f"DELETE FROM rejected WHERE source_id = '{source}'; DELETE FROM events WHERE source_id = '{source}'"
         )
-    event = {"id": f"e-{source}", "type": "order", "properties": {"price": 5}, "time": {"create": "2026-01-01T00:00:00.000Z"}}
+    event = {
+        "id": f"e-{source}",
+        "type": "order",
+        "properties": {"price": 5},
+        "time": {"create": "2026-01-01T00:00:00.000Z"},
+    }
     body = {"source": {"id": source}, "session": {"id": source}, "events": [event]}
     assert shared_collector.post(body).json()["errors"][0]["reason"] == "invalid"
     (row,) = api.get("/api/rejected", params={"source_id": source}).json()["rejected"]
     assert (row["type"], row["detail"]) == ("order", '/properties: "total" is a required property')
-    assert api.post("/api/rejected/replay", json={"source_id": source}).json() == {"stored": 0, "duplicate": 0, "invalid": 1}
+    assert api.post("/api/rejected/replay", json={"source_id": source}).json() == {
+        "stored": 0,
+        "duplicate": 0,
+        "invalid": 1,
+    }
     assert api.put(path, json={"required": ["price"]}).status_code == 200
     assert json.loads(api.get(path).json()["schema"]) == {"required": ["price"]}
-    assert api.post("/api/rejected/replay", json={"source_id": source}).json() == {"stored": 1, "duplicate": 0, "invalid": 0}
-    assert api.post("/api/rejected/replay", json={"source_id": source}).json() == {"stored": 0, "duplicate": 0, "invalid": 0}
+    assert api.post("/api/rejected/replay", json={"source_id": source}).json() == {
+        "stored": 1,
+        "duplicate": 0,
+        "invalid": 0,
+    }
+    assert api.post("/api/rejected/replay", json={"source_id": source}).json() == {
+        "stored": 0,
+        "duplicate": 0,
+        "invalid": 0,
+    }
     (stored,) = shared_collector.events(source)
     assert (stored["id"], stored["occurred_at"]) == (event["id"], "2026-01-01T00:00:00.000Z")
     assert (stored["session_id"], json.loads(stored["properties"])) == (source, {"price": 5})
-    assert api.get("/api/rejected", params={"source_id": source}).json() == {"rejected": [], "next": None}
-    wait_for(lambda: shared_collector.post(body).json().get("duplicate"), "the schema to be known to all workers")
+    assert api.get("/api/rejected", params={"source_id": source}).json() == {
+        "rejected": [],
+        "next": None,
+    }
+    wait_for(
+        lambda: shared_collector.post(body).json().get("duplicate"),
+        "the schema to be known to all workers",
+    )
     assert api.delete(path).json() == {"removed": True}
     assert api.get(f"/api/sources/{source}/schemas").json() == {"schemas": []}
 
@@ -133,7 +193,9 @@ def test_a_schema_by_api_and_replay_of_what_it_had_rejected(api: httpx.Client, s
         "{",
     ],
 )
-def test_what_is_no_schema_is_refused(api: httpx.Client, shared_collector: Collector, schema: str) -> None:
+def test_what_is_no_schema_is_refused(
+    api: httpx.Client, shared_collector: Collector, schema: str
+) -> None:
     answer = api.put(f"/api/sources/{shared_collector.add_source()}/schemas/a", content=schema)
     assert answer.status_code == 422
     assert "chema" in answer.json()["detail"]
@@ -141,18 +203,27 @@ def test_what_is_no_schema_is_refused(api: httpx.Client, shared_collector: Colle
 
 def test_redirects_by_api(api: httpx.Client, shared_collector: Collector) -> None:
     source = shared_collector.add_source(bridges=["redirect"])
-    made = api.post("/api/redirects", json={"source_id": source, "target": "https://a.example.com/"})
+    made = api.post(
+        "/api/redirects", json={"source_id": source, "target": "https://a.example.com/"}
+    )
     assert made.status_code == 201
     assert made.json() in api.get("/api/redirects").json()["redirects"]
     assert api.delete(f"/api/redirects/{made.json()['id']}").status_code == 200
     assert api.delete(f"/api/redirects/{made.json()['id']}").status_code == 404
-    assert api.post("/api/redirects", json={"source_id": source, "target": "javascript:1"}).status_code == 422
+    assert (
+        api.post("/api/redirects", json={"source_id": source, "target": "javascript:1"}).status_code
+        == 422
+    )
 
 
-def test_events_come_in_pages_the_latest_first(api: httpx.Client, shared_collector: Collector) -> None:
+def test_events_come_in_pages_the_latest_first(
+    api: httpx.Client, shared_collector: Collector
+) -> None:
     source = shared_collector.add_source()
     for n in range(7):
-        shared_collector.post({"source": {"id": source}, "events": [{"type": "a", "properties": {"n": n}}]})
+        shared_collector.post(
+            {"source": {"id": source}, "events": [{"type": "a", "properties": {"n": n}}]}
+        )
     found, cursor = [], {}
     while True:
         page = api.get("/api/events", params={"source_id": source, "limit": 3, **cursor}).json()
@@ -182,9 +253,16 @@ def test_a_forgotten_visitor_is_gone_and_late_repeats_do_not_bring_them_back(
         "events": [{"id": f"{source}-{n}", "type": "a", "properties": {"name": "Ada"}} for n in range(3)] + [{"properties": {"name": "Ada"}}],
     }  # fmt: skip
     profile = shared_collector.post(body).json()["profile"]["id"]
-    other = shared_collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).json()["profile"]["id"]
+    other = shared_collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).json()[
+        "profile"
+    ]["id"]
     exported = api.get(f"/api/profiles/{profile}").json()
-    assert {table: len(rows) for table, rows in exported.items()} == {"profiles": 1, "sessions": 1, "events": 3, "rejected": 1}
+    assert {table: len(rows) for table, rows in exported.items()} == {
+        "profiles": 1,
+        "sessions": 1,
+        "events": 3,
+        "rejected": 1,
+    }
     assert exported["events"][0]["properties"] == {"name": "Ada"}
     removed = api.delete(f"/api/profiles/{profile}").json()["removed"]
     assert removed == {"events": 3, "rejected": 1, "sessions": 1, "profiles": 1}
@@ -193,19 +271,33 @@ def test_a_forgotten_visitor_is_gone_and_late_repeats_do_not_bring_them_back(
     assert again["duplicate"] is True
     assert [row["profile_id"] for row in shared_collector.events(source)] == [other]
     assert again["profile"]["id"] != profile
-    assert shared_collector.rows("SELECT 1 FROM events WHERE properties LIKE '%Ada%' AND source_id = ?", source) == []
+    assert (
+        shared_collector.rows(
+            "SELECT 1 FROM events WHERE properties LIKE '%Ada%' AND source_id = ?", source
+        )
+        == []
+    )
 
 
 def test_docs_are_there_for_people_and_programs(shared_collector: Collector) -> None:
     page = httpx.get(f"{shared_collector.url}/docs", headers={"Accept": "text/html"})
     assert "POST /track" in page.text
     assert "http" not in re.sub(r'"http[^"]*"', "", page.headers["Content-Security-Policy"])
-    assert httpx.get(f"{shared_collector.url}/docs", headers={"Accept": "application/json"}).json()["openapi"] == "3.1.0"
+    assert (
+        httpx.get(f"{shared_collector.url}/docs", headers={"Accept": "application/json"}).json()[
+            "openapi"
+        ]
+        == "3.1.0"
+    )
 
 
 def test_ready_says_when_events_are_stored(collector: Collector) -> None:
     answer = httpx.get(f"{collector.url}/ready")
-    assert (answer.status_code, answer.json()["ready"], answer.json()["problems"]) == (200, True, [])
+    assert (answer.status_code, answer.json()["ready"], answer.json()["problems"]) == (
+        200,
+        True,
+        [],
+    )
     source = collector.add_source()
     assert collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code == 200
     assert httpx.get(f"{collector.url}/ready").json()["last_commit_age_seconds"] < 10
@@ -217,7 +309,10 @@ def test_ready_says_no_before_the_collector_stops(tmp_path: Path) -> None:
     assert collector.process
     collector.process.terminate()
     body = {"source": {"id": source}, "events": [{"type": "a"}]}
-    refused = wait_for(lambda: r if (r := httpx.get(f"{collector.url}/ready")).status_code == 503 else None, "the drain")
+    refused = wait_for(
+        lambda: r if (r := httpx.get(f"{collector.url}/ready")).status_code == 503 else None,
+        "the drain",
+    )
     assert refused.json()["problems"] == ["The collector is stopping."]
     assert collector.post(body).status_code == 200  # who comes all the same is served
     collector.process.terminate()  # a second signal ends the wait
@@ -226,7 +321,9 @@ def test_ready_says_no_before_the_collector_stops(tmp_path: Path) -> None:
 
 
 def test_logs_can_be_json_and_have_a_line_for_each_request_at_debug(tmp_path: Path) -> None:
-    collector = Collector(tmp_path, options=("--log-format", "json", "--log-level", "debug")).start()
+    collector = Collector(
+        tmp_path, options=("--log-format", "json", "--log-level", "debug")
+    ).start()
     source = collector.add_source()
     collector.post({"source": {"id": source}, "events": [{"type": "a\\n2026 INFO forged"}]})
     collector.post({"source": {"id": "nobody\n2026"}, "events": []})
@@ -248,7 +345,9 @@ def test_metrics_responses_database_and_lane_agree(collector_of_two: Collector) 
 
     def send(n: int) -> tuple[int, int, int]:
         events = (
-            [{"id": f"{n}-{i}", "type": "a"} for i in range(450)] + [{"type": ""}] * 40 + [{"id": f"{n}-0", "type": "a"}] * 10
+            [{"id": f"{n}-{i}", "type": "a"} for i in range(450)]
+            + [{"type": ""}] * 40
+            + [{"id": f"{n}-0", "type": "a"}] * 10
         )
         random.Random(n).shuffle(events)
         answer = collector.post({"source": {"id": source}, "events": events}).json()
@@ -260,7 +359,9 @@ def test_metrics_responses_database_and_lane_agree(collector_of_two: Collector) 
     text = httpx.get(f"{collector.url}/metrics").text
     counted = {
         reason: int(float(value))
-        for reason, value in re.findall(rf'^thamesthrive_events_total\{{reason="(\w+)",source="{source}"\}} (\S+)$', text, re.M)
+        for reason, value in re.findall(
+            rf'^thamesthrive_events_total\{{reason="(\w+)",source="{source}"\}} (\S+)$', text, re.M
+        )
     }
     counts = collector.counts()
     assert counted["stored"] == counts["events"] == told[0] == 90_000

@@ -1,4 +1,5 @@
-"""Bodies that somebody sends to break something: each gets its verdict, quickly, and costs little memory."""
+"""Bodies that somebody sends to break something: each gets its verdict, quickly, and costs little
+memory."""
 
 import contextlib
 import gzip
@@ -32,7 +33,10 @@ def shared_collector(two_workers: Collector) -> Collector:
 
 
 def event(properties: str) -> bytes:
-    return b'{"source":{"id":"SOURCE"},"events":[{"type":"a","properties":%s}]}' % properties.encode("utf-8", "surrogatepass")
+    return (
+        b'{"source":{"id":"SOURCE"},"events":[{"type":"a","properties":%s}]}'
+        % properties.encode("utf-8", "surrogatepass")
+    )
 
 
 BODIES: dict[str, tuple[bytes, dict[str, str], set[int], set[str]]] = {
@@ -90,19 +94,24 @@ def test_hostile_bodies_get_their_verdict(shared_collector: Collector, name: str
     answer = shared_collector.post(body, headers=headers, timeout=PATIENCE)
     quickest = answer.elapsed
     if quickest > SECOND:  # the machine may be busy with something else
-        quickest = min(shared_collector.post(body, headers=headers, timeout=PATIENCE).elapsed for _ in range(3))
+        quickest = min(
+            shared_collector.post(body, headers=headers, timeout=PATIENCE).elapsed for _ in range(3)
+        )
     assert answer.status_code in statuses, answer.text
     assert answer.headers["X-Collector-Reason"] in reasons
     assert memory(shared_collector) - before < 50 * 2**20
     assert quickest < SECOND
     if answer.headers["X-Collector-Reason"] == "stored":
-        assert [row["id"] for row in shared_collector.events(source)][: len(answer.json()["events"])] == answer.json()["events"]
+        assert [row["id"] for row in shared_collector.events(source)][
+            : len(answer.json()["events"])
+        ] == answer.json()["events"]
     else:
         assert shared_collector.events(source) == []
 
 
 def raw(collector: Collector, request: bytes, *, more: bytes = b"", pause: float = 0) -> bytes:
-    """What comes back on a bare connection until the other side closes it, or nothing comes for a while."""
+    """What comes back on a bare connection until the other side closes it, or nothing comes for a
+    while."""
     address = urlsplit(collector.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
         connection.sendall(request)
@@ -149,7 +158,9 @@ def test_senders_that_stop_in_the_middle_hold_up_nobody(collector: Collector) ->
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
     try:
         started = time.monotonic()
-        assert collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code == 200
+        assert (
+            collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code == 200
+        )
         assert time.monotonic() - started < 5
     finally:
         for connection in held:
@@ -159,7 +170,9 @@ def test_senders_that_stop_in_the_middle_hold_up_nobody(collector: Collector) ->
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 KEYS = ("id", "type", "time", "properties", "context", "options", "tags", "extra")
@@ -167,15 +180,31 @@ EVENTS = st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=5) | JSO
 ENVELOPES = st.fixed_dictionaries(
     {},
     optional=dict.fromkeys(
-        ("session", "profile", "device", "context", "properties", "options", "sentAt", "known", "dropped", "x"), JSON
+        (
+            "session",
+            "profile",
+            "device",
+            "context",
+            "properties",
+            "options",
+            "sentAt",
+            "known",
+            "dropped",
+            "x",
+        ),
+        JSON,
     )
     | {"events": EVENTS | JSON},
 )
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
 @given(envelope=ENVELOPES)
-def test_whatever_is_sent_is_refused_or_stored(shared_collector: Collector, envelope: dict[str, Any]) -> None:
+def test_whatever_is_sent_is_refused_or_stored(
+    shared_collector: Collector, envelope: dict[str, Any]
+) -> None:
     """No 500, no hang, and no event that was accepted is missing in the database."""
     source = _source_of(shared_collector)
     body = json.dumps({"source": {"id": source}, **envelope}).encode("utf-8", "surrogatepass")
@@ -184,14 +213,23 @@ def test_whatever_is_sent_is_refused_or_stored(shared_collector: Collector, enve
     if answer.status_code == 200:
         told = answer.json()
         for event_id in told["events"]:
-            assert shared_collector.rows("SELECT count(*) AS n FROM events WHERE id = ?", event_id) == [{"n": 1}]
+            assert shared_collector.rows(
+                "SELECT count(*) AS n FROM events WHERE id = ?", event_id
+            ) == [{"n": 1}]
         given_events = envelope.get("events") or []
         assert len(told["events"]) + len(told["errors"]) == len(given_events)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(cut=st.integers(0, 400), flips=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6))
-def test_damaged_bodies_are_refused_or_stored(shared_collector: Collector, cut: int, flips: list[tuple[int, int]]) -> None:
+@settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+@given(
+    cut=st.integers(0, 400),
+    flips=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255)), max_size=6),
+)
+def test_damaged_bodies_are_refused_or_stored(
+    shared_collector: Collector, cut: int, flips: list[tuple[int, int]]
+) -> None:
     source = _source_of(shared_collector)
     good = {
         "source": {"id": source},

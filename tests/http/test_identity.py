@@ -7,7 +7,9 @@ from typing import Any
 from ..support import Collector
 
 
-def send(collector: Collector, source: str, session: str | None = None, profile: str | None = None) -> dict[str, Any]:
+def send(
+    collector: Collector, source: str, session: str | None = None, profile: str | None = None
+) -> dict[str, Any]:
     body: dict[str, Any] = {"source": {"id": source}, "events": [{"type": "a"}]}
     if session:
         body["session"] = {"id": session}
@@ -23,14 +25,21 @@ def test_new_session_without_profile_gets_a_new_profile(shared_collector: Collec
     session = str(uuid.uuid4())
     got = send(shared_collector, source, session)
     assert got["session"] == session
-    assert shared_collector.rows("SELECT profile_id FROM sessions WHERE id = ?", session) == [{"profile_id": got["profile"]}]
-    assert shared_collector.rows("SELECT count(*) AS n FROM profiles WHERE id = ?", got["profile"]) == [{"n": 1}]
+    assert shared_collector.rows("SELECT profile_id FROM sessions WHERE id = ?", session) == [
+        {"profile_id": got["profile"]}
+    ]
+    assert shared_collector.rows(
+        "SELECT count(*) AS n FROM profiles WHERE id = ?", got["profile"]
+    ) == [{"n": 1}]
 
 
 def test_new_session_with_known_profile_keeps_it(shared_collector: Collector) -> None:
     source = shared_collector.add_source()
     first = send(shared_collector, source, str(uuid.uuid4()))
-    assert send(shared_collector, source, str(uuid.uuid4()), first["profile"])["profile"] == first["profile"]
+    assert (
+        send(shared_collector, source, str(uuid.uuid4()), first["profile"])["profile"]
+        == first["profile"]
+    )
 
 
 def test_new_session_with_unknown_profile_gets_a_random_one(shared_collector: Collector) -> None:
@@ -46,7 +55,9 @@ def test_a_source_with_static_profiles_takes_the_pages_word(shared_collector: Co
     assert send(shared_collector, source, str(uuid.uuid4()), chosen)["profile"] == chosen
 
 
-def test_known_session_keeps_its_profile_whatever_the_payload_says(shared_collector: Collector) -> None:
+def test_known_session_keeps_its_profile_whatever_the_payload_says(
+    shared_collector: Collector,
+) -> None:
     source = shared_collector.add_source()
     session, other = str(uuid.uuid4()), send(shared_collector, source, str(uuid.uuid4()))["profile"]
     own = send(shared_collector, source, session)["profile"]
@@ -61,19 +72,36 @@ def test_no_session_gets_a_new_session_and_profile(shared_collector: Collector) 
     assert got["profile"] != known["profile"]
 
 
-def test_first_requests_of_one_session_in_parallel_make_one_profile(shared_collector: Collector) -> None:
+def test_first_requests_of_one_session_in_parallel_make_one_profile(
+    shared_collector: Collector,
+) -> None:
     source = shared_collector.add_source()
     for _ in range(5):
         session = str(uuid.uuid4())
         with ThreadPoolExecutor(8) as pool:
-            got = list(pool.map(lambda _, session=session: send(shared_collector, source, session)["profile"], range(8)))
+            got = list(
+                pool.map(
+                    lambda _, session=session: send(shared_collector, source, session)["profile"],
+                    range(8),
+                )
+            )
         assert len(set(got)) == 1
-    assert shared_collector.rows("SELECT count(*) AS n FROM sessions WHERE source_id = ?", source) == [{"n": 5}]
+    assert shared_collector.rows(
+        "SELECT count(*) AS n FROM sessions WHERE source_id = ?", source
+    ) == [{"n": 5}]
 
 
-def test_session_context_grows_and_keeps_the_campaign_that_began_it(shared_collector: Collector) -> None:
+def test_session_context_grows_and_keeps_the_campaign_that_began_it(
+    shared_collector: Collector,
+) -> None:
     source = shared_collector.add_source()
-    for context in ({"utm": {"source": "news"}, "screen": {"width": 1}}, {"screen": {"width": 2}}, {}):
-        shared_collector.post({"source": {"id": source}, "session": {"id": source}, "context": context, "events": []})
+    for context in (
+        {"utm": {"source": "news"}, "screen": {"width": 1}},
+        {"screen": {"width": 2}},
+        {},
+    ):
+        shared_collector.post(
+            {"source": {"id": source}, "session": {"id": source}, "context": context, "events": []}
+        )
     (row,) = shared_collector.rows("SELECT context FROM sessions WHERE id = ?", source)
     assert row["context"] == '{"utm":{"source":"news"},"screen":{"width":2}}'

@@ -1,4 +1,5 @@
-"""What /docs says is what the server does: schemathesis makes requests of it and checks the answers."""
+"""What /docs says is what the server does: schemathesis makes requests of it and checks the
+answers."""
 
 import subprocess
 import sys

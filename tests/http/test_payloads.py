@@ -1,4 +1,5 @@
-"""Requests recorded from another tracker that speaks this protocol, and from our own: accepted, with the stated results."""
+"""Requests recorded from another tracker that speaks this protocol, and from our own: accepted,
+with the stated results."""
 
 import json
 from pathlib import Path
@@ -10,7 +11,10 @@ import pytest
 from ..support import Collector
 
 TESTS = Path(__file__).parent.parent
-RECORDED = [*sorted((TESTS / "payloads").glob("*.json")), *sorted((TESTS / "contract").glob("*.json"))]
+RECORDED = [
+    *sorted((TESTS / "payloads").glob("*.json")),
+    *sorted((TESTS / "contract").glob("*.json")),
+]
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -29,9 +33,14 @@ def test_recorded_requests_are_accepted(shared_collector: Collector, path: Path)
             headers=request["headers"],
             content=json.dumps(request["body"]) if "body" in request else None,
         )
-        assert answer.status_code in (expect["status"] if isinstance(expect["status"], list) else [expect["status"]])
+        assert answer.status_code in (
+            expect["status"] if isinstance(expect["status"], list) else [expect["status"]]
+        )
         if "access-control-allow-origin" in expect:
-            assert answer.headers["access-control-allow-origin"] == expect["access-control-allow-origin"]
+            assert (
+                answer.headers["access-control-allow-origin"]
+                == expect["access-control-allow-origin"]
+            )
         expected += expect.get("stored_types", [])
     rows = shared_collector.events(source)
     assert [row["type"] for row in rows] == expected != []

@@ -1,4 +1,5 @@
-"""The table of reasons, row by row, through the front door: status, exact body, header, CORS, metric, lane, and nothing else."""
+"""The table of reasons, row by row, through the front door: status, exact body, header, CORS,
+metric, lane, and nothing else."""
 
 import contextlib
 import json
@@ -18,7 +19,11 @@ from ..support import Collector
 
 ORIGIN = "https://shop.example.com"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-SCHEMA = {"type": "object", "properties": {"price": {"type": "number", "minimum": 0}}, "required": ["price"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"price": {"type": "number", "minimum": 0}},
+    "required": ["price"],
+}
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,20 @@ class Row:
 
 
 def post(*events: Any, **more: Any) -> Callable[[Collector, str], Any]:
-    return lambda _, source: {"source": {"id": source}, "session": {"id": "s-" + source}, "events": list(events), **more}
+    return lambda _, source: {
+        "source": {"id": source},
+        "session": {"id": "s-" + source},
+        "events": list(events),
+        **more,
+    }
 
 
 def repeated(collector: Collector, source: str) -> Any:
-    body = {"source": {"id": source}, "session": {"id": "s-" + source}, "events": [{"id": "once-" + source, "type": "a"}]}
+    body = {
+        "source": {"id": source},
+        "session": {"id": "s-" + source},
+        "events": [{"id": "once-" + source, "type": "a"}],
+    }
     assert collector.post(body).status_code == 200
     return body
 
@@ -51,18 +65,31 @@ ROWS = {
     "stored": Row(post({"type": "a"}), 200, "stored", rows=NEW),
     "duplicate": Row(repeated, 200, "duplicate", rows={}),
     "invalid by schema": Row(
-        post({"type": "order", "properties": {"price": -1}}), 200, "invalid", rows={"rejected": 1, "sessions": 1, "profiles": 1}
+        post({"type": "order", "properties": {"price": -1}}),
+        200,
+        "invalid",
+        rows={"rejected": 1, "sessions": 1, "profiles": 1},
     ),
-    "invalid by shape": Row(post({"properties": {}}), 200, "invalid", rows={"rejected": 1, "sessions": 1, "profiles": 1}),
+    "invalid by shape": Row(
+        post({"properties": {}}), 200, "invalid", rows={"rejected": 1, "sessions": 1, "profiles": 1}
+    ),
     "invalid by reserved key": Row(
-        lambda _, source: '{"source":{"id":"SOURCE"},"events":[{"type":"a","properties":{"x":{"\\u005f_proto__":1}}}]}'.replace(
-            "SOURCE", source
+        lambda _, source: (
+            '{"source":{"id":"SOURCE"},"events":[{"type":"a","properties":{"x":{"\\u005f_proto__":1}}}]}'.replace(
+                "SOURCE", source
+            )
         ),
         200,
         "invalid",
         rows={"rejected": 1, "sessions": 1, "profiles": 1},
     ),
-    "wrong envelope": Row(post(context=5), 422, "invalid", {"detail": "/context: expected an object."}, rows={"rejected": 1}),
+    "wrong envelope": Row(
+        post(context=5),
+        422,
+        "invalid",
+        {"detail": "/context: expected an object."},
+        rows={"rejected": 1},
+    ),
     "no JSON": Row(lambda *_: b"{", 422, "invalid", rows={}, counted=0, known=False),
     "unknown source": Row(
         lambda *_: {"source": {"id": UNKNOWN}, "events": [{"type": "a"}]},
@@ -73,7 +100,14 @@ ROWS = {
         counted=0,
         known=False,
     ),
-    "disabled source": Row(post({"type": "a"}), 401, "disabled_source", {"detail": "Access denied. Source disabled."}, {}, {}),
+    "disabled source": Row(
+        post({"type": "a"}),
+        401,
+        "disabled_source",
+        {"detail": "Access denied. Source disabled."},
+        {},
+        {},
+    ),
     "other bridge": Row(
         post({"type": "a"}),
         401,
@@ -91,7 +125,13 @@ ROWS = {
         {},
     ),
     "too many events": Row(
-        post(*[{"type": "a"}] * 501), 413, "too_large", {"detail": "More than 500 events."}, rows={}, counted=0, known=False
+        post(*[{"type": "a"}] * 501),
+        413,
+        "too_large",
+        {"detail": "More than 500 events."},
+        rows={},
+        counted=0,
+        known=False,
     ),
     "rate limited": Row(
         lambda collector, source: (
@@ -110,12 +150,16 @@ ROWS = {
 
 def metric(collector: Collector, name: str, source: str, reason: str) -> float:
     text = httpx.get(f"{collector.url}/metrics").text
-    found = re.search(rf'^{name}\{{reason="{reason}",source="{source}"\}} (\S+)$', text, re.MULTILINE)
+    found = re.search(
+        rf'^{name}\{{reason="{reason}",source="{source}"\}} (\S+)$', text, re.MULTILINE
+    )
     return float(found[1]) if found else 0.0
 
 
 @pytest.mark.parametrize("case", ROWS)
-def test_each_reason_comes_to_what_the_contract_says(shared_collector: Collector, case: str) -> None:
+def test_each_reason_comes_to_what_the_contract_says(
+    shared_collector: Collector, case: str
+) -> None:
     collector, row = shared_collector, ROWS[case]
     # Set up before the first request: a worker that has never seen a source reads it as it is now.
     source = collector.add_source(**(row.source or {}))
@@ -140,7 +184,9 @@ def test_internal_comes_to_what_the_contract_says(collector: Collector) -> None:
     """By a trigger that somebody has put into the database, which refuses the row."""
     source = collector.add_source()
     with collector.database() as database:
-        database.execute("CREATE TRIGGER no BEFORE INSERT ON events WHEN new.type = 'a' BEGIN SELECT RAISE(ABORT, 's3cret'); END")
+        database.execute(
+            "CREATE TRIGGER no BEFORE INSERT ON events WHEN new.type = 'a' BEGIN SELECT RAISE(ABORT, 's3cret'); END"
+        )
     row = Row(post({"type": "a"}), 500, "internal", rows={})
     check(collector, source, row, row.send(collector, source))
     answer = collector.post(row.send(collector, source)).json()
@@ -160,18 +206,27 @@ def check(collector: Collector, source: str, row: Row, body: Any) -> None:
     assert answer.headers["Vary"] == "Origin"
     assert ("Retry-After" in answer.headers) is row.retry
     after = collector.counts()
-    assert {table: after[table] - before[table] for table in after if after[table] != before[table]} == (row.rows or {})
+    assert {
+        table: after[table] - before[table] for table in after if after[table] != before[table]
+    } == (row.rows or {})
     assert metric(collector, "thamesthrive_events_total", label, row.reason) - events == row.counted
     assert metric(collector, "thamesthrive_requests_total", label, row.reason) - requests == 1
 
 
-def test_a_wrong_event_says_where_and_its_neighbours_are_stored(shared_collector: Collector) -> None:
+def test_a_wrong_event_says_where_and_its_neighbours_are_stored(
+    shared_collector: Collector,
+) -> None:
     source = shared_collector.add_source()
     with shared_collector.database() as database:
         store.set_schema(database, source, "order", json.dumps(SCHEMA))
-    wrong = {"id": str(uuid.uuid4()), "type": "order", "properties": {"price": -1, "secret": "s3cret"}}
+    wrong = {
+        "id": str(uuid.uuid4()),
+        "type": "order",
+        "properties": {"price": -1, "secret": "s3cret"},
+    }
     answer = shared_collector.post(
-        {"source": {"id": source}, "events": [{"type": "a"}, wrong, {"type": "b"}]}, headers={"Origin": ORIGIN}
+        {"source": {"id": source}, "events": [{"type": "a"}, wrong, {"type": "b"}]},
+        headers={"Origin": ORIGIN},
     )
     (error,) = answer.json()["errors"]
     assert (error["index"], error["id"], error["reason"]) == (1, wrong["id"], "invalid")
@@ -180,17 +235,26 @@ def test_a_wrong_event_says_where_and_its_neighbours_are_stored(shared_collector
     assert [row["type"] for row in shared_collector.events(source)] == ["a", "b"]
     (lane,) = shared_collector.rows("SELECT * FROM rejected WHERE event_id = ?", wrong["id"])
     assert json.loads(lane["payload"])["properties"] == wrong["properties"]
-    assert (lane["reason"], lane["type"], lane["origin"], lane["seen"]) == ("invalid", "order", ORIGIN, 1)
+    assert (lane["reason"], lane["type"], lane["origin"], lane["seen"]) == (
+        "invalid",
+        "order",
+        ORIGIN,
+        1,
+    )
     shared_collector.post({"source": {"id": source}, "events": [wrong]})
     (again,) = shared_collector.rows("SELECT * FROM rejected WHERE event_id = ?", wrong["id"])
     assert again["seen"] == 2
     assert again["last_seen_at"] > lane["last_seen_at"]
 
 
-def test_a_transitional_source_is_answered_and_nothing_is_stored(shared_collector: Collector) -> None:
+def test_a_transitional_source_is_answered_and_nothing_is_stored(
+    shared_collector: Collector,
+) -> None:
     source = shared_collector.add_source(transitional=True)
     before = shared_collector.counts()
-    answer = shared_collector.post({"source": {"id": source}, "session": {"id": "s"}, "events": [{"id": "e-1", "type": "a"}]})
+    answer = shared_collector.post(
+        {"source": {"id": source}, "session": {"id": "s"}, "events": [{"id": "e-1", "type": "a"}]}
+    )
     assert answer.status_code == 200
     assert answer.json()["events"] == ["e-1"]
     assert answer.json()["session"] == {"id": "s"}
@@ -201,7 +265,10 @@ def test_a_transitional_source_is_answered_and_nothing_is_stored(shared_collecto
 def test_a_rate_limit_holds_for_all_workers_together(collector_of_two: Collector) -> None:
     collector = collector_of_two
     source = collector.add_source(rate_limit=60)
-    statuses = [collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code for _ in range(80)]
+    statuses = [
+        collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code
+        for _ in range(80)
+    ]
     assert 60 <= statuses.count(200) <= 64  # one more a second
     assert set(statuses) == {200, 429}
     assert len(collector.events(source)) == statuses.count(200)
@@ -227,10 +294,16 @@ def test_a_clock_that_is_wrong_is_corrected_by_sent_at(shared_collector: Collect
     assert json.loads(first["extra"]) == {"time": {"create": "2020-01-01T00:00:00.000Z"}}
 
 
-@pytest.mark.parametrize("created", ["2090-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z", "0001-01-01T00:00:00Z"])
-def test_a_time_that_cannot_be_is_replaced_by_the_arrival_with_a_warning(shared_collector: Collector, created: str) -> None:
+@pytest.mark.parametrize(
+    "created", ["2090-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z", "0001-01-01T00:00:00Z"]
+)
+def test_a_time_that_cannot_be_is_replaced_by_the_arrival_with_a_warning(
+    shared_collector: Collector, created: str
+) -> None:
     source = shared_collector.add_source()
-    answer = shared_collector.post({"source": {"id": source}, "events": [{"type": "a", "time": {"create": created}}]})
+    answer = shared_collector.post(
+        {"source": {"id": source}, "events": [{"type": "a", "time": {"create": created}}]}
+    )
     assert "/time/create" in answer.json()["warnings"][0]["detail"]
     (row,) = shared_collector.events(source)
     assert row["occurred_at"] == row["received_at"]
@@ -240,7 +313,10 @@ def test_a_time_that_cannot_be_is_replaced_by_the_arrival_with_a_warning(shared_
 def test_the_lane_is_bounded_and_the_oldest_go_first(collector: Collector) -> None:
     source = collector.add_source()
     for n in range(23):
-        body = {"source": {"id": source}, "events": [{"id": f"{n}-{i}", "type": ""} for i in range(500)]}
+        body = {
+            "source": {"id": source},
+            "events": [{"id": f"{n}-{i}", "type": ""} for i in range(500)],
+        }
         assert len(collector.post(body).json()["errors"]) == 500
     kept = {row["event_id"] for row in collector.rows("SELECT event_id FROM rejected")}
     assert 10_000 <= len(kept) <= 11_000

@@ -27,7 +27,10 @@ def test_health_says_ok_and_version(shared_collector: Collector) -> None:
 
 
 def test_unknown_paths_and_methods_are_json_and_echo_nothing(shared_collector: Collector) -> None:
-    missing, wrong = httpx.get(f"{shared_collector.url}/<script>"), httpx.put(f"{shared_collector.url}/track")
+    missing, wrong = (
+        httpx.get(f"{shared_collector.url}/<script>"),
+        httpx.put(f"{shared_collector.url}/track"),
+    )
     assert (missing.status_code, missing.json()) == (404, {"detail": "Not Found."})
     assert (wrong.status_code, wrong.json()) == (405, {"detail": "Method Not Allowed."})
 
@@ -45,9 +48,13 @@ def test_qa_is_not_offered_unless_asked_for(shared_collector: Collector) -> None
 
 
 def test_nothing_is_answered_before_the_commit(collector: Collector) -> None:
-    """Another client holds the database's write lock: the answer has to wait for it, and then the row is there."""
+    """Another client holds the database's write lock: the answer has to wait for it, and then the
+    row is there."""
     source = collector.add_source()
-    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+    with (
+        contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
         other.execute("BEGIN IMMEDIATE")
         answer = pool.submit(collector.post, body(source))
         with pytest.raises(httpx.ReadTimeout):
@@ -58,7 +65,9 @@ def test_nothing_is_answered_before_the_commit(collector: Collector) -> None:
     assert answer.result().json()["events"][0] in {row["id"] for row in collector.events(source)}
 
 
-def test_a_database_that_stays_locked_is_answered_503_and_nothing_is_lost_later(collector: Collector) -> None:
+def test_a_database_that_stays_locked_is_answered_503_and_nothing_is_lost_later(
+    collector: Collector,
+) -> None:
     source = collector.add_source()
     with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -129,7 +138,9 @@ def test_orphans_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     assert collector.process
     os.kill(collector.process.pid, signal.SIGKILL)
     collector.process.wait(10)
-    wait_for(lambda: not [c for c in children if Path(f"/proc/{c}").exists()], "the children to end")
+    wait_for(
+        lambda: not [c for c in children if Path(f"/proc/{c}").exists()], "the children to end"
+    )
     assert collector.start().post(body(collector.add_source())).status_code == 200
     collector.end()
 
@@ -139,12 +150,16 @@ def test_a_taken_port_is_said_in_one_line(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         done = run("serve", "--port", str(port), "--db", str(tmp_path / "x.db"))
     assert done.returncode == 2
-    assert done.stderr.startswith(f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.")
+    assert done.stderr.startswith(
+        f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use."
+    )
     assert done.stderr.count("\n") == 1
 
 
 def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "x.db").write_text("this is a letter, not a database, and long enough to be read as one " * 20)
+    (tmp_path / "x.db").write_text(
+        "this is a letter, not a database, and long enough to be read as one " * 20
+    )
     done = run("serve", "--port", "0", "--db", str(tmp_path / "x.db"))
     assert (done.returncode, done.stderr) == (
         1,
@@ -156,9 +171,19 @@ def test_an_outbox_that_is_full_is_answered_503(tmp_path: Path) -> None:
     collector = Collector(tmp_path, options=("--queue-mb", "1")).start()
     source = collector.add_source()
     big = body(source) | {"context": {"text": "x" * 200_000}}
-    with contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other, ThreadPoolExecutor(10) as pool:
+    with (
+        contextlib.closing(sqlite3.connect(collector.db, isolation_level=None)) as other,
+        ThreadPoolExecutor(10) as pool,
+    ):
         other.execute("BEGIN IMMEDIATE")
-        answers = list(pool.map(lambda _: collector.post(big | {"events": [{"id": str(uuid.uuid4()), "type": "a"}]}), range(10)))
+        answers = list(
+            pool.map(
+                lambda _: collector.post(
+                    big | {"events": [{"id": str(uuid.uuid4()), "type": "a"}]}
+                ),
+                range(10),
+            )
+        )
         other.execute("COMMIT")
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) <= {200, 503}
@@ -196,7 +221,8 @@ def test_common_questions_have_an_index(collector: Collector, where: str, index:
 
 
 def test_our_own_mistakes_tell_a_request_id_and_nothing_else(collector: Collector) -> None:
-    """A trigger that no code of ours expects stands for the mistake; what it says must not leave the house."""
+    """A trigger that no code of ours expects stands for the mistake; what it says must not leave
+    the house."""
     source = collector.add_source()
     with contextlib.closing(sqlite3.connect(collector.db)) as other:
         other.execute(
@@ -204,12 +230,20 @@ def test_our_own_mistakes_tell_a_request_id_and_nothing_else(collector: Collecto
         )
         other.commit()
     refused = collector.post(
-        {"source": {"id": source}, "events": [{"type": "boom"}]}, headers={"Origin": "https://a.example.com"}
+        {"source": {"id": source}, "events": [{"type": "boom"}]},
+        headers={"Origin": "https://a.example.com"},
     )
     assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (500, "internal")
     assert refused.headers["Access-Control-Allow-Origin"] == "https://a.example.com"
     assert refused.json() == {"detail": "Internal error.", "request": refused.json()["request"]}
-    wait_for(lambda: [line for line in collector.log if refused.json()["request"] in line and "inner secret" in line], "the log")
+    wait_for(
+        lambda: [
+            line
+            for line in collector.log
+            if refused.json()["request"] in line and "inner secret" in line
+        ],
+        "the log",
+    )
     assert collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).status_code == 200
     assert [row["type"] for row in collector.events(source)] == ["a"]
     counted = httpx.get(f"{collector.url}/metrics").text

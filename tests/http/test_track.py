@@ -43,14 +43,25 @@ def test_three_events_become_three_rows_in_order(shared_collector: Collector) ->
     assert [row["type"] for row in rows] == types
     assert [json.loads(row["properties"]) for row in rows] == properties
     assert {row["occurred_at"] for row in rows} == {"2026-11-23T10:00:00.123Z"}
-    assert {(row["session_id"], row["profile_id"]) for row in rows} == {("s-" + source, answer.json()["profile"]["id"])}
+    assert {(row["session_id"], row["profile_id"]) for row in rows} == {
+        ("s-" + source, answer.json()["profile"]["id"])
+    }
     assert {row["context"] for row in rows} == {'{"page":{"url":"u"}}'}
 
 
 def test_answer_has_the_contracts_shape(shared_collector: Collector) -> None:
     answer = shared_collector.post(envelope(shared_collector.add_source(), {"type": "page-view"}))
     body = answer.json()
-    assert set(body) == {"task", "ux", "response", "events", "profile", "session", "errors", "warnings"}
+    assert set(body) == {
+        "task",
+        "ux",
+        "response",
+        "events",
+        "profile",
+        "session",
+        "errors",
+        "warnings",
+    }
     assert (body["ux"], body["response"], body["errors"], body["warnings"]) == ([], {}, [], [])
     assert answer.headers["X-Collector-Reason"] == "stored"
 
@@ -58,7 +69,10 @@ def test_answer_has_the_contracts_shape(shared_collector: Collector) -> None:
 def test_a_repeat_is_stored_once_and_answered_as_duplicate(shared_collector: Collector) -> None:
     source = shared_collector.add_source()
     body = envelope(
-        source, {"id": str(uuid.uuid4()), "type": "a"}, {"id": str(uuid.uuid4()), "type": "b"}, session={"id": source}
+        source,
+        {"id": str(uuid.uuid4()), "type": "a"},
+        {"id": str(uuid.uuid4()), "type": "b"},
+        session={"id": source},
     )
     first, second = shared_collector.post(body), shared_collector.post(body)
     assert "duplicate" not in first.json()
@@ -79,15 +93,23 @@ def test_a_repeat_among_new_events_does_not_cost_them(shared_collector: Collecto
     assert [row["type"] for row in shared_collector.events(source)] == ["old", "new"]
 
 
-def test_one_bad_event_costs_no_neighbour_and_goes_to_the_rejected_lane(shared_collector: Collector) -> None:
+def test_one_bad_event_costs_no_neighbour_and_goes_to_the_rejected_lane(
+    shared_collector: Collector,
+) -> None:
     source = shared_collector.add_source()
     bad = {"id": "bad-" + source, "type": "  ", "properties": {"a": 1}}
     answer = shared_collector.post(envelope(source, {"type": "good"}, bad, {"type": "good too"}))
     assert answer.status_code == 200
-    assert answer.json()["errors"] == [{"index": 1, "id": bad["id"], "reason": "invalid", "detail": "/type: must not be empty"}]
+    assert answer.json()["errors"] == [
+        {"index": 1, "id": bad["id"], "reason": "invalid", "detail": "/type: must not be empty"}
+    ]
     assert [row["type"] for row in shared_collector.events(source)] == ["good", "good too"]
     (lane,) = shared_collector.rows("SELECT * FROM rejected WHERE source_id = ?", source)
-    assert (lane["reason"], lane["detail"], lane["event_id"]) == ("invalid", "/type: must not be empty", bad["id"])
+    assert (lane["reason"], lane["detail"], lane["event_id"]) == (
+        "invalid",
+        "/type: must not be empty",
+        bad["id"],
+    )
     assert json.loads(lane["payload"]) == bad
 
 
@@ -107,7 +129,9 @@ def test_one_bad_event_costs_no_neighbour_and_goes_to_the_rejected_lane(shared_c
         ("not an object", ": expected an object"),
     ],
 )
-def test_bad_event_says_where_and_what(shared_collector: Collector, event: Any, detail: str) -> None:
+def test_bad_event_says_where_and_what(
+    shared_collector: Collector, event: Any, detail: str
+) -> None:
     source = shared_collector.add_source()
     answer = shared_collector.post(envelope(source, event)).json()
     assert [(e["reason"], e["detail"]) for e in answer["errors"]] == [("invalid", detail)]
@@ -123,7 +147,11 @@ def test_unknown_keys_are_kept(shared_collector: Collector) -> None:
         "options": {"fire": True},
         "time": {"create": None, "insert": "later"},
     }
-    shared_collector.post(envelope(source, event, metadata={"v": 1}, properties={"p": 2}, session={"id": source, "more": 3}))
+    shared_collector.post(
+        envelope(
+            source, event, metadata={"v": 1}, properties={"p": 2}, session={"id": source, "more": 3}
+        )
+    )
     (row,) = shared_collector.events(source)
     assert json.loads(row["extra"]) == {"colour": "blue", "time": event["time"]}
     assert json.loads(row["request"]) == {
@@ -136,7 +164,9 @@ def test_unknown_keys_are_kept(shared_collector: Collector) -> None:
 
 def test_an_unreadable_time_costs_a_warning_not_the_event(shared_collector: Collector) -> None:
     source = shared_collector.add_source()
-    answer = shared_collector.post(envelope(source, {"type": "a", "time": {"create": "yesterday"}})).json()
+    answer = shared_collector.post(
+        envelope(source, {"type": "a", "time": {"create": "yesterday"}})
+    ).json()
     (row,) = shared_collector.events(source)
     assert row["occurred_at"] == row["received_at"]
     assert "not an ISO 8601 time" in answer["warnings"][0]["detail"]
@@ -145,7 +175,9 @@ def test_an_unreadable_time_costs_a_warning_not_the_event(shared_collector: Coll
 
 def test_times_of_other_zones_are_stored_in_utc(shared_collector: Collector) -> None:
     source = shared_collector.add_source()
-    shared_collector.post(envelope(source, {"type": "a", "time": {"create": "2026-11-23T12:00:00.5+02:00"}}))
+    shared_collector.post(
+        envelope(source, {"type": "a", "time": {"create": "2026-11-23T12:00:00.5+02:00"}})
+    )
     assert shared_collector.events(source)[0]["occurred_at"] == "2026-11-23T10:00:00.500Z"
 
 
@@ -157,7 +189,8 @@ def test_events_without_an_id_get_one(shared_collector: Collector) -> None:
 
 
 def test_half_of_an_emoji_is_stored_as_a_replacement(shared_collector: Collector) -> None:
-    """JSON.stringify writes a text that was cut inside a surrogate pair as a lone escape; the batch must not be lost."""
+    """JSON.stringify writes a text that was cut inside a surrogate pair as a lone escape; the batch
+    must not be lost."""
     source = shared_collector.add_source()
     body = '{"source":{"id":"%s"},"events":[{"type":"a","properties":{"cut":"x\\ud83d","whole":"\\ud83d\\ude00","path":"\\\\ud83d"}}]}'
     assert shared_collector.post(body % source).status_code == 200
@@ -169,7 +202,9 @@ def test_half_of_an_emoji_is_stored_as_a_replacement(shared_collector: Collector
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain;charset=UTF-8", None])
-def test_every_content_type_is_read_as_json(shared_collector: Collector, content_type: str | None) -> None:
+def test_every_content_type_is_read_as_json(
+    shared_collector: Collector, content_type: str | None
+) -> None:
     source = shared_collector.add_source()
     headers = {"Content-Type": content_type} if content_type else {}
     answer = shared_collector.post(json.dumps(envelope(source, {"type": "a"})), headers=headers)
@@ -231,9 +266,13 @@ def test_refused_requests_say_why_and_write_nothing(shared_collector: Collector,
     ["00000000-0000-4000-8000-000000000000", "nonsense", "", None, 5, ["x"], "x" * 10_000],
     ids=lambda value: str(value)[:12],
 )
-def test_an_unknown_source_gets_exactly_the_401_and_nothing_is_written(shared_collector: Collector, source: Any) -> None:
+def test_an_unknown_source_gets_exactly_the_401_and_nothing_is_written(
+    shared_collector: Collector, source: Any
+) -> None:
     before = shared_collector.counts()
-    answer = shared_collector.post({"source": {"id": source}, "events": [{"type": "a"}]}, headers={"Origin": ORIGIN})
+    answer = shared_collector.post(
+        {"source": {"id": source}, "events": [{"type": "a"}]}, headers={"Origin": ORIGIN}
+    )
     assert answer.status_code == 401
     assert answer.content == b'{"detail": "Access denied. Invalid source."}'
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
@@ -241,13 +280,24 @@ def test_an_unknown_source_gets_exactly_the_401_and_nothing_is_written(shared_co
     assert shared_collector.counts() == before
 
 
-@pytest.mark.parametrize("body", [{}, {"source": None}, {"source": 5}, {"source": {}}, {"events": 5}, {"session": 7}], ids=str)
-def test_a_missing_source_is_an_unknown_source(shared_collector: Collector, body: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"source": None}, {"source": 5}, {"source": {}}, {"events": 5}, {"session": 7}],
+    ids=str,
+)
+def test_a_missing_source_is_an_unknown_source(
+    shared_collector: Collector, body: dict[str, Any]
+) -> None:
     answer = shared_collector.post(body)
-    assert (answer.status_code, answer.json()) == (401, {"detail": "Access denied. Invalid source."})
+    assert (answer.status_code, answer.json()) == (
+        401,
+        {"detail": "Access denied. Invalid source."},
+    )
 
 
-def test_a_disabled_source_is_refused_within_a_second_and_let_in_again(shared_collector: Collector) -> None:
+def test_a_disabled_source_is_refused_within_a_second_and_let_in_again(
+    shared_collector: Collector,
+) -> None:
     from collector import store
 
     source = shared_collector.add_source()
@@ -255,24 +305,38 @@ def test_a_disabled_source_is_refused_within_a_second_and_let_in_again(shared_co
     assert shared_collector.post(body).status_code == 200
     with shared_collector.database() as database:
         store.update_source(database, source, {"enabled": False})
-    refused = wait_for(lambda: a if (a := shared_collector.post(body)).status_code == 401 else None, "the refusal", 2)
+    refused = wait_for(
+        lambda: a if (a := shared_collector.post(body)).status_code == 401 else None,
+        "the refusal",
+        2,
+    )
     assert refused.json() == {"detail": "Access denied. Source disabled."}
     assert refused.headers["X-Collector-Reason"] == "disabled_source"
     with shared_collector.database() as database:
         store.update_source(database, source, {"enabled": True})
-    assert wait_for(lambda: shared_collector.post(body).status_code == 200, "the source to be let in", 2)
+    assert wait_for(
+        lambda: shared_collector.post(body).status_code == 200, "the source to be let in", 2
+    )
 
 
 def test_a_source_for_another_bridge_is_refused(shared_collector: Collector) -> None:
-    answer = shared_collector.post(envelope(shared_collector.add_source(bridges=["webhook"]), {"type": "a"}))
+    answer = shared_collector.post(
+        envelope(shared_collector.add_source(bridges=["webhook"]), {"type": "a"})
+    )
     assert answer.json() == {"detail": "Access denied. Source does not accept this bridge."}
     assert (answer.status_code, answer.headers["X-Collector-Reason"]) == (401, "bridge_not_allowed")
 
 
-@pytest.mark.parametrize(("origin", "status"), [(ORIGIN, 200), ("https://evil.example.org", 403), (None, 403)])
-def test_a_source_that_lists_origins_refuses_others(shared_collector: Collector, origin: str | None, status: int) -> None:
+@pytest.mark.parametrize(
+    ("origin", "status"), [(ORIGIN, 200), ("https://evil.example.org", 403), (None, 403)]
+)
+def test_a_source_that_lists_origins_refuses_others(
+    shared_collector: Collector, origin: str | None, status: int
+) -> None:
     source = shared_collector.add_source(origins=[ORIGIN])
-    answer = shared_collector.post(envelope(source, {"type": "a"}), headers={"Origin": origin} if origin else {})
+    answer = shared_collector.post(
+        envelope(source, {"type": "a"}), headers={"Origin": origin} if origin else {}
+    )
     assert answer.status_code == status
     assert len(shared_collector.events(source)) == (status == 200)
     assert status == 200 or answer.json() == {"detail": "Access denied. Origin not allowed."}
@@ -285,7 +349,11 @@ def test_a_removed_source_is_unknown(shared_collector: Collector) -> None:
     assert shared_collector.post(envelope(source)).status_code == 200
     with shared_collector.database() as database:
         store.remove_source(database, source)
-    assert wait_for(lambda: shared_collector.post(envelope(source)).status_code == 401, "the removal to be noticed", 2)
+    assert wait_for(
+        lambda: shared_collector.post(envelope(source)).status_code == 401,
+        "the removal to be noticed",
+        2,
+    )
 
 
 def test_missing_tells_which_known_ids_are_not_stored(shared_collector: Collector) -> None:
@@ -300,8 +368,12 @@ def test_missing_tells_which_known_ids_are_not_stored(shared_collector: Collecto
 def test_dropped_events_are_counted_in_the_session(shared_collector: Collector) -> None:
     source = shared_collector.add_source()
     for count in (2, 3):
-        shared_collector.post(envelope(source, {"type": "a"}, session={"id": source}, dropped=count))
-    assert shared_collector.rows("SELECT dropped FROM sessions WHERE id = ?", source) == [{"dropped": 5}]
+        shared_collector.post(
+            envelope(source, {"type": "a"}, session={"id": source}, dropped=count)
+        )
+    assert shared_collector.rows("SELECT dropped FROM sessions WHERE id = ?", source) == [
+        {"dropped": 5}
+    ]
 
 
 def test_preflights_allow_any_header(shared_collector: Collector) -> None:
@@ -320,7 +392,9 @@ def test_preflights_allow_any_header(shared_collector: Collector) -> None:
 
 
 def test_answers_can_be_read_by_pages(shared_collector: Collector) -> None:
-    answer = shared_collector.post(envelope(shared_collector.add_source(), {"type": "a"}), headers={"Origin": ORIGIN})
+    answer = shared_collector.post(
+        envelope(shared_collector.add_source(), {"type": "a"}), headers={"Origin": ORIGIN}
+    )
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert answer.headers["Vary"] == "Origin"

@@ -27,6 +27,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedSite]:
     (folder / "site").mkdir()
     collector = Collector(folder, options=("--site", str(folder / "site"), "--qa")).start()
     source = collector.add_source()
-    built = build_site(folder / "site", source=source, api=collector.url, bundle=ROOT / "js" / "dist")
+    built = build_site(
+        folder / "site", source=source, api=collector.url, bundle=ROOT / "js" / "dist"
+    )
     yield ServedSite(collector, built, source)
     collector.end()

@@ -47,21 +47,31 @@ class Example:
 
 def examples() -> dict[str, list[Example]]:
     """The examples of each page, in their order; those aside that say why they are not run."""
-    texts = {str(path.relative_to(SITE)): (path, path.read_text()) for path in sorted((SITE / "docs").rglob("*.md"))}
+    texts = {
+        str(path.relative_to(SITE)): (path, path.read_text())
+        for path in sorted((SITE / "docs").rglob("*.md"))
+    }
     texts |= {guide.source: (guide.path, guide.text) for guide in load_guides(SITE)}
     found: dict[str, list[Example]] = {}
     for page, (path, text) in texts.items():
         document = parse_doc(path, text)
         for token in MarkdownIt("commonmark").parse(document.body):
-            if token.type == "fence" and token.map and not token.info.startswith(("snippet", "generated")):
+            if (
+                token.type == "fence"
+                and token.map
+                and not token.info.startswith(("snippet", "generated"))
+            ):
                 info = parse_info(token.info)
                 if info.language in TOOLS and "norun" not in info.options:
-                    found.setdefault(page, []).append(Example(page, document.offset + token.map[0] + 1, info, token.content))
+                    found.setdefault(page, []).append(
+                        Example(page, document.offset + token.map[0] + 1, info, token.content)
+                    )
     return found
 
 
 class Reader:
-    """Somebody with an empty folder, a terminal, a browser, and a collector that knows the example's source."""
+    """Somebody with an empty folder, a terminal, a browser, and a collector that knows the
+    example's source."""
 
     def __init__(self, folder: Path, browser: Browser, page: list[Example]) -> None:
         self.folder, self.browser = folder, browser
@@ -71,9 +81,13 @@ class Reader:
         self.url = f"http://127.0.0.1:{self.port}"
         self.running: list[subprocess.Popen[str]] = []
         # One terminal for the whole page; it ends at the first command that fails.
-        self.shell = subprocess.Popen(["bash", "-e"], cwd=folder, env=self._environment(), stdin=subprocess.PIPE, text=True)
+        self.shell = subprocess.Popen(
+            ["bash", "-e"], cwd=folder, env=self._environment(), stdin=subprocess.PIPE, text=True
+        )
         self.collector: Collector | None = None
-        self.follows = any("background" in example.info.options and ALONE.search(example.code) for example in page)
+        self.follows = any(
+            "background" in example.info.options and ALONE.search(example.code) for example in page
+        )
         # Pages begin where the tutorial ended; it makes a folder of its own.
         self._seed(self.db)
         if not self.follows:
@@ -91,7 +105,9 @@ class Reader:
     def run(self, example: Example) -> None:
         """Does what the example says, and sees that what it promises is stored."""
         code = example.code.replace(EXAMPLE_API, self.url)
-        {"bash": self._bash, "python": self._python, "js": self._js, "html": self._html}[example.info.language](example, code)
+        {"bash": self._bash, "python": self._python, "js": self._js, "html": self._html}[
+            example.info.language
+        ](example, code)
         if opened := example.info.options.get("opens"):
             self._open((self.where / opened).as_uri(), example)
         self._see(example)
@@ -101,7 +117,9 @@ class Reader:
             wait_for(lambda kind=kind: kind in self._stored(), f"{kind} of {example}")
 
     def _stored(self) -> set[str]:
-        with contextlib.closing(sqlite3.connect(f"file:{self.where / 'thamesthrive.db'}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.where / 'thamesthrive.db'}?mode=ro", uri=True)
+        ) as connection:
             return {row[0] for row in connection.execute("SELECT type FROM events")}
 
     @property
@@ -111,7 +129,13 @@ class Reader:
 
     def _environment(self) -> dict[str, str]:
         path = f"{BIN}:{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "THAMESTHRIVE_PORT": str(self.port), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        return {
+            **os.environ,
+            "PATH": path,
+            "THAMESTHRIVE_PORT": str(self.port),
+            "PYTHONPATH": str(ROOT),
+            "NO_COLOR": "1",
+        }
 
     def _bash(self, example: Example, code: str) -> None:
         # As a word, ID stands for the source's id.
@@ -121,7 +145,9 @@ class Reader:
             return
         (self.folder / "example.sh").write_text(code)
         assert self.shell.stdin
-        self.shell.stdin.write(f"source {self.folder}/example.sh >{self.folder}/said 2>&1 </dev/null; echo >{self.folder}/done\n")
+        self.shell.stdin.write(
+            f"source {self.folder}/example.sh >{self.folder}/said 2>&1 </dev/null; echo >{self.folder}/done\n"
+        )
         self.shell.stdin.flush()
         done = self.folder / "done"
         wait_for(lambda: done.exists() or self.shell.poll() is not None, f"{example} to end", 120)
@@ -130,7 +156,13 @@ class Reader:
 
     def _background(self, code: str) -> None:
         self.running.append(
-            subprocess.Popen(shlex.split(code), cwd=self.where, env=self._environment(), stderr=subprocess.DEVNULL, text=True)
+            subprocess.Popen(
+                shlex.split(code),
+                cwd=self.where,
+                env=self._environment(),
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
         )
 
         def up() -> bool:
@@ -142,7 +174,13 @@ class Reader:
 
     def _python(self, example: Example, code: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-"], input=code, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "-"],
+            input=code,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         assert done.returncode == 0, f"{example}: {done.stderr}"
 
@@ -170,14 +208,22 @@ class Reader:
         page = context.new_page()
         said: list[str] = []
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("console", lambda message: message.type in ("error", "warning") and said.append(message.text))
+        page.on(
+            "console",
+            lambda message: message.type in ("error", "warning") and said.append(message.text),
+        )
         page.goto(address)
-        page.evaluate("async () => { if (window.tracker && window.tracker.flush) await window.tracker.flush(); }")
+        page.evaluate(
+            "async () => { if (window.tracker && window.tracker.flush) await window.tracker.flush(); }"
+        )
         self._see(example)
         page.goto("about:blank")
         context.close()
-        # Chromium says of each page from a file that its cookies are not kept, and of each that there is no icon.
-        said = [text for text in said if "navigator.cookieEnabled" not in text and "404" not in text]
+        # Chromium says of each page from a file that its cookies are not kept, and of each that
+        # there is no icon.
+        said = [
+            text for text in said if "navigator.cookieEnabled" not in text and "404" not in text
+        ]
         assert said == [], f"{example}: {said}"
 
     def leave(self) -> None:

@@ -1,4 +1,5 @@
-"""The site's builder: what is wrong in the sources is told with file, line and cure, and what did not change is not made again."""
+"""The site's builder: what is wrong in the sources is told with file, line and cure, and what did
+not change is not made again."""
 
 import json
 import os
@@ -32,7 +33,8 @@ def small_site(folder: Path, **pages: str) -> Path:
     return folder
 
 
-# In the documentation itself: file, what is right, what is wrong, what is said. {line} is the line of what is right.
+# In the documentation itself: file, what is right, what is wrong, what is said. {line} is the line
+# of what is right.
 MISTAKES = {
     "javascript in a doc": (
         "docs/how-to/csp.md",
@@ -120,7 +122,9 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_fails_the_build_with_file_line_and_cure_and_keeps_the_old_site(before: Path, mistake: str) -> None:
+def test_a_mistake_fails_the_build_with_file_line_and_cure_and_keeps_the_old_site(
+    before: Path, mistake: str
+) -> None:
     name, right, wrong, message = MISTAKES[mistake]
     path = before / "site" / name
     text = path.read_text()
@@ -141,29 +145,43 @@ def test_an_option_without_words_fails_the_build(tmp_path: Path) -> None:
 
     root = copy_repository(tmp_path / "copy")
     types = root / "js" / "src" / "types.ts"
-    types.write_text(types.read_text().replace("  debug?: boolean;", "  debug?: boolean;\n  shiny?: boolean;"))
+    types.write_text(
+        types.read_text().replace("  debug?: boolean;", "  debug?: boolean;\n  shiny?: boolean;")
+    )
     done = run("build", "site", cwd=root, env={"PYTHONPATH": str(root)})
     assert done.returncode == 1
-    assert re.search(r"js/src/types\.ts:\d+: the option 'settings\.shiny' is not explained\. Write /\*\*", done.stderr)
+    assert re.search(
+        r"js/src/types\.ts:\d+: the option 'settings\.shiny' is not explained\. Write /\*\*",
+        done.stderr,
+    )
 
 
 def test_options_are_read_from_the_declarations_as_from_the_sources() -> None:
     """An installed copy has no sources, and the compiler writes types in its own way."""
     found = [
-        [(option.name, option.type, option.default, option.words) for option in options_of(path, interface)]
+        [
+            (option.name, option.type, option.default, option.words)
+            for option in options_of(path, interface)
+        ]
         for path in (ROOT / "js" / "src" / "types.ts", DIST / "tracker.d.ts")
         for interface in ("TrackerOptions", "TrackOptions")
     ]
     assert found[:2] == found[2:]
-    assert ("settings.consent", '"granted"') in {(name, default) for name, _, default, _ in found[0]}
+    assert ("settings.consent", '"granted"') in {
+        (name, default) for name, _, default, _ in found[0]
+    }
 
 
-def test_a_new_command_and_a_new_reason_are_in_the_reference_or_fail_the_build(tmp_path: Path) -> None:
+def test_a_new_command_and_a_new_reason_are_in_the_reference_or_fail_the_build(
+    tmp_path: Path,
+) -> None:
     from .workshop import copy_repository
 
     root = copy_repository(tmp_path / "copy")
     errors = root / "collector" / "errors.py"
-    errors.write_text(errors.read_text() + '\n\nclass Asleep(Refused):\n    status = 503\n    reason = "asleep"\n')
+    errors.write_text(
+        errors.read_text() + '\n\nclass Asleep(Refused):\n    status = 503\n    reason = "asleep"\n'
+    )
     done = run("build", "site", cwd=root, env={"PYTHONPATH": str(root)})
     assert done.returncode == 1
     assert "site/docs/reference/reasons.md:" in done.stderr
@@ -174,11 +192,19 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
     site = small_site(tmp_path, one="# One\n\n[x](nowhere.md)\n", two="# Two\n\n[x](gone.md)\n")
     with pytest.raises(BuildError) as raised:
         build(site, tmp_path / "out")
-    assert [(problem.path.name, problem.line) for problem in raised.value.problems] == [("one.md", 3), ("two.md", 3)]
+    assert [(problem.path.name, problem.line) for problem in raised.value.problems] == [
+        ("one.md", 3),
+        ("two.md", 3),
+    ]
 
 
 def test_a_page_that_changed_is_the_only_one_written(tmp_path: Path) -> None:
-    site = small_site(tmp_path, one="# One\n\nFirst.\n", two="# Two\n\nSecond.\n\nMore.\n", three="# Three\n\nThird.\n")
+    site = small_site(
+        tmp_path,
+        one="# One\n\nFirst.\n",
+        two="# Two\n\nSecond.\n\nMore.\n",
+        three="# Three\n\nThird.\n",
+    )
     out = tmp_path / "out"
     build(site, out)
     assert build(site, out).written == []
@@ -188,7 +214,12 @@ def test_a_page_that_changed_is_the_only_one_written(tmp_path: Path) -> None:
 
 
 def test_a_title_that_changed_is_written_wherever_it_is_shown(tmp_path: Path) -> None:
-    site = small_site(tmp_path, one="# One\n\nFirst.\n", two="# Two\n\nSecond.\n", deep__three="# Three\n\nThird.\n")
+    site = small_site(
+        tmp_path,
+        one="# One\n\nFirst.\n",
+        two="# Two\n\nSecond.\n",
+        deep__three="# Three\n\nThird.\n",
+    )
     out = tmp_path / "out"
     build(site, out)
     (site / "docs" / "two.md").write_text("# Renamed\n\nSecond.\n")
@@ -207,12 +238,18 @@ def test_what_is_gone_from_the_sources_is_gone_from_the_site(tmp_path: Path) -> 
     assert "Second." not in (out / "assets" / "search-index.js").read_text()
 
 
-def test_a_link_to_a_page_that_went_fails_though_the_linking_page_did_not_change(tmp_path: Path) -> None:
-    site = small_site(tmp_path, one="# One\n\n[two](two.md#part)\n", two="# Two\n\n## Part\n\nSecond.\n")
+def test_a_link_to_a_page_that_went_fails_though_the_linking_page_did_not_change(
+    tmp_path: Path,
+) -> None:
+    site = small_site(
+        tmp_path, one="# One\n\n[two](two.md#part)\n", two="# Two\n\n## Part\n\nSecond.\n"
+    )
     out = tmp_path / "out"
     build(site, out)
     (site / "docs" / "two.md").write_text("# Two\n\n## Another part\n\nSecond.\n")
-    with pytest.raises(BuildError, match=r"one\.md:3: two\.md has no heading #part\. Did you mean #another-part\?"):
+    with pytest.raises(
+        BuildError, match=r"one\.md:3: two\.md has no heading #part\. Did you mean #another-part\?"
+    ):
         build(site, out)
     assert 'id="part"' in (out / "docs" / "two.html").read_text()
 
@@ -230,7 +267,8 @@ def test_a_site_that_somebody_emptied_is_built_again(tmp_path: Path) -> None:
 
 
 def test_many_pages_do_not_carry_all_the_others(tmp_path: Path) -> None:
-    """A page of a large site is as small as one of a small site, so the whole grows with the number of pages only."""
+    """A page of a large site is as small as one of a small site, so the whole grows with the number
+    of pages only."""
     sizes = {}
     for count in (50, 500):
         pages = {f"page-{n:04}": f"# Page {n}\n\nText.\n" for n in range(count)}
@@ -241,7 +279,10 @@ def test_many_pages_do_not_carry_all_the_others(tmp_path: Path) -> None:
 
 def test_what_a_page_has_of_the_site(before: Path) -> None:
     page = (before / "out" / "docs" / "how-to" / "consent.html").read_text()
-    assert '<link rel="canonical" href="https://docs.thamesthrive.example/docs/how-to/consent.html">' in page
+    assert (
+        '<link rel="canonical" href="https://docs.thamesthrive.example/docs/how-to/consent.html">'
+        in page
+    )
     assert '<meta property="og:title" content="Ask for consent first">' in page
     assert 'aria-label="Breadcrumbs"' in page
     assert "/edit/main/site/docs/how-to/consent.md" in page
@@ -253,7 +294,11 @@ def test_what_a_page_has_of_the_site(before: Path) -> None:
 
 
 def test_the_builders_own_values_stand_in_the_snippets(before: Path) -> None:
-    for page in ("docs/how-to/install-wordpress.html", "docs/how-to/csp.html", "docs/how-to/install-nextjs.html"):
+    for page in (
+        "docs/how-to/install-wordpress.html",
+        "docs/how-to/csp.html",
+        "docs/how-to/install-nextjs.html",
+    ):
         text = (before / "out" / page).read_text()
         assert "https://e.example.com" in text
         assert "s-1" in text
@@ -264,7 +309,11 @@ def test_the_reference_has_every_command_and_setting(before: Path) -> None:
     page = (before / "out" / "docs" / "reference" / "cli.html").read_text()
     assert [name for name, *_ in commands() if f'id="{name.replace(" ", "-")}"' not in page] == []
     settings = (before / "out" / "docs" / "reference" / "settings.html").read_text()
-    assert [name for name in Settings.__dataclass_fields__ if f"THAMESTHRIVE_{name.upper()}" not in settings] == []
+    assert [
+        name
+        for name in Settings.__dataclass_fields__
+        if f"THAMESTHRIVE_{name.upper()}" not in settings
+    ] == []
 
 
 def test_build_site_as_a_command(tmp_path: Path) -> None:
@@ -272,7 +321,18 @@ def test_build_site_as_a_command(tmp_path: Path) -> None:
     done = run("build", "site", "--from", str(site), "--out", str(tmp_path / "out"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert "2 pages in" in done.stderr
-    told = json.loads(run("build", "site", "--from", str(site), "--out", str(tmp_path / "out"), "--json", cwd=tmp_path).stdout)
+    told = json.loads(
+        run(
+            "build",
+            "site",
+            "--from",
+            str(site),
+            "--out",
+            str(tmp_path / "out"),
+            "--json",
+            cwd=tmp_path,
+        ).stdout
+    )
     assert (told["pages"], told["written"]) == (2, 0)
     (site / "docs" / "one.md").write_text("# One\n\n[x](nowhere.md)\n")
     done = run("build", "site", "--from", str(site), "--out", str(tmp_path / "out"), cwd=tmp_path)

@@ -29,8 +29,20 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 CHANGES = {
-    "Markdown": ("docs/how-to/spa.html", "site/docs/how-to/spa.md", "Before a navigation", "Ahead of a navigation", "Ahead of a"),
-    "a template": ("docs/how-to/spa.html", "templates/doc.html", "<span>Previous</span>", "<span>Earlier</span>", "Earlier"),
+    "Markdown": (
+        "docs/how-to/spa.html",
+        "site/docs/how-to/spa.md",
+        "Before a navigation",
+        "Ahead of a navigation",
+        "Ahead of a",
+    ),
+    "a template": (
+        "docs/how-to/spa.html",
+        "templates/doc.html",
+        "<span>Previous</span>",
+        "<span>Earlier</span>",
+        "Earlier",
+    ),
     "a test page": (
         "pages/fire.html",
         "site/pages/fire.html",
@@ -38,7 +50,13 @@ CHANGES = {
         "{% block main %}<p>Just added</p>",
         "Just added",
     ),
-    "a script of the site": ("docs/how-to/spa.html", "js/site/site.ts", '["Auto",', '["Automatic",', "Automatic"),
+    "a script of the site": (
+        "docs/how-to/spa.html",
+        "js/site/site.ts",
+        '["Auto",',
+        '["Automatic",',
+        "Automatic",
+    ),
 }
 
 
@@ -54,7 +72,9 @@ def test_a_change_of_the_tracker_reaches_the_page(workshop: Workshop, page: Page
     page.goto(f"{workshop.url}/pages/basic.html")
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
-    workshop.change("js/src/tracker.ts", "const config =", 'console.log("from a new tracker");\nconst config =')
+    workshop.change(
+        "js/src/tracker.ts", "const config =", 'console.log("from a new tracker");\nconst config ='
+    )
 
     def new_tracker() -> bool:
         with contextlib.suppress(Error):  # the page is just being reloaded
@@ -73,9 +93,13 @@ def test_styles_change_without_a_reload(workshop: Workshop, page: Page) -> None:
     assert page.evaluate("window.stillHere")
 
 
-def test_a_mistake_is_shown_over_the_page_until_it_is_mended(workshop: Workshop, page: Page) -> None:
+def test_a_mistake_is_shown_over_the_page_until_it_is_mended(
+    workshop: Workshop, page: Page
+) -> None:
     page.goto(f"{workshop.url}/docs/how-to/consent.html")
-    workshop.change("site/docs/how-to/consent.md", "(../explanation/privacy.md)", "(../explanation/privcy.md)")
+    workshop.change(
+        "site/docs/how-to/consent.md", "(../explanation/privacy.md)", "(../explanation/privcy.md)"
+    )
     overlay = page.get_by_role("alertdialog", name="The build failed")
     expect(overlay).to_contain_text("site/docs/how-to/consent.md:", timeout=MILLISECONDS)
     expect(overlay).to_contain_text("Did you mean ../explanation/privacy.md?")
@@ -98,17 +122,26 @@ def test_a_mistake_in_typescript_is_shown_with_its_line(workshop: Workshop, page
 
 def test_events_appear_in_the_terminal(workshop: Workshop, page: Page) -> None:
     page.goto(f"{workshop.url}/pages/basic.html")
-    wait_for(lambda: any("purchase-order" in line for line in workshop.output), "the event in the terminal")
+    wait_for(
+        lambda: any("purchase-order" in line for line in workshop.output),
+        "the event in the terminal",
+    )
     expect(page.get_by_text("As expected: 3 events stored.")).to_be_visible(timeout=MILLISECONDS)
 
 
-def test_it_starts_with_a_mistake_in_place_and_stops_as_it_should(tmp_path_factory: pytest.TempPathFactory, page: Page) -> None:
+def test_it_starts_with_a_mistake_in_place_and_stops_as_it_should(
+    tmp_path_factory: pytest.TempPathFactory, page: Page
+) -> None:
     workshop = Workshop(tmp_path_factory.mktemp("broken") / "copy")
     workshop.change("site/docs/index.md", "(tutorial/index.md)", "(tutorial/nowhere.md)")
     with workshop:
         page.goto(f"{workshop.url}/index.html")
-        expect(page.get_by_role("alertdialog")).to_contain_text("tutorial/nowhere.md", timeout=MILLISECONDS)
+        expect(page.get_by_role("alertdialog")).to_contain_text(
+            "tutorial/nowhere.md", timeout=MILLISECONDS
+        )
         workshop.change("site/docs/index.md", "nowhere", "index")
-        expect(page.get_by_role("heading", level=1)).to_contain_text("Every event", timeout=MILLISECONDS)
+        expect(page.get_by_role("heading", level=1)).to_contain_text(
+            "Every event", timeout=MILLISECONDS
+        )
         assert workshop.stop() == 0
         assert "Stopped." in workshop.notes[-1]

@@ -25,10 +25,15 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_example_is_told_with_its_place(browser: Browser, tmp_path: Path, what: str) -> None:
+def test_a_broken_example_is_told_with_its_place(
+    browser: Browser, tmp_path: Path, what: str
+) -> None:
     language, code = BROKEN[what]
     example = Example("docs/page.md", 12, Info(language, {}), code)
-    with reader(tmp_path, browser, [example]) as one, pytest.raises(AssertionError, match=r"docs/page\.md:12"):
+    with (
+        reader(tmp_path, browser, [example]) as one,
+        pytest.raises(AssertionError, match=r"docs/page\.md:12"),
+    ):
         one.run(example)
 
 

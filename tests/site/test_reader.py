@@ -1,4 +1,5 @@
-"""What readers do with a page: search, put in their own values, copy, choose colours, go by keyboard, read from a file."""
+"""What readers do with a page: search, put in their own values, copy, choose colours, go by
+keyboard, read from a file."""
 
 from collections.abc import Iterator
 
@@ -63,7 +64,9 @@ def test_a_search_without_results_says_what_to_do(page: Page, served: ServedSite
     page.goto(f"{served.url}/index.html")
     page.get_by_role("button", name="Search").click()
     page.keyboard.type("xyzzyplugh")
-    expect(page.get_by_role("status").filter(has_text="Nothing has “xyzzyplugh”. Try fewer")).to_be_visible()
+    expect(
+        page.get_by_role("status").filter(has_text="Nothing has “xyzzyplugh”. Try fewer")
+    ).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("searchbox")).to_be_hidden()
 
@@ -90,8 +93,12 @@ def test_a_readers_own_values_are_in_every_snippet_of_every_page_and_stay_here(
     page.get_by_role("button", name="Use these").click()
     assert [request for request in requests if not request.endswith("icon.svg")] == []
     code = page.locator("main pre code")
-    expect(code.filter(has_text="onThamesThriveReady")).to_contain_text('api: "https://events.mine.example"')
-    expect(code.filter(has_text="onThamesThriveReady")).to_contain_text(f'source: {{ id: "{OWN}" }}')
+    expect(code.filter(has_text="onThamesThriveReady")).to_contain_text(
+        'api: "https://events.mine.example"'
+    )
+    expect(code.filter(has_text="onThamesThriveReady")).to_contain_text(
+        f'source: {{ id: "{OWN}" }}'
+    )
     page.goto(f"{served.url}/docs/how-to/server-side.html")
     expect(page.locator("main pre code").first).to_contain_text("https://events.mine.example/track")
     assert served.source not in page.locator("main").inner_text()
@@ -116,10 +123,14 @@ def test_values_that_cannot_be_are_refused_with_words(page: Page, served: Served
     assert "<script>" not in page.locator("main p").first.inner_text()
 
 
-def test_an_example_is_copied_with_the_readers_values(page: Page, context: BrowserContext, served: ServedSite) -> None:
+def test_an_example_is_copied_with_the_readers_values(
+    page: Page, context: BrowserContext, served: ServedSite
+) -> None:
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(f"{served.url}/docs/how-to/install-html.html")
-    page.evaluate("localStorage['docs-values'] = JSON.stringify({source: 'mine', api: 'https://e.example'})")
+    page.evaluate(
+        "localStorage['docs-values'] = JSON.stringify({source: 'mine', api: 'https://e.example'})"
+    )
     page.reload()
     example = page.locator(".example").filter(has_text="onThamesThriveReady")
     example.hover()

@@ -1,4 +1,5 @@
-"""Every page in a browser: nothing fails, everybody can read it, it is small, and it does not jump."""
+"""Every page in a browser: nothing fails, everybody can read it, it is small, and it does not
+jump."""
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -8,7 +9,10 @@ from .conftest import ServedSite
 
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-COLOURS = ["color-contrast", "link-in-text-block"]  # the rules that another choice of colours can break
+COLOURS = [
+    "color-contrast",
+    "link-in-text-block",
+]  # the rules that another choice of colours can break
 BUDGET = 60 * 1024  # bytes over the wire for a page of the docs, without the search
 
 DOCS = ["index.html", "404.html"] + [
@@ -18,7 +22,9 @@ DOCS = ["index.html", "404.html"] + [
 ]  # fmt: skip
 PLATFORMS = ("html", "wordpress", "shopify", "google-tag-manager", "nextjs", "astro", "hugo")
 DOCS += [f"docs/how-to/install-{platform}.html" for platform in PLATFORMS]
-TESTS = ["pages/index.html"] + [f"pages/{path.name}" for path in sorted((ROOT / "site" / "pages").glob("*.html"))]
+TESTS = ["pages/index.html"] + [
+    f"pages/{path.name}" for path in sorted((ROOT / "site" / "pages").glob("*.html"))
+]
 
 SHIFT = """() => new Promise((done) => {
   let sum = 0;
@@ -34,8 +40,14 @@ def violations(page: Page, *rules: str) -> list[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text() + "; 0")
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
-    found = page.evaluate("(only) => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only)
-    return [f"{rule['id']}: {node['html'][:120]}" for rule in found["violations"] for node in rule["nodes"]]
+    found = page.evaluate(
+        "(only) => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only
+    )
+    return [
+        f"{rule['id']}: {node['html'][:120]}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 @pytest.mark.parametrize("address", DOCS)
@@ -45,7 +57,12 @@ def test_a_page_of_the_docs(browser: Browser, served: ServedSite, address: str) 
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
-    page.on("response", lambda response: response.status >= 400 and said.append(f"{response.status}: {response.url}"))
+    page.on(
+        "response",
+        lambda response: (
+            response.status >= 400 and said.append(f"{response.status}: {response.url}")
+        ),
+    )
     page.goto(f"{served.url}/{address}")
     assert page.evaluate(SHIFT) == 0
     assert 1000 < page.evaluate(WIRE) < BUDGET
@@ -57,7 +74,9 @@ def test_a_page_of_the_docs(browser: Browser, served: ServedSite, address: str) 
 
 
 @pytest.mark.parametrize("address", TESTS)
-def test_a_test_page_can_be_read_by_everybody(browser: Browser, served: ServedSite, address: str) -> None:
+def test_a_test_page_can_be_read_by_everybody(
+    browser: Browser, served: ServedSite, address: str
+) -> None:
     """What it stores and says is seen to by tests/browser/test_pages.py."""
     page = browser.new_page()
     page.goto(f"{served.url}/{address}")
@@ -72,7 +91,9 @@ def test_every_page_that_is_built_is_walked(served: ServedSite) -> None:
     assert sorted(served.built.pages) == sorted({*DOCS, *TESTS} - {"404.html"})
 
 
-def test_an_address_that_leads_nowhere_has_a_page_for_people(browser: Browser, served: ServedSite) -> None:
+def test_an_address_that_leads_nowhere_has_a_page_for_people(
+    browser: Browser, served: ServedSite
+) -> None:
     page = browser.new_page()
     answer = page.goto(f"{served.url}/docs/nowhere/at-all.html")
     assert answer

@@ -57,7 +57,11 @@ class Workshop:
         ]
         for reader in self._readers:
             reader.start()
-        address = wait_for(lambda: self.output and self.output[0].strip(), f"dev to be up: {self.notes}", PATIENCE * 2)
+        address = wait_for(
+            lambda: self.output and self.output[0].strip(),
+            f"dev to be up: {self.notes}",
+            PATIENCE * 2,
+        )
         self.url = re.sub(r"/index\.html$", "", address)
         return self
 

@@ -18,7 +18,9 @@ MOMENT = Moment(datetime.fromisoformat(NOW), NOW)
 
 
 def parse(body: Any) -> Payload:
-    return event.parse(body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, MOMENT)
+    return event.parse(
+        body if isinstance(body, bytes) else json.dumps(body).encode(), REQUEST, MOMENT
+    )
 
 
 EXACT: dict[str, Any] = {
@@ -29,15 +31,33 @@ EXACT: dict[str, Any] = {
     "context": {"screen": {"width": 1}},
     "sentAt": NOW,
     "options": {},
-    "events": [{"id": "e1", "type": " a ", "properties": {"x": [1, {"y": None}]}, "options": {"fire": True}}, {"type": "b"}],
+    "events": [
+        {
+            "id": "e1",
+            "type": " a ",
+            "properties": {"x": [1, {"y": None}]},
+            "options": {"fire": True},
+        },
+        {"type": "b"},
+    ],
 }
 
 
 def test_both_ways_say_the_same() -> None:
-    """An unknown key sends a request the long way round; everything else of it must come out as before."""
+    """An unknown key sends a request the long way round; everything else of it must come out as
+    before."""
     quick, careful = parse(EXACT), parse(EXACT | {"unknown": 1})
     assert careful.request == '{"unknown":1}'
-    for name in ("source_id", "session_id", "profile_id", "device_id", "context", "events", "rejected", "warnings"):
+    for name in (
+        "source_id",
+        "session_id",
+        "profile_id",
+        "device_id",
+        "context",
+        "events",
+        "rejected",
+        "warnings",
+    ):
         assert getattr(quick, name) == getattr(careful, name), name
     assert [e.type for e in quick.events] == ["a", "b"]
     assert quick.events[0].options == '{"fire": true}'
@@ -48,10 +68,15 @@ def test_properties_stay_the_bytes_that_came() -> None:
     assert parse(body).events[0].properties == '{ "n":1.50, "big":123456789012345678901234567890 }'
 
 
-@pytest.mark.parametrize("missing", ["session", "profile", "device", "context", "properties", "options", "events", "sentAt"])
+@pytest.mark.parametrize(
+    "missing",
+    ["session", "profile", "device", "context", "properties", "options", "events", "sentAt"],
+)
 @pytest.mark.parametrize("null", [True, False])
 def test_parts_may_be_missing_or_null(missing: str, null: bool) -> None:
-    body = {key: value for key, value in EXACT.items() if key != missing} | ({missing: None} if null else {})
+    body = {key: value for key, value in EXACT.items() if key != missing} | (
+        {missing: None} if null else {}
+    )
     assert parse(body).source_id == "s"
 
 
@@ -62,11 +87,14 @@ def test_parts_of_an_event_may_be_null(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("levels", "verdict"), [(29, True), (30, False), (200, False)], ids=["as deep as allowed", "one deeper", "far deeper"]
+    ("levels", "verdict"),
+    [(29, True), (30, False), (200, False)],
+    ids=["as deep as allowed", "one deeper", "far deeper"],
 )
 @pytest.mark.parametrize("pair", [("[", "]"), ('{"a":', "}")], ids=["arrays", "objects"])
 def test_depth_is_bounded(levels: int, verdict: bool, pair: tuple[str, str]) -> None:
-    """Envelope and events array are two levels, an event is the third, its properties the first of `levels`."""
+    """Envelope and events array are two levels, an event is the third, its properties the first of
+    `levels`."""
     value = '{"a":' + pair[0] * (levels - 1) + "1" + pair[1] * (levels - 1) + "}"
     body = f'{{"source":{{"id":"s"}},"events":[{{"type":"a","properties":{value}}}]}}'.encode()
     assert event.too_deep(body) is not verdict
@@ -79,7 +107,14 @@ def test_depth_is_bounded(levels: int, verdict: bool, pair: tuple[str, str]) -> 
 
 def test_brackets_in_texts_are_no_depth() -> None:
     text = "[" * 500 + '\\"' + "{" * 500
-    assert len(parse({"source": {"id": "s"}, "events": [{"type": "a", "properties": {"text": text}}]}).events) == 1
+    assert (
+        len(
+            parse(
+                {"source": {"id": "s"}, "events": [{"type": "a", "properties": {"text": text}}]}
+            ).events
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -103,7 +138,10 @@ def test_a_byte_order_mark_is_no_reason_to_refuse() -> None:
     assert parse(b"\xef\xbb\xbf" + json.dumps(EXACT).encode()).session_id == "v"
 
 
-@pytest.mark.parametrize("body", [b"", b"nil", b"[1]", b'"x"', b"{]", b'{"a":NaN}', b'{"a":1}}', b'{"a":"\x01"}', b'{"a":01}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"nil", b"[1]", b'"x"', b"{]", b'{"a":NaN}', b'{"a":1}}', b'{"a":"\x01"}', b'{"a":01}'],
+)
 def test_what_is_no_json_object_is_invalid(body: bytes) -> None:
     with pytest.raises(Invalid) as raised:
         parse(body)
@@ -111,7 +149,9 @@ def test_what_is_no_json_object_is_invalid(body: bytes) -> None:
 
 
 def test_a_batch_that_was_cut_off_is_not_json_rather_than_too_deep() -> None:
-    body = json.dumps({"source": {"id": "s"}, "events": [{"type": "a", "context": {"page": {}}}] * 40}).encode()
+    body = json.dumps(
+        {"source": {"id": "s"}, "events": [{"type": "a", "context": {"page": {}}}] * 40}
+    ).encode()
     with pytest.raises(Invalid, match="Not JSON"):
         parse(body[:-20])
 

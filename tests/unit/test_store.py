@@ -27,13 +27,20 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
     with closing(store.connect(db)) as connection:
         before = connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall()
         store.migrate(db)
-        assert connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
-        assert connection.execute("SELECT name FROM _sqlite_migrations").fetchall() == [("m001_foundation",), ("m002_edge",)]
+        assert (
+            connection.execute("SELECT sql FROM sqlite_master ORDER BY name").fetchall() == before
+        )
+        assert connection.execute("SELECT name FROM _sqlite_migrations").fetchall() == [
+            ("m001_foundation",),
+            ("m002_edge",),
+        ]
 
 
 def test_several_processes_may_migrate_at_once(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from collector.store import migrate; migrate(Path(sys.argv[1]))"
-    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "x.db")]) for _ in range(6)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "x.db")]) for _ in range(6)
+    ]
     assert [process.wait(60) for process in processes] == [0] * 6
 
 
@@ -114,7 +121,12 @@ def test_settings_come_from_flag_then_variable_then_file_then_default(tmp_path: 
     (tmp_path / "thamesthrive.toml").write_text('port = 1\nhost = "a"\nqa = true\ndb = "file.db"\n')
     env = {"THAMESTHRIVE_PORT": "2", "THAMESTHRIVE_HOST": "b"}
     settings = load_settings({"port": 3, "host": None}, env, tmp_path)
-    assert (settings.port, settings.host, settings.qa, settings.db) == (3, "b", True, tmp_path / "file.db")
+    assert (settings.port, settings.host, settings.qa, settings.db) == (
+        3,
+        "b",
+        True,
+        tmp_path / "file.db",
+    )
     assert settings.queue_mb == Settings.queue_mb
 
 
@@ -123,6 +135,9 @@ def test_ids_of_redirects_can_stand_on_a_command_line(tmp_path: Path) -> None:
     with closing(store.connect(tmp_path / "events.db")) as connection:
         database = Database(connection)
         source = store.add_source(database, "Shop").id
-        made = [store.add_redirect(database, source, "https://example.com/", "click").id for _ in range(300)]
+        made = [
+            store.add_redirect(database, source, "https://example.com/", "click").id
+            for _ in range(300)
+        ]
     assert [one for one in made if one.startswith("-")] == []
     assert len(set(made)) == 300
