@@ -7,7 +7,7 @@ import subprocess
 from importlib.metadata import version
 
 from collector import __version__
-from collector.installed import default_bundle
+from collector.settings import default_bundle
 
 from . import paths
 

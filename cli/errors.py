@@ -1,5 +1,7 @@
-"""Failures of the command line, each with its exit code (CONTRACT: 1 a problem, 2 usage, 3
-something is missing, 4 no server)."""
+"""Failures of the command line, each with its exit code.
+
+1: a problem was found. 2: wrong usage. 3: something is missing on this machine.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +40,8 @@ class Usage(CliError):
     exit_code = 2
 
 
-class Findings(CliError):
-    """A check that found something."""
+class ProblemsFound(CliError):
+    """A check found problems."""
 
 
 class Missing(CliError):

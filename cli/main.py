@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from collector.errors import CollectorError, InUse, NotFound, SettingsError, StoreError
+from collector.errors import CollectorError
 
 from .errors import CliError
-from .output import be_quiet, data, fail
+from .output import data, fail, set_quiet
 
 COMMANDS = {
     "serve": "Run",
@@ -23,12 +23,12 @@ COMMANDS = {
     "schema": "Set up",
     "redirect": "Set up",
     "token": "Set up",
-    "events": "Look",
-    "rejected": "Look",
-    "profile": "Look",
-    "doctor": "Look after",
-    "config": "Look after",
-    "db": "Look after",
+    "events": "Inspect",
+    "rejected": "Inspect",
+    "profile": "Inspect",
+    "doctor": "Operate",
+    "config": "Operate",
+    "db": "Operate",
     "build": "Develop",
 }
 """What there is, in the order and under the headings of the help. Each is a module of
@@ -96,7 +96,7 @@ def root(
     - `thamesthrive source add "My shop"`
     - `thamesthrive --quiet build`
     """
-    be_quiet(quiet)
+    set_quiet(quiet)
 
 
 COMPLETION = "_THAMESTHRIVE_COMPLETE"
@@ -113,16 +113,8 @@ def main() -> None:
         wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
         # Completion asks by a variable, and needs everything; so does the hint at what was meant.
         application(wanted if wanted in COMMANDS and COMPLETION not in os.environ else None)()
-    except SettingsError as error:
-        _fail(str(error), 2)
-    except CliError as error:
+    except (CollectorError, CliError) as error:
         _fail(str(error), error.exit_code)
-    except (NotFound, InUse) as error:
-        _fail(str(error), 1)
-    except StoreError as error:
-        _fail(str(error), 2)
-    except CollectorError as error:
-        _fail(str(error), 1)
     except sqlite3.Error as error:
         _fail(f"The database cannot be used: {error}.", 1)
     except BrokenPipeError:

@@ -1,29 +1,31 @@
-"""How commands talk: data on standard output, everything else on standard error."""
+"""How commands print: data on standard output, everything else on standard error."""
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 _WIDE = 250  # columns of a table that nobody looks at in a terminal: nothing is cut
 _quiet = False
 
+T = TypeVar("T")
 
-def be_quiet(quiet: bool) -> None:
-    """With `quiet`, notes and progress are not shown."""
+
+def set_quiet(quiet: bool) -> None:
+    """Hides notes and progress, or shows them again."""
     global _quiet  # noqa: PLW0603 - one process has one terminal
     _quiet = quiet
 
 
 def note(message: str) -> None:
-    """A line for the person at the terminal."""
+    """Prints a line for the person at the terminal, unless that person wants quiet."""
     if not _quiet:
         fail(message)
 
 
 def fail(message: str) -> None:
-    """A line that is said in any case."""
+    """Prints a line on standard error in any case."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
@@ -34,7 +36,7 @@ Step = Callable[[float, float | None], None]
 
 @contextmanager
 def progress(what: str) -> Iterator[Step]:
-    """A bar on standard error for what takes longer than a moment; nothing where nobody looks."""
+    """Shows a bar on standard error, if that is a terminal."""
     if _quiet or not sys.stderr.isatty():
         yield lambda _, __: None
         return
@@ -47,20 +49,51 @@ def progress(what: str) -> Iterator[Step]:
 
 
 def data(text: str) -> None:
-    """A line of data."""
+    """Prints a line of data."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 def json_data(value: Any) -> None:
-    """JSON, readable by people too."""
-    data(json.dumps(value, indent=2, ensure_ascii=False))
+    """Prints JSON that people can read, too. Library objects are printed as their `as_dict()`."""
+    data(json.dumps(value, indent=2, ensure_ascii=False, default=lambda found: found.as_dict()))
+
+
+def show(value: Any, for_people: Callable[[], object], *, as_json: bool) -> None:
+    """Prints a command's result: as JSON if that is wanted, or as `for_people` does."""
+    if as_json:
+        json_data(value)
+    else:
+        for_people()
+
+
+def show_list(
+    found: Sequence[T],
+    columns: Mapping[str, Callable[[T], str]],
+    *,
+    empty: str,
+    as_json: bool,
+    numbers: Sequence[str] = (),
+) -> None:
+    """Prints a list: as JSON, as a table, or as the note `empty`.
+
+    `columns`: each column's heading, and its text for an item; `numbers`: those that align right.
+    """
+
+    def for_people() -> None:
+        if not found:
+            note(empty)
+        else:
+            rows = [[cell(item) for cell in columns.values()] for item in found]
+            table([*columns], rows, numbers=numbers)
+
+    show(found, for_people, as_json=as_json)
 
 
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
 ) -> None:
-    """A table on standard output. `numbers`: the columns that align right."""
+    """Prints a table. `numbers`: the columns that align right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -77,8 +110,8 @@ def table(
     Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(shown)
 
 
-def pairs(described: dict[str, str]) -> None:
-    """Names and values on standard output, one pair a line."""
-    width = max(map(len, described))
-    for name, value in described.items():
+def key_values(values: Mapping[str, str]) -> None:
+    """Prints names and values, one pair a line."""
+    width = max(map(len, values))
+    for name, value in values.items():
         data(f"{name:<{width}}  {value}")

@@ -1,9 +1,75 @@
-"""`python -m collector.child ROLE`: a process of a running collector. Started by server.py only.
+"""`python -m collector.child ROLE`: a process of a running collector, started by `start_process`.
 
-The role is there for people who read a process list.
+The role is there for people who read a process list; the task comes on standard input.
 """
 
-from .server import run_child
+import faulthandler
+import gc
+import json
+import os
+import signal
+import sqlite3
+import sys
+import threading
+
+from .errors import CollectorError
+from .ipc import Task, read_task
+from .logs import log_to_stderr
+
+
+def main() -> None:
+    """Does the task on standard input."""
+    task = read_task()
+    if task is None:
+        sys.exit("collector.child is started by `thamesthrive serve`, not by hand.")
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    # Shows on standard error where a process that seems to hang is.
+    faulthandler.register(signal.SIGUSR2)
+    log_to_stderr(task.settings)
+    # Each process imports only what it needs.
+    if task.role == "writer":
+        from .writer.server import run
+
+        run(task, _collect_garbage_seldom)
+    elif task.role == "worker":
+        from .worker.app import run
+
+        run(task, _collect_garbage_seldom)
+    else:
+        _supervise(task)
+
+
+def _supervise(task: Task) -> None:
+    """Runs a collector for the program that started this one, which reads the address, or what is
+    wrong, from standard output."""
+    from .supervisor import serve
+
+    try:
+        serve(task.settings, lambda url: _say({"url": url}))
+    except (CollectorError, sqlite3.Error) as error:
+        _say({"error": str(error)})
+        sys.exit(1)
+
+
+def _say(message: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _collect_garbage_seldom() -> None:
+    # What a request makes is freed when it ends. Searching it for cycles as often as Python does
+    # takes a twentieth of the time.
+    gc.freeze()
+    gc.set_threshold(50_000)
+
+
+def _exit_with_parent() -> None:
+    """Ends at once when the parent was killed: an orphan would hold the port, and what was answered
+    is on disk."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
 
 if __name__ == "__main__":
-    run_child()
+    main()

@@ -1,55 +1,93 @@
-"""Everything the collector can refuse, one class per cause, with the contract's status and reason
-word.
+"""Everything the collector can refuse, one class per cause.
+
+A reason code of the contract is one class: its code, status, whether to send again, and, in its
+docstring, what it means. The reference, the OpenAPI document and the command line read them there.
+
+Reason
+├── Stored               200  stored
+├── Duplicate            200  duplicate
+└── Refused              answered to the sender; a CollectorError, too
+    ├── Invalid          422  invalid
+    │   └── InvalidEnvelope       JSON of another shape; its source can be admitted all the same
+    ├── UnknownSource    401  unknown_source
+    ├── DisabledSource   401  disabled_source
+    ├── BridgeNotAllowed 401  bridge_not_allowed
+    ├── OriginNotAllowed 403  origin_not_allowed
+    ├── TooLarge         413  too_large
+    ├── RateLimited      429  rate_limited, with Retry-After
+    ├── Overloaded       503  overloaded, with Retry-After
+    └── Internal         500  internal
 
 CollectorError
-├── Refused              answered to the sender: status, reason, detail
-│   ├── Invalid          422  invalid
-│   │   └── WrongEnvelope         JSON, but of another shape; its source can be judged all the same
-│   ├── UnknownSource    401  unknown_source
-│   ├── DisabledSource   401  disabled_source
-│   ├── BridgeNotAllowed 401  bridge_not_allowed
-│   ├── OriginNotAllowed 403  origin_not_allowed
-│   ├── TooLarge         413  too_large
-│   ├── RateLimited      429  rate_limited, with Retry-After
-│   ├── Overloaded       503  overloaded, with Retry-After
-│   └── Internal         500  internal
+├── Refused
 ├── SettingsError        wrong configuration: says which setting, and where it came from
 └── StoreError           the database cannot do what an administrator asked
     ├── NotFound
     └── InUse
 """
 
+from typing import ClassVar
+
 
 class CollectorError(Exception):
     """Root of the tree. `str(error)` is one line that a person can act on."""
 
+    exit_code: ClassVar[int] = 1  # of a command that ends with it
 
-class Refused(CollectorError):
-    """A verdict on a whole request."""
 
-    status = 500
-    reason = "internal"
-    detail = "Internal error."
-    retry_after: int | None = None  # seconds
+class Reason:
+    """What became of a request or an event. `REASONS` has each class by its code."""
 
-    def __init__(self, detail: str | None = None) -> None:
+    code: ClassVar[str]
+    status: ClassVar[int] = 200  # of a request that ends with it
+    retry: ClassVar[bool] = False  # whether the same events may be accepted later
+
+    def __init_subclass__(cls) -> None:
+        if "code" in cls.__dict__:
+            REASONS[cls.code] = cls
+
+
+REASONS: dict[str, type[Reason]] = {}
+
+
+class Stored(Reason):
+    """On disk."""
+
+    code = "stored"
+
+
+class Duplicate(Reason):
+    """On disk already: this id was stored before. Nothing is counted twice."""
+
+    code = "duplicate"
+
+
+class Refused(CollectorError, Reason):
+    """A verdict on a whole request. `retry_after`: seconds, where the sender should wait."""
+
+    detail = ""
+    retry_after: int | None = None
+
+    def __init__(self, detail: str | None = None, *, retry_after: int | None = None) -> None:
         super().__init__(detail or self.detail)
         if detail:
             self.detail = detail
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class Invalid(Refused):
-    """The envelope is not what the contract asks for. Nothing of the payload is repeated in
-    `detail`."""
+    """Not JSON, of the wrong shape, or not what the source's schema for that type allows."""
 
+    # Nothing of the payload is repeated in `detail`.
+    code = "invalid"
     status = 422
-    reason = "invalid"
     detail = "The request is not a valid payload."
 
 
-class WrongEnvelope(Invalid):
-    """A JSON object that is no payload. `source_id`: what it names as its source, None if that is
-    malformed too."""
+class InvalidEnvelope(Invalid):
+    """A JSON object that is no payload. `source_id`: the source it names, None if that is malformed
+    too."""
 
     def __init__(self, detail: str, source_id: str | None) -> None:
         super().__init__(detail)
@@ -57,75 +95,98 @@ class WrongEnvelope(Invalid):
 
 
 class UnknownSource(Refused):
-    """No such event source: unknown, missing or malformed id. The detail is fixed by the
-    contract."""
+    """The source's id is unknown, missing or malformed."""
 
+    code = "unknown_source"
     status = 401
-    reason = "unknown_source"
-    detail = "Access denied. Invalid source."
+    detail = "Access denied. Invalid source."  # fixed by the contract
 
 
 class DisabledSource(Refused):
+    """The source is disabled."""
+
+    code = "disabled_source"
     status = 401
-    reason = "disabled_source"
     detail = "Access denied. Source disabled."
 
 
 class BridgeNotAllowed(Refused):
+    """The source does not accept events by this route."""
+
+    code = "bridge_not_allowed"
     status = 401
-    reason = "bridge_not_allowed"
     detail = "Access denied. Source does not accept this bridge."
 
 
 class OriginNotAllowed(Refused):
+    """The source lists origins, and the page's origin is not among them."""
+
+    code = "origin_not_allowed"
     status = 403
-    reason = "origin_not_allowed"
     detail = "Access denied. Origin not allowed."
 
 
 class TooLarge(Refused):
+    """The request exceeds a size limit."""
+
+    code = "too_large"
     status = 413
-    reason = "too_large"
     detail = "The request is too large."
 
 
 class RateLimited(Refused):
-    """The source has used up its events per minute. Nothing was stored; the sender comes again
-    after `retry_after`."""
+    """The source has used up its events per minute."""
 
+    code = "rate_limited"
     status = 429
-    reason = "rate_limited"
+    retry = True
     detail = "Too many events. Try again later."
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
-        self.retry_after = retry_after
 
 
 class Overloaded(Refused):
-    """Nothing was stored; the sender keeps its events and comes again."""
+    """Nothing can be stored at the moment: the queue or the disk is full, or the collector stops."""
 
+    code = "overloaded"
     status = 503
-    reason = "overloaded"
+    retry = True
     detail = "The collector cannot store events right now. Try again."
     retry_after = 2
 
 
 class Internal(Refused):
-    """Ours to mend. The log has the cause, the sender only the request's id."""
+    """An error of the collector. Its log has the cause, the sender only the request's id."""
+
+    code = "internal"
+    status = 500
+    retry = True
+    detail = "Internal error."
+
+
+def refusal(code: str, retry_after: int | None = None) -> Refused:
+    """The refusal with this code; Internal for a code that is none."""
+    kind = REASONS.get(code, Internal)
+    return (kind if issubclass(kind, Refused) else Internal)(retry_after=retry_after)
 
 
 class SettingsError(CollectorError):
     """A setting has a value that cannot be used."""
 
+    exit_code = 2
+
 
 class StoreError(CollectorError):
     """The database cannot do what was asked."""
 
+    exit_code = 2
+
 
 class NotFound(StoreError):
-    """No row with that id."""
+    """No row has that id."""
+
+    exit_code = 1
 
 
 class InUse(StoreError):
     """Other rows depend on this one."""
+
+    exit_code = 1

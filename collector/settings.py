@@ -13,7 +13,7 @@ from .errors import SettingsError
 
 CONFIG_FILE = "thamesthrive.toml"
 ENV_PREFIX = "THAMESTHRIVE_"
-_WORDS = {
+_BOOLEANS = {
     "1": True,
     "true": True,
     "yes": True,
@@ -88,10 +88,28 @@ class Settings:
         high=65536,
     )
 
+    @property
+    def tracker_folder(self) -> Path:
+        """Where the built tracker is: `bundle`, or else what came with the program."""
+        return self.bundle or default_bundle()
+
+
+def default_bundle() -> Path:
+    """Where the built tracker is that came with the program: inside the installed package, or in
+    the source tree."""
+    package = Path(__file__).parent
+    inside = package / "_dist"
+    return inside if inside.is_dir() else package.parent / "js" / "dist"
+
 
 def help_of(name: str) -> str:
     """The help text of one setting."""
     return str(Settings.__dataclass_fields__[name].metadata["help"])
+
+
+def flag_of(name: str) -> str:
+    """The command line's flag of one setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def env_of(name: str) -> str:
@@ -129,8 +147,7 @@ def read_settings(
     for spec in fields(Settings):
         name = spec.name
         if flags and flags.get(name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            values[name] = _convert(name, flags[name], flag), flag
+            values[name] = _convert(name, flags[name], flag_of(name)), flag_of(name)
         elif env.get(env_of(name)):
             values[name] = _convert(name, env[env_of(name)], env_of(name)), env_of(name)
         elif name in table:
@@ -181,14 +198,14 @@ def _convert(name: str, value: Any, place: str) -> Any:
     spec = Settings.__dataclass_fields__[name]
     default, meta = spec.default, spec.metadata
     if isinstance(default, bool):
-        found = _WORDS.get(value.lower()) if isinstance(value, str) else value
+        found = _BOOLEANS.get(value.lower()) if isinstance(value, str) else value
         if not isinstance(found, bool):
             raise SettingsError(f"{place}: expected true or false, not {value!r}")
         return found
     if isinstance(default, int | float):
         return _number(value, type(default), meta["low"], meta["high"], place)
     if not isinstance(value, str | Path) or not str(value):
-        raise SettingsError(f"{place}: expected a text, not {value!r}")
+        raise SettingsError(f"{place}: expected a string, not {value!r}")
     if meta["choices"] and value not in meta["choices"]:
         raise SettingsError(f"{place}: expected one of {', '.join(meta['choices'])}, not {value!r}")
     return str(value) if isinstance(default, str) else Path(value)

@@ -132,7 +132,10 @@ class Collector:
         """SIGTERM, and its exit code."""
         assert self.process
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        try:
+            return self.process.wait(19)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"it does not stop\n{self.explain()}") from error
 
     def children(self, role: str = "collector.child") -> list[int]:
         """Process ids of the writer and the workers, or of one of the two roles."""

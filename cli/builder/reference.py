@@ -49,6 +49,7 @@ def generators(site: Path, bundle: Path) -> dict[str, Callable[[], str]]:
         "options": lambda: _options(bundle, of_track=False),
         "track-options": lambda: _options(bundle, of_track=True),
         "metrics": _metrics,
+        "reasons": _reason_codes,
         "database": lambda: _database(site),
         "features": _features,
     }
@@ -99,14 +100,10 @@ def _line_of(path: Path, pattern: str) -> int:
 def _reasons() -> list[Word]:
     from collector import errors
 
-    kinds: list[type[errors.Refused]] = [errors.Refused]
-    for kind in kinds:
-        kinds += kind.__subclasses__()
     path = Path(errors.__file__)
-    words = sorted({"stored", "duplicate", *(kind.reason for kind in kinds)})
     return [
-        Word("reason word", word, slug(word), path, _line_of(path, rf'reason = "{word}"'))
-        for word in words
+        Word("reason word", code, slug(code), path, _line_of(path, rf'code = "{code}"'))
+        for code in errors.REASONS
     ]
 
 
@@ -138,8 +135,8 @@ def _metric_words() -> list[Word]:
 
     path = Path(metrics.__file__)
     return [
-        Word("metric", name, slug(name), path, _line_of(path, rf'"{name}"'))
-        for name, *_ in _known_metrics()
+        Word("metric", metric.name, slug(metric.name), path, _line_of(path, rf'"{metric.name}"'))
+        for metric in metrics.METRICS
     ]
 
 
@@ -193,29 +190,25 @@ def _options(bundle: Path, *, of_track: bool) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _known_metrics() -> list[tuple[str, str, str, tuple[str, ...]]]:
-    from prometheus_client.metrics import MetricWrapperBase
-
-    from collector import metrics
-
-    found = [value for value in vars(metrics).values() if isinstance(value, MetricWrapperBase)]
-    return [
-        (
-            f"{m._name}_total" if m._type == "counter" else m._name,
-            str(m._type),
-            m._documentation,
-            tuple(m._labelnames),
-        )
-        for m in found
-    ]
-
-
 def _metrics() -> str:
+    from collector.metrics import METRICS
+
     rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
-    for name, kind, words, labels in _known_metrics():
-        rows.append(
-            f"| `{name}`{{#{slug(name)}}} | {kind} | {', '.join(f'`{label}`' for label in labels)} | {_cell(words)} |"
-        )
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        name = f"`{metric.name}`{{#{slug(metric.name)}}}"
+        rows.append(f"| {name} | {metric.kind} | {labels} | {_cell(metric.meaning)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _reason_codes() -> str:
+    from collector.errors import REASONS
+
+    rows = ["| reason | status | retry? | meaning |", "|---|---|---|---|"]
+    for code, kind in REASONS.items():
+        meaning = " ".join((kind.__doc__ or "").split())
+        retry = "yes" if kind.retry else "no" if kind.status != 200 else ""
+        rows.append(f"| [`{code}`](#{slug(code)}) | {kind.status} | {retry} | {_cell(meaning)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -239,11 +232,14 @@ def _database(site: Path) -> str:
     BuildError where they differ."""
     from sqlite_utils import Database
 
-    from collector.store.schema import migrations
+    from collector.store import SOURCE_FIELDS
+    from collector.store.migrations import migrations
 
     path = site / COLUMNS
     text = path.read_text(encoding="utf-8")
     words: dict[str, dict[str, str]] = tomllib.loads(text)
+    fields_of_source = {name: spec.help for name, spec in SOURCE_FIELDS.items()}
+    words["sources"] = {**words.get("sources", {}), **fields_of_source}
     lines, problems = [], []
     database = Database(sqlite3.connect(":memory:"))
     migrations.apply(database)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collector.installed import default_bundle
+from collector.settings import default_bundle
 
 from .. import paths
 from ..builder.bundle import FEATURES, Bundle, build_bundle, check_features, feature_sizes

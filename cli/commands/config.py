@@ -1,13 +1,15 @@
 """`thamesthrive config …`: the settings."""
 
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import typer
 
 from collector.settings import Settings, env_of, help_of, read_settings
 
-from ..output import json_data, table
+from ..output import show as print_result
+from ..output import table
 from .options import JsonOption
 
 app = typer.Typer(
@@ -28,21 +30,16 @@ def show(as_json: JsonOption = False) -> None:
     found: list[tuple[str, Any, str]] = [
         (spec.name, *given.get(spec.name, (spec.default, "default"))) for spec in fields(Settings)
     ]
-    if as_json:
-        json_data(
-            {
-                name: {
-                    "value": value if isinstance(value, int | float) else value and str(value),
-                    "from": origin,
-                }
-                for name, value, origin in found
-            }
-        )
-    else:
-        table(
-            ["setting", "value", "from", "variable", "meaning"],
-            [
-                [name, "" if value is None else str(value), origin, env_of(name), help_of(name)]
-                for name, value, origin in found
-            ],
-        )
+    values = {
+        name: {
+            "value": value if isinstance(value, int | float) else value and str(value),
+            "from": origin,
+        }
+        for name, value, origin in found
+    }
+    rows = [
+        [name, "" if value is None else str(value), origin, env_of(name), help_of(name)]
+        for name, value, origin in found
+    ]
+    show_rows = partial(table, ["setting", "value", "from", "variable", "meaning"], rows)
+    print_result(values, show_rows, as_json=as_json)

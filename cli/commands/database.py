@@ -2,24 +2,21 @@
 
 import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from collector import store
 from collector.settings import load_settings
-from collector.store import check_database
 
-from ..errors import CliError, Findings, Usage
-from ..output import json_data, note, progress
+from ..errors import CliError, ProblemsFound, Usage
+from ..output import json_data, note, progress, show
 from .options import DbOption, JsonOption, open_readonly
 
 app = typer.Typer(
     no_args_is_help=True, help="The database file.\n\nExamples:\n\n- `thamesthrive db check`"
 )
-
-PAGES = 2000  # copied at a time; in between, others read and write
 
 
 @app.command()
@@ -42,28 +39,19 @@ def backup(
     part = target.with_name(target.name + ".part")
     started = time.monotonic()
     try:
-        with (
-            open_readonly(db) as source,
-            closing(sqlite3.connect(part)) as copy,
-            progress("Copying") as step,
-        ):
-            # One snapshot: without it, SQLite would begin again each time the collector writes.
-            source.execute("BEGIN")
-            source.execute("SELECT count(*) FROM sources").fetchone()
-            source.backup(
-                copy, pages=PAGES, progress=lambda _, left, total: step(total - left, total)
-            )
-            copy.execute("PRAGMA journal_mode=DELETE")
+        with open_readonly(db) as source, progress("Copying") as step:
+            store.backup(source, part, step)
         part.rename(target)
     except sqlite3.Error as error:
         raise CliError(f"The backup could not be written: {error}.") from error
     finally:
         part.unlink(missing_ok=True)
     size, seconds = target.stat().st_size, time.monotonic() - started
-    if as_json:
-        json_data({"file": str(target), "bytes": size, "seconds": round(seconds, 3)})
-    else:
-        note(f"{target}: {size / 1e6:.1f} MB in {seconds:.1f} s.")
+    show(
+        {"file": str(target), "bytes": size, "seconds": round(seconds, 3)},
+        lambda: note(f"{target}: {size / 1e6:.1f} MB in {seconds:.1f} s."),
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -77,9 +65,10 @@ def check(db: DbOption = None, as_json: JsonOption = False) -> None:
     """
     path = load_settings({"db": db}).db
     with open_readonly(db) as connection, progress("Checking"):
-        findings = check_database(connection)
+        problems = store.check_database(connection)
     if as_json:
-        json_data({"ok": not findings, "findings": findings})
-    if findings:
-        raise Findings(f"{path}: {len(findings)} findings: {'; '.join(findings[:5])}")
+        json_data({"ok": not problems, "findings": problems})
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        raise ProblemsFound(f"{path}: {count}: {'; '.join(problems[:5])}")
     note(f"{path} is sound.")

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from collector.installed import default_bundle
-from collector.settings import load_settings
+from collector.settings import default_bundle, load_settings
 
 from .. import paths
 from ..output import data, note
@@ -35,7 +34,7 @@ def demo(
     - `thamesthrive demo`
     - `thamesthrive demo --port 0 --open`
     """
-    from collector import server
+    from collector import supervisor
     from collector.logs import log_to_stderr
 
     from ..builder.site import build_site
@@ -68,5 +67,5 @@ def demo(
                 webbrowser.open(f"{address}/pages/basic.html")
 
         note("Starting the collector …")
-        server.serve(settings, ready)
+        supervisor.serve(settings, ready)
     note("Stopped.")

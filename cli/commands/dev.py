@@ -51,7 +51,7 @@ def dev(
         raise Missing(
             "This is an installed copy: the sources that `dev` watches are not here. Clone the repository."
         )
-    from collector import server
+    from collector import supervisor
     from collector.logs import log_to_stderr
 
     from ..live import Live
@@ -83,7 +83,7 @@ def dev(
                 webbrowser.open(f"{address}/index.html")
 
         try:
-            server.serve(settings, ready)
+            supervisor.serve(settings, ready)
         finally:
             workshop.stop()
     note("Stopped.")

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
@@ -20,12 +20,11 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from collector import __version__
-from collector.installed import default_bundle
 from collector.settings import Settings, load_settings
-from collector.store import connect_readonly
+from collector.store import connect_readonly, database_state
 
-from ..errors import Findings
-from ..output import json_data, note, table
+from ..errors import ProblemsFound
+from ..output import note, show_list
 from ..paths import JS
 from .options import DbOption, HostOption, JsonOption, PortOption
 
@@ -42,6 +41,10 @@ class Finding:
     check: str
     state: str
     detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        """The finding as JSON-ready data."""
+        return asdict(self)
 
 
 def doctor(
@@ -67,19 +70,22 @@ def doctor(
         _bundle,
     ]
     found = [finding for check in checks for finding in check(settings)]
-    if as_json:
-        json_data([finding.__dict__ for finding in found])
-    else:
-        table(
-            ["check", "state", "detail"],
-            [[finding.check, finding.state, finding.detail] for finding in found],
-        )
+    show_list(
+        found,
+        {
+            "check": lambda finding: finding.check,
+            "state": lambda finding: finding.state,
+            "detail": lambda finding: finding.detail,
+        },
+        empty="",
+        as_json=as_json,
+    )
     problems = [finding for finding in found if finding.state == "problem"]
     if problems:
-        raise Findings(
+        raise ProblemsFound(
             f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found: {problems[0].detail}"
         )
-    note("Nothing is in the way.")
+    note("No problems found.")
 
 
 def _versions(_: Settings) -> Iterator[Finding]:
@@ -126,7 +132,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
     path = settings.db
     if not path.exists():
         yield Finding(
-            "database", "warning", f"There is no {path} yet; `thamesthrive serve` makes it."
+            "database", "warning", f"There is no {path} yet; `thamesthrive serve` creates it."
         )
         return
     if not os.access(path, os.W_OK):
@@ -134,8 +140,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with closing(connect_readonly(path)) as connection:
-            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
-            (sources,) = connection.execute("SELECT count(*) FROM sources WHERE enabled").fetchone()
+            mode, sources = database_state(connection)
     except sqlite3.Error as error:
         yield Finding("database", "problem", f"{path}: {error}")
         return
@@ -197,7 +202,7 @@ def _clock(_: Settings) -> Iterator[Finding]:
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:
-    folder = settings.bundle or default_bundle()
+    folder = settings.tracker_folder
     manifest = folder / "manifest.json"
     if not manifest.exists():
         yield Finding(

@@ -14,7 +14,7 @@ from collector.store import StoredEvent, last_seq, list_events
 
 from ..errors import Usage
 from ..export import WRITERS
-from ..output import data, json_data, note, progress, table
+from ..output import data, note, progress, show, show_list
 from .options import DbOption, JsonOption, open_readonly
 
 app = typer.Typer(
@@ -22,6 +22,8 @@ app = typer.Typer(
     help="Stored events.\n\nExamples:\n\n- `thamesthrive events list --type purchase-order -n 5`",
 )
 
+NONE = "No events. They appear here as soon as a page with the snippet sends some."
+NONE_MATCH = "No events match. Without --type, --source and --session, all are listed."
 PAGE = 5000  # events read at a time
 POLL = 0.2  # seconds between looks at the database
 
@@ -55,7 +57,7 @@ def list_(
     """
     with open_readonly(db) as connection:
         look = partial(list_events, connection, type=type_, source_id=source, session_id=session)
-        found = list(look(limit=limit))
+        found = look(limit=limit)[::-1]
         if not follow:
             _show(found, as_json, filtered=bool(type_ or source or session))
             return
@@ -65,7 +67,7 @@ def list_(
                 data(json.dumps(event.as_dict(), ensure_ascii=False) if as_json else line(event))
                 last = event.seq
             time.sleep(POLL)
-            found = list(look(after=last, limit=PAGE))
+            found = look(after=last, limit=PAGE)
 
 
 @app.command()
@@ -119,19 +121,20 @@ def export(
                 part.rename(file)
             finally:
                 part.unlink(missing_ok=True)
-    if as_json and not standard:
-        json_data({"file": str(file), "events": count})
-    else:
-        note(f"{count} events exported.")
+    show(
+        {"file": str(file), "events": count},
+        lambda: note(f"{count} events exported."),
+        as_json=as_json and not standard,
+    )
 
 
 def _all_events(
-    look: Callable[..., Iterator[StoredEvent]], progress: Callable[[int], None]
+    look: Callable[..., list[StoredEvent]], progress: Callable[[int], None]
 ) -> Iterator[StoredEvent]:
     """All that match, page by page: a long read would keep the write-ahead log from being
     cleared."""
     last = 0
-    while page := list(look(after=last, limit=PAGE)):
+    while page := look(after=last, limit=PAGE):
         yield from page
         last = page[-1].seq
         progress(last)
@@ -143,23 +146,15 @@ def line(event: StoredEvent) -> str:
 
 
 def _show(events: list[StoredEvent], as_json: bool, *, filtered: bool) -> None:
-    if as_json:
-        json_data([event.as_dict() for event in events])
-    elif not events and filtered:
-        note("No events match. Without --type, --source and --session, all are listed.")
-    elif not events:
-        note("No events. They appear here as soon as a page with the snippet sends some.")
-    else:
-        table(
-            ["received", "type", "source", "session", "properties"],
-            [
-                [
-                    e.received_at,
-                    e.type,
-                    e.source_id,
-                    e.session_id or "",
-                    json.dumps(e.properties, ensure_ascii=False),
-                ]
-                for e in events
-            ],
-        )
+    show_list(
+        events,
+        {
+            "received": lambda event: event.received_at,
+            "type": lambda event: event.type,
+            "source": lambda event: event.source_id,
+            "session": lambda event: event.session_id or "",
+            "properties": lambda event: json.dumps(event.properties, ensure_ascii=False),
+        },
+        empty=NONE_MATCH if filtered else NONE,
+        as_json=as_json,
+    )

@@ -8,7 +8,7 @@ import typer
 from collector import store
 
 from ..errors import Usage
-from ..output import data, json_data, note
+from ..output import data, note, show
 from .options import DbOption, JsonOption, open_database, open_readonly
 
 app = typer.Typer(
@@ -54,7 +54,5 @@ def forget(
         ):
             raise Usage("Nothing was removed.")
         removed = store.forget_profile(database.conn, profile_id)
-    if as_json:
-        json_data(removed)
-    else:
-        note("Removed " + ", ".join(f"{count} {table}" for table, count in removed.items()) + ".")
+    counts = ", ".join(f"{count} {table}" for table, count in removed.items())
+    show(removed, lambda: note(f"Removed {counts}."), as_json=as_json)

@@ -1,4 +1,4 @@
-"""`thamesthrive redirect …`: links that store an event and lead on."""
+"""`thamesthrive redirect …`: links that store an event and redirect to a target."""
 
 from typing import Annotated
 
@@ -6,13 +6,13 @@ import typer
 
 from collector import store
 
-from ..output import data, json_data, note, table
+from ..output import data, note, show, show_list
 from .options import DbOption, JsonOption, open_database
 from .source import SourceArgument
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Redirects: links that store an event and lead on.\n\nExamples:\n\n- `thamesthrive redirect add ID https://shop.example.com/sale --type newsletter-click`",
+    help="Redirects: links that store an event, then lead to their target.\n\nExamples:\n\n- `thamesthrive redirect add ID https://shop.example.com/sale --type newsletter-click`",
 )
 
 
@@ -20,7 +20,7 @@ app = typer.Typer(
 def add(
     source_id: SourceArgument,
     target: Annotated[
-        str, typer.Argument(help="Where it leads, e.g. https://shop.example.com/sale")
+        str, typer.Argument(help="The address it redirects to, e.g. https://shop.example.com/sale")
     ],
     event_type: Annotated[
         str, typer.Option("--type", help="The type of the event that is stored.")
@@ -38,13 +38,10 @@ def add(
     with open_database(db) as database:
         redirect = store.add_redirect(database, source_id, target, event_type)
         source = store.get_source(database, source_id)
-    if as_json:
-        json_data(redirect.as_dict())
-    else:
-        data(f"/redirect/{redirect.id}")
+    show(redirect, lambda: data(f"/redirect/{redirect.id}"), as_json=as_json)
     if "redirect" not in source.bridges:
         note(
-            f"Source {source.id} does not accept the bridge redirect: visitors are led on, nothing is stored."
+            f"Source {source.id} does not accept the bridge redirect: visitors are redirected, but nothing is stored."
         )
 
 
@@ -58,15 +55,17 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
     """
     with open_database(db) as database:
         found = store.list_redirects(database)
-    if as_json:
-        json_data([redirect.as_dict() for redirect in found])
-    elif not found:
-        note("No redirects yet. Create one: thamesthrive redirect add ID TARGET")
-    else:
-        table(
-            ["id", "type", "target", "source"],
-            [[r.id, r.event_type, r.target, r.source_id] for r in found],
-        )
+    show_list(
+        found,
+        {
+            "id": lambda redirect: redirect.id,
+            "type": lambda redirect: redirect.event_type,
+            "target": lambda redirect: redirect.target,
+            "source": lambda redirect: redirect.source_id,
+        },
+        empty="No redirects yet. Create one: thamesthrive redirect add ID TARGET",
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -75,7 +74,7 @@ def remove(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Removes a redirect: its address answers 404 from now on.
+    """Removes a redirect. Its address then answers 404.
 
     Examples:
 
@@ -83,7 +82,8 @@ def remove(
     """
     with open_database(db) as database:
         store.remove_redirect(database, redirect_id)
-    if as_json:
-        json_data({"id": redirect_id, "removed": True})
-    else:
-        note(f"Removed redirect {redirect_id}.")
+    show(
+        {"id": redirect_id, "removed": True},
+        lambda: note(f"Removed redirect {redirect_id}."),
+        as_json=as_json,
+    )

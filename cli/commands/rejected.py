@@ -6,18 +6,22 @@ from typing import Annotated
 import typer
 
 from collector import store
-from collector.gate import Gate
-from collector.replay import replay as replay_events
 from collector.settings import load_settings
-from collector.store import Registry
+from collector.store import SourceCache
+from collector.worker.admission import Admission
+from collector.worker.replay import replay as replay_events
+from collector.writer.group import Writer
 
-from ..output import data, json_data, note, pairs, progress, table
+from ..output import data, key_values, note, progress, show, show_list
 from .options import DbOption, JsonOption, open_database, open_readonly
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Rejected events: what was refused, and why.\n\nExamples:\n\n- `thamesthrive rejected list`",
 )
+
+NONE = "No rejected events. (Requests of unknown sources are refused whole, and not kept.)"
+NONE_MATCH = "No rejected events of this kind."
 
 SeqArgument = Annotated[
     int, typer.Argument(metavar="SEQ", help="The number in the list.", min=1, max=2**62)
@@ -32,7 +36,7 @@ TypeOption = Annotated[str | None, typer.Option("--type", help="Only events of t
 def list_(
     source: SourceOption = None,
     type_: TypeOption = None,
-    reason: Annotated[str | None, typer.Option(help="Only this reason word.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only this reason code.")] = None,
     limit: Annotated[
         int,
         typer.Option(
@@ -50,42 +54,27 @@ def list_(
     - `thamesthrive rejected list --reason invalid --type purchase-order`
     """
     with open_readonly(db) as connection:
-        found = list(
-            store.list_rejected(
-                connection, source_id=source, type=type_, reason=reason, limit=limit
-            )
+        found = store.list_rejected(
+            connection, source_id=source, type=type_, reason=reason, limit=limit
         )
-    if as_json:
-        json_data([row.as_dict() for row in found])
-    elif not found:
-        note(
-            "No rejected events"
-            + (
-                " of this kind."
-                if source or type_ or reason
-                else ". (Requests of unknown sources are refused whole, and not kept.)"
-            )
-        )
-    else:
-        table(
-            ["seq", "last seen", "seen", "reason", "type", "detail"],
-            [
-                [
-                    str(row.seq),
-                    row.last_seen_at,
-                    str(row.seen),
-                    row.reason,
-                    row.type or "",
-                    row.detail,
-                ]
-                for row in found
-            ],
-            numbers=["seq", "seen"],
-        )
+    show_list(
+        found,
+        {
+            "seq": lambda row: str(row.seq),
+            "last seen": lambda row: row.last_seen_at,
+            "seen": lambda row: str(row.seen),
+            "reason": lambda row: row.reason,
+            "type": lambda row: row.type or "",
+            "detail": lambda row: row.detail,
+        },
+        empty=NONE_MATCH if source or type_ or reason else NONE,
+        as_json=as_json,
+        numbers=["seq", "seen"],
+    )
 
 
-@app.command()
-def show(seq: SeqArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
+@app.command("show")
+def show_(seq: SeqArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
     """Shows one rejected event with its payload, as it came.
 
     Examples:
@@ -94,18 +83,15 @@ def show(seq: SeqArgument, db: DbOption = None, as_json: JsonOption = False) -> 
     """
     with open_readonly(db) as connection:
         row = store.get_rejected(connection, seq)
-    if as_json:
-        json_data(row.as_dict())
-        return
-    pairs(
-        {
-            name: str(value)
-            for name, value in row.as_dict().items()
-            if name != "payload" and value is not None
-        }
-    )
-    data("")
-    data(row.payload)
+
+    def for_people() -> None:
+        values = row.as_dict()
+        del values["payload"]
+        key_values({name: str(value) for name, value in values.items() if value is not None})
+        data("")
+        data(row.payload)
+
+    show(row, for_people, as_json=as_json)
 
 
 @app.command()
@@ -132,22 +118,23 @@ def replay(
     path = load_settings({"db": db}).db
     with (
         open_database(db) as database,
-        closing(Registry(path)) as registry,
+        closing(SourceCache(path)) as sources,
+        closing(Writer(path)) as writer,
         progress("Replaying") as step,
     ):
         if seq is not None:
             store.get_rejected(database.conn, seq)
         done = replay_events(
             database.conn,
-            Gate(registry),
+            Admission(sources),
+            writer.write,
             source_id=source,
             event_type=type_,
             seq=seq,
             progress=lambda looked: step(looked, None),
         )
-    if as_json:
-        json_data(done.as_dict())
-    else:
-        note(
-            f"{done.stored} stored, {done.duplicate} were stored already, {done.invalid} are still invalid."
-        )
+    counts = (
+        f"{done.stored} stored, {done.duplicate} were stored already,"
+        f" {done.invalid} are still invalid."
+    )
+    show(done, lambda: note(counts), as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 from collector import store
 
 from ..errors import Usage
-from ..output import data, json_data, note, table
+from ..output import data, note, show, show_list
 from .options import DbOption, JsonOption, open_database
 from .source import SourceArgument
 
@@ -32,8 +32,8 @@ def set_(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sets or replaces a schema. Events that fail it go to the rejected lane; those stored before
-    stay.
+    """Sets or replaces a schema. Events that fail it become rejected events; stored ones are
+    kept.
 
     Examples:
 
@@ -47,12 +47,12 @@ def set_(
         raise Usage(f"{file} is not UTF-8.") from error
     with open_database(db) as database:
         found = store.set_schema(database, source_id, event_type, text)
-    if as_json:
-        json_data(found.as_dict())
-    else:
-        note(
-            f"Events of type {found.type!r} must fit this schema from now on. What was rejected: thamesthrive rejected replay"
-        )
+    set_note = f"Events of type {found.type!r} are checked by this schema from now on."
+    show(
+        found,
+        lambda: note(f"{set_note} To store rejected ones: thamesthrive rejected replay"),
+        as_json=as_json,
+    )
 
 
 @app.command("list")
@@ -69,21 +69,21 @@ def list_(
     """
     with open_database(db) as database:
         found = store.list_schemas(database, source)
-    if as_json:
-        json_data([schema.as_dict() for schema in found])
-    elif not found:
-        note(
-            "No schemas: events are stored whatever their properties. Set one: thamesthrive schema set ID TYPE FILE"
-        )
-    else:
-        table(
-            ["source", "type", "updated"],
-            [[schema.source_id, schema.type, schema.updated_at] for schema in found],
-        )
+    show_list(
+        found,
+        {
+            "source": lambda schema: schema.source_id,
+            "type": lambda schema: schema.type,
+            "updated": lambda schema: schema.updated_at,
+        },
+        empty="No schemas: events are stored whatever their properties."
+        " Set one: thamesthrive schema set ID TYPE FILE",
+        as_json=as_json,
+    )
 
 
-@app.command()
-def show(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = None) -> None:
+@app.command("show")
+def show_(source_id: SourceArgument, event_type: TypeArgument, db: DbOption = None) -> None:
     """Prints a schema as it was set.
 
     Examples:
@@ -101,7 +101,7 @@ def remove(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Removes a schema: events of that type are stored whatever their properties.
+    """Removes a schema. Events of that type are then stored whatever their properties.
 
     Examples:
 
@@ -109,7 +109,8 @@ def remove(
     """
     with open_database(db) as database:
         store.remove_schema(database, source_id, event_type)
-    if as_json:
-        json_data({"source_id": source_id, "type": event_type, "removed": True})
-    else:
-        note(f"Removed the schema of {event_type!r}.")
+    show(
+        {"source_id": source_id, "type": event_type, "removed": True},
+        lambda: note(f"Removed the schema of {event_type!r}."),
+        as_json=as_json,
+    )

@@ -1,39 +1,16 @@
 """`thamesthrive serve`."""
 
+from typing import Any
+
 from collector.logs import log_to_stderr
 from collector.settings import load_settings
 
-from .options import (
-    BundleOption,
-    DbOption,
-    DrainOption,
-    HostOption,
-    LogFormatOption,
-    LogLevelOption,
-    PortOption,
-    ProxiesOption,
-    QaOption,
-    QueueOption,
-    SiteOption,
-    WorkersOption,
-    explained,
-)
+from .declared import SETTING_OPTIONS, with_options
+from .options import database_errors_explained
 
 
-def serve(
-    db: DbOption = None,
-    host: HostOption = None,
-    port: PortOption = None,
-    workers: WorkersOption = None,
-    bundle: BundleOption = None,
-    site: SiteOption = None,
-    qa: QaOption = None,
-    proxies: ProxiesOption = None,
-    drain_seconds: DrainOption = None,
-    log_level: LogLevelOption = None,
-    log_format: LogFormatOption = None,
-    queue_mb: QueueOption = None,
-) -> None:
+@with_options(SETTING_OPTIONS)
+def serve(**given: Any) -> None:
     """Runs the collector in the foreground, until Ctrl-C or SIGTERM.
 
     It answers an event when the event is on disk, and finishes what it accepted before it stops.
@@ -43,24 +20,9 @@ def serve(
     - `thamesthrive serve`
     - `thamesthrive serve --host 0.0.0.0 --port 8080 --proxies 1`
     """
-    settings = load_settings(
-        {
-            "db": db,
-            "host": host,
-            "port": port,
-            "workers": workers,
-            "bundle": bundle,
-            "site": site,
-            "qa": qa,
-            "proxies": proxies,
-            "drain_seconds": drain_seconds,
-            "log_level": log_level,
-            "log_format": log_format,
-            "queue_mb": queue_mb,
-        }
-    )
-    from collector import server
+    settings = load_settings(given)
+    from collector import supervisor
 
     log_to_stderr(settings)
-    with explained(settings.db):
-        server.serve(settings)
+    with database_errors_explained(settings.db):
+        supervisor.serve(settings)

@@ -5,11 +5,10 @@ from typing import Annotated
 import typer
 
 from collector import store
-from collector.installed import default_bundle
 from collector.settings import load_settings
 
 from ..errors import Usage
-from ..output import data, json_data, note
+from ..output import data, note, show
 from .options import BundleOption, DbOption, open_database
 from .source import SourceArgument
 
@@ -48,7 +47,8 @@ def snippet(
     """
     if integrity and not one_line:
         raise Usage(
-            "--integrity goes with --one-line: the classic snippet loads the tracker by itself, and cannot pin it."
+            "--integrity goes with --one-line: the classic snippet loads the tracker by itself,"
+            " and cannot pin it."
         )
     settings = load_settings({"db": db, "bundle": bundle})
     with open_database(db) as database:
@@ -59,24 +59,28 @@ def snippet(
     rendered = render_snippet(
         source.id,
         address,
-        settings.bundle or default_bundle(),
+        settings.tracker_folder,
         one_line=one_line,
         integrity=integrity,
         nonce=nonce,
     )
-    if as_json:
-        json_data({"html": rendered.html, "csp_hash": rendered.csp_hash})
-    else:
-        data(rendered.html)
+    show(
+        {"html": rendered.html, "csp_hash": rendered.csp_hash},
+        lambda: data(rendered.html),
+        as_json=as_json,
+    )
     if not source.enabled:
         note(
-            f"Source {source.id} is disabled: its events are refused. Enable it: thamesthrive source enable {source.id}"
+            f"Source {source.id} is disabled: its events are refused."
+            f" Enable it: thamesthrive source enable {source.id}"
         )
     if "rest" not in source.bridges:
         note(
-            f"Source {source.id} does not accept the bridge rest, which pages use: its events are refused."
+            f"Source {source.id} does not accept the bridge rest, which pages use:"
+            " its events are refused."
         )
     if rendered.csp_hash and not nonce:
         note(
-            f"If your pages have a Content-Security-Policy, add: script-src '{rendered.csp_hash}' {address}; connect-src {address}"
+            "If your pages have a Content-Security-Policy, add:"
+            f" script-src '{rendered.csp_hash}' {address}; connect-src {address}"
         )

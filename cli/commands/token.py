@@ -6,7 +6,7 @@ import typer
 
 from collector import store
 
-from ..output import data, json_data, note, table
+from ..output import data, note, show, show_list
 from .options import DbOption, JsonOption, open_database
 
 app = typer.Typer(
@@ -31,11 +31,12 @@ def create(
     """
     with open_database(db, create=True) as database:
         token, secret = store.create_token(database, name)
-    if as_json:
-        json_data({**token.as_dict(), "token": secret})
-    else:
+
+    def for_people() -> None:
         data(secret)
         note("It is not shown again. Use it as: Authorization: Bearer …")
+
+    show({**token.as_dict(), "token": secret}, for_people, as_json=as_json)
 
 
 @app.command("list")
@@ -48,16 +49,17 @@ def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
     """
     with open_database(db) as database:
         found = store.list_tokens(database)
-    if as_json:
-        json_data([token.as_dict() for token in found])
-    elif not found:
-        note(
-            "No tokens: nobody can use the management API. Create one: thamesthrive token create NAME"
-        )
-    else:
-        table(
-            ["id", "name", "created"], [[token.id, token.name, token.created_at] for token in found]
-        )
+    show_list(
+        found,
+        {
+            "id": lambda token: token.id,
+            "name": lambda token: token.name,
+            "created": lambda token: token.created_at,
+        },
+        empty="No tokens: nobody can use the management API."
+        " Create one: thamesthrive token create NAME",
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -71,7 +73,7 @@ def revoke(
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Makes a token worthless, within a second.
+    """Revokes a token. Running collectors notice within a second.
 
     Examples:
 
@@ -79,7 +81,8 @@ def revoke(
     """
     with open_database(db) as database:
         store.revoke_token(database, token_id)
-    if as_json:
-        json_data({"id": token_id, "revoked": True})
-    else:
-        note(f"Revoked token {token_id}.")
+    show(
+        {"id": token_id, "revoked": True},
+        lambda: note(f"Revoked token {token_id}."),
+        as_json=as_json,
+    )

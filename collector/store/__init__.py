@@ -1,16 +1,17 @@
 """All SQL of the project. Library calls for administrators and for the collector itself."""
 
-from .connection import connect, connect_readonly
-from .events import StoredEvent, count_events, last_seq, list_events
-from .privacy import expire_some, export_profile, forget_profile
+from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
+from .erasure import export_profile, forget_profile
+from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
+from .events import StoredEvent, last_seq, list_events
+from .migrations import migrate
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
-from .registry import Registry
 from .rejected import RejectedEvent, get_rejected, list_rejected
-from .schema import migrate
-from .schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
+from .retention import expire_rows
+from .source_cache import SourceCache
 from .sources import (
     BRIDGES,
-    IP_POLICIES,
+    SOURCE_FIELDS,
     Source,
     add_source,
     get_source,
@@ -18,27 +19,29 @@ from .sources import (
     remove_source,
     update_source,
 )
-from .stats import check_database, stats
+from .stats import backup, check_database, database_state, stats
 from .tokens import Token, create_token, list_tokens, revoke_token
 
 __all__ = [
     "BRIDGES",
-    "IP_POLICIES",
+    "SOURCE_FIELDS",
     "EventSchema",
     "Redirect",
-    "Registry",
     "RejectedEvent",
     "Source",
+    "SourceCache",
     "StoredEvent",
     "Token",
     "add_redirect",
     "add_source",
+    "backup",
     "check_database",
     "connect",
     "connect_readonly",
-    "count_events",
+    "connect_writer",
     "create_token",
-    "expire_some",
+    "database_state",
+    "expire_rows",
     "export_profile",
     "forget_profile",
     "get_rejected",
@@ -52,11 +55,14 @@ __all__ = [
     "list_sources",
     "list_tokens",
     "migrate",
+    "path_of",
     "remove_redirect",
     "remove_schema",
     "remove_source",
     "revoke_token",
     "set_schema",
+    "snapshot",
     "stats",
+    "transaction",
     "update_source",
 ]

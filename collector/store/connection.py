@@ -1,6 +1,8 @@
-"""How a database is opened: the one place that sets pragmas."""
+"""Connections, pragmas and transactions: how the database is opened, and how a change is made."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 STATEMENTS = 1024  # prepared ones that stay; see rows.py
@@ -8,7 +10,7 @@ BUSY_TIMEOUT = 5.0  # seconds another SQLite client may hold the write lock
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that may write.
+    """Opens a connection that may write.
 
     `synchronous=FULL`: a commit returns when the write-ahead log is on the disk, which is what an
     answer promises.
@@ -16,22 +18,31 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT, isolation_level=None, cached_statements=STATEMENTS
     )
-    connection.execute(
-        "PRAGMA auto_vacuum=INCREMENTAL"
-    )  # taken by a new file only, and only before the next line
+    # Only a new file takes this, and only before the next line.
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute(
-        "PRAGMA temp_store=MEMORY"
-    )  # what undoes a statement that fails halfway, else a file for each commit
+    # For what undoes a statement that fails halfway. Else it is a file for each commit.
+    connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
     return connection
 
 
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Opens the writer's connection, which does not check references.
+
+    What a row refers to is written in the same transaction, or looked up in it (`require_sources`).
+    Having SQLite look it up for each row again costs a tenth of the writer's time.
+    """
+    connection = connect(path)
+    connection.execute("PRAGMA foreign_keys=OFF")
+    return connection
+
+
 def connect_readonly(path: Path) -> sqlite3.Connection:
-    """A connection that reads only. In WAL mode it never waits for a writer, nor a writer for it.
+    """Opens a connection that reads only. In WAL mode readers and writers never wait for each other.
 
     Raises sqlite3.OperationalError if there is no such file.
     """
@@ -40,3 +51,38 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
+    """Sets how long statements wait for another client's lock."""
+    connection.execute(f"PRAGMA busy_timeout={seconds * 1000:.0f}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commits what is done inside, or rolls it back if anything is raised."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk has rolled it back already.
+        if connection.in_transaction:
+            connection.rollback()
+        raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """Reads inside see the database as it is now, whatever is committed meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        yield
+    finally:
+        connection.rollback()
+
+
+def path_of(connection: sqlite3.Connection) -> Path:
+    """The file of a connection's database."""
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2])

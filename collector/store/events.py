@@ -2,53 +2,52 @@
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .rows import insert_rows, load_json
+from ..event.types import Event
+from ..ipc import WriteRequest
+from .rows import insert_rows, load_json, select_page
 
-COLUMNS = (
-    "id",
-    "type",
-    "source_id",
-    "session_id",
-    "profile_id",
-    "properties",
-    "context",
-    "options",
-    "tags",
-    "extra",
-    "request",
-    "request_id",
-    "occurred_at",
-    "received_at",
-    "ip",
-    "bot",
-)
-EventRow = tuple[Any, ...]  # in the order of COLUMNS
-
-_INSERT = f"INSERT INTO events ({', '.join(COLUMNS)})"
+_INSERT = """INSERT INTO events
+    (id, type, source_id, session_id, profile_id, properties, context, options, tags, extra,
+    request, request_id, occurred_at, received_at, ip, bot)"""
+EventRow = tuple[Any, ...]
 
 
-class Repeats(Exception):
-    """Some ids were stored before. The transaction has to be rolled back, and run again without
-    them."""
+def event_row(
+    event: Event, request: WriteRequest, session_id: str | None, profile_id: str | None
+) -> EventRow:
+    """An event and the request it came with as a row for `insert_events`."""
+    return (
+        event.id, event.type, request.source_id, session_id, profile_id, event.properties,
+        event.context, event.options, event.tags, event.extra, request.payload.request,
+        request.request_id, event.occurred_at, request.received_at, request.sender.ip,
+        request.sender.bot,
+    )  # fmt: skip
+
+
+class Repeated(Exception):
+    """Some ids were stored before. Roll the transaction back, and run it again without them."""
 
 
 def insert_events(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
-    """Stores events inside the caller's transaction. Repeats are rare, so all rows are simply
-    tried: raises Repeats if an id is stored already, or twice among them."""
+    """Stores events inside the caller's transaction.
+
+    Repeats are rare, so all rows are simply tried. Raises Repeated if an id is stored already, or
+    twice among them.
+    """
     if insert_rows(connection, _INSERT, rows, "ON CONFLICT (id) DO NOTHING") != len(rows):
-        raise Repeats
+        raise Repeated
 
 
 class MissingSource(Exception):
-    """A source was removed in between."""
+    """A source was removed while its request waited."""
 
 
 def require_sources(connection: sqlite3.Connection, source_ids: Collection[str]) -> None:
-    """Raises MissingSource if one of these is not there."""
+    """Raises MissingSource if one of these does not exist."""
     for source_id in source_ids:
         if not connection.execute("SELECT 1 FROM sources WHERE id = ?", (source_id,)).fetchone():
             raise MissingSource
@@ -59,7 +58,8 @@ def stored_ids(
 ) -> set[str]:
     """Which of these ids are stored, for any source or for one."""
     (found,) = connection.execute(
-        "SELECT json_group_array(id) FROM events WHERE id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR source_id = ?2)",
+        "SELECT json_group_array(id) FROM events"
+        " WHERE id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR source_id = ?2)",
         (json.dumps(list(ids)), source_id),
     ).fetchone()
     return set(json.loads(found))
@@ -87,6 +87,13 @@ class StoredEvent:
         return asdict(self)
 
 
+_DECODE: dict[str, Callable[[Any], Any]] = {
+    "properties": load_json,
+    "context": load_json,
+    "bot": bool,
+}
+
+
 def list_events(
     connection: sqlite3.Connection,
     *,
@@ -97,37 +104,35 @@ def list_events(
     after: int | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> Iterator[StoredEvent]:
-    """Stored events in the order of storing: the latest `limit` ones (before sequence number
-    `before`), or the first ones after sequence number `after`."""
-    filters = {
-        "type = ?": type,
-        "source_id = ?": source_id,
-        "session_id = ?": session_id,
-        "profile_id = ?": profile_id,
-        "seq > ?": after,
-        "seq < ?": before,
-    }
-    given = {clause: value for clause, value in filters.items() if value is not None}
-    where = f"WHERE {' AND '.join(given)}" if given else ""
-    order = "DESC" if after is None else "ASC"
-    cursor = connection.execute(
-        f"SELECT * FROM (SELECT seq, id, type, source_id, session_id, profile_id, properties, context, occurred_at, received_at, ip, bot"
-        f" FROM events {where} ORDER BY seq {order} LIMIT ?) ORDER BY seq",
-        [*given.values(), limit],
+) -> list[StoredEvent]:
+    """Stored events, the latest first; with `after`, those with a higher sequence number, oldest
+    first. See `select_page`."""
+    names = [*StoredEvent.__dataclass_fields__]
+    rows = select_page(
+        connection,
+        "events",
+        names,
+        equal={
+            "type": type,
+            "source_id": source_id,
+            "session_id": session_id,
+            "profile_id": profile_id,
+        },
+        after=after,
+        before=before,
+        limit=limit,
     )
-    for row in cursor:
-        values = list(row)
-        values[6:8] = load_json(values[6]), load_json(values[7])
-        values[-1] = bool(values[-1])
-        yield StoredEvent(*values)
+    return [
+        StoredEvent(
+            **{
+                name: decode(value) if (decode := _DECODE.get(name)) else value
+                for name, value in zip(names, row, strict=True)
+            }
+        )
+        for row in rows
+    ]
 
 
 def last_seq(connection: sqlite3.Connection) -> int:
     """The sequence number of the latest event; 0 if there is none."""
     return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
-
-
-def count_events(connection: sqlite3.Connection) -> int:
-    """How many events are stored."""
-    return int(connection.execute("SELECT count(*) FROM events").fetchone()[0])

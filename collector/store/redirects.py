@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from ..clock import now
 from ..errors import NotFound, StoreError
-from ..payload import MAX_TYPE
+from ..event.timestamps import now
+from ..event.types import MAX_TYPE
 from .sources import get_source
 
 MAX_TARGET = 2048
@@ -42,7 +42,7 @@ def add_redirect(
     source = get_source(db, source_id)
     event_type = event_type.strip()
     if not 0 < len(event_type) <= MAX_TYPE:
-        raise StoreError(f"An event type has 1 to {MAX_TYPE} characters.")
+        raise StoreError(f"An event type must have 1 to {MAX_TYPE} characters.")
     if not re.fullmatch(TARGET, target) or len(target) > MAX_TARGET:
         raise StoreError(
             "A target is a whole address, as in https://shop.example.com/sale (spaces and accents percent-encoded)."
@@ -68,6 +68,6 @@ def remove_redirect(db: Database, redirect_id: str) -> None:
     """Removes a redirect: its address answers 404 from now on. Raises NotFound."""
     if not db["redirects"].count_where("id = ?", [redirect_id]):
         raise NotFound(
-            f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` shows those there are."
+            f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` lists them."
         )
     db.table("redirects").delete(redirect_id)

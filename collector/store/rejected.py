@@ -1,34 +1,28 @@
-"""The rejected lane: events that were refused, with their reason, until somebody has looked.
-Bounded by count and age."""
+"""Rejected events: kept with their reason until somebody has looked. Bounded by count and age."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from ..errors import NotFound
-from ..payload import Event
-from .rows import insert_rows
-from .tombstones import forgotten_ids
+from .rows import insert_rows, select_page
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_ROWS = 10_000  # for each source
 MAX_DAYS = 30
 _SLACK = 500  # rows over MAX_ROWS before some are removed: not on every request
 
-_INSERT = """INSERT INTO rejected
-    (reason, detail, event_id, type, source_id, session_id, profile_id, origin, payload, request_id, received_at, last_seen_at)"""
-_AGAIN = """
-    ON CONFLICT (source_id, event_id) DO UPDATE SET
-        reason = excluded.reason, detail = excluded.detail, seen = seen + 1, last_seen_at = excluded.last_seen_at
-"""
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RejectedEvent:
-    """One row of the lane. `payload` is the event as it came, cut after MAX_PAYLOAD characters."""
+    """One row of `rejected`. `payload`: the event as it came, cut after MAX_PAYLOAD characters.
 
-    seq: int
+    `request`, `ip` and `bot` are those of the request, for the event that a replay may store.
+    """
+
+    seq: int = 0  # until it is stored
     reason: str
     detail: str
     event_id: str
@@ -37,36 +31,47 @@ class RejectedEvent:
     session_id: str | None
     profile_id: str | None
     origin: str | None
+    ip: str | None
+    bot: bool
     payload: str
+    request: str | None
     request_id: str
     received_at: str
     last_seen_at: str
-    seen: int
+    seen: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON-ready data."""
         return asdict(self)
 
 
-class Lane:
-    """The writer's side: knows roughly how full the lane is, so that it is counted seldom."""
+_NAMES = tuple(field.name for field in fields(RejectedEvent))
+_INSERTED = tuple(name for name in _NAMES if name not in ("seq", "seen"))
+_values = attrgetter(*_INSERTED)
+
+_INSERT = f"INSERT INTO rejected ({', '.join(_INSERTED)})"
+_AGAIN = """
+    ON CONFLICT (source_id, event_id) DO UPDATE SET
+        reason = excluded.reason, detail = excluded.detail, seen = seen + 1,
+        last_seen_at = excluded.last_seen_at
+"""
+
+
+class RejectedWriter:
+    """The writer's side. It knows roughly how many rows a source has, so that it seldom counts
+    them."""
 
     def __init__(self) -> None:
-        self._room: dict[str, int] = {}  # source id → rows that may come before the next count
+        # Source id → rows that may come before the next count.
+        self._room: dict[str, int] = {}
 
-    def insert(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Stores (reason, detail, event_id, type, source_id, session_id, profile_id, origin,
-        payload, request_id, received_at) inside the caller's transaction, and lets the oldest go
-        where there are too many."""
-        insert_rows(
-            connection,
-            _INSERT,
-            [(*row[:8], row[8][:MAX_PAYLOAD], *row[9:], row[10]) for row in rows],
-            _AGAIN,
-        )
+    def insert(self, connection: sqlite3.Connection, rows: Sequence[RejectedEvent]) -> None:
+        """Stores rows inside the caller's transaction, and removes the oldest where there are too
+        many."""
+        insert_rows(connection, _INSERT, [_values(row) for row in rows], _AGAIN)
         for row in rows:
-            self._room[row[4]] = self._room.get(row[4], 0) - 1
-        for source_id in {row[4] for row in rows}:
+            self._room[row.source_id] = self._room.get(row.source_id, 0) - 1
+        for source_id in {row.source_id for row in rows}:
             if self._room[source_id] < 0:
                 self._room[source_id] = _trim(connection, source_id)
 
@@ -79,10 +84,17 @@ def _trim(connection: sqlite3.Connection, source_id: str) -> int:
     ).fetchone()
     if count > MAX_ROWS:
         connection.execute(
-            "DELETE FROM rejected WHERE seq IN (SELECT seq FROM rejected WHERE source_id = ? ORDER BY received_at LIMIT ?)",
+            "DELETE FROM rejected WHERE seq IN"
+            " (SELECT seq FROM rejected WHERE source_id = ? ORDER BY received_at LIMIT ?)",
             [source_id, count - MAX_ROWS],
         )
     return int(max(0, MAX_ROWS - count)) + _SLACK
+
+
+def take_rejected(connection: sqlite3.Connection, seqs: Iterable[int]) -> set[int]:
+    """Removes these rows inside the caller's transaction. Returns those that were there."""
+    remove = "DELETE FROM rejected WHERE seq = ? RETURNING seq"
+    return {seq for seq in seqs if connection.execute(remove, [seq]).fetchall()}
 
 
 def list_rejected(
@@ -93,21 +105,18 @@ def list_rejected(
     reason: str | None = None,
     before: int | None = None,
     limit: int = 50,
-) -> Iterator[RejectedEvent]:
-    """Rejected events, the latest first; those before sequence number `before`, if given."""
-    filters = {
-        "source_id = ?": source_id,
-        "type = ?": type,
-        "reason = ?": reason,
-        "seq < ?": before,
-    }
-    given = {clause: value for clause, value in filters.items() if value is not None}
-    where = f"WHERE {' AND '.join(given)}" if given else ""
-    names = ", ".join(RejectedEvent.__dataclass_fields__)
-    for row in connection.execute(
-        f"SELECT {names} FROM rejected {where} ORDER BY seq DESC LIMIT ?", [*given.values(), limit]
-    ):
-        yield RejectedEvent(*row)
+) -> list[RejectedEvent]:
+    """Rejected events, the latest first. See `select_page`."""
+    rows = select_page(
+        connection,
+        "rejected",
+        _NAMES,
+        equal={"source_id": source_id, "type": type, "reason": reason},
+        before=before,
+        limit=limit,
+    )
+    found = (dict(zip(_NAMES, row, strict=True)) for row in rows)
+    return [RejectedEvent(**{**row, "bot": bool(row["bot"])}) for row in found]
 
 
 def get_rejected(connection: sqlite3.Connection, seq: int) -> RejectedEvent:
@@ -115,42 +124,4 @@ def get_rejected(connection: sqlite3.Connection, seq: int) -> RejectedEvent:
     for row in list_rejected(connection, before=seq + 1, limit=1):
         if row.seq == seq:
             return row
-    raise NotFound(
-        f"There is no rejected event {seq}. `thamesthrive rejected list` shows those there are."
-    )
-
-
-def store_replayed(connection: sqlite3.Connection, row: RejectedEvent, event: Event) -> bool:
-    """Moves an event that is valid now from the lane to `events`, under its own id, in a
-    transaction of its own.
-
-    Returns false if it was stored already; then it only leaves the lane.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        session_id, profile_id = connection.execute(
-            "SELECT (SELECT id FROM sessions WHERE id = ?), (SELECT id FROM profiles WHERE id = ?)",
-            [row.session_id, row.profile_id],
-        ).fetchone()
-        fresh = not forgotten_ids(connection, [row.event_id]) and bool(
-            connection.execute(
-                """
-                INSERT INTO events (id, type, source_id, session_id, profile_id, properties, context, options, tags, extra,
-                    request_id, occurred_at, received_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (id) DO NOTHING
-                """,
-                [
-                    row.event_id, event.type, row.source_id, session_id, profile_id, event.properties, event.context,
-                    event.options, event.tags, event.extra, row.request_id, event.occurred_at, row.received_at,
-                ],
-            ).rowcount
-        )  # fmt: skip
-        if fresh:
-            connection.execute("UPDATE sessions SET events = events + 1 WHERE id = ?", [session_id])
-            connection.execute("UPDATE profiles SET events = events + 1 WHERE id = ?", [profile_id])
-        connection.execute("DELETE FROM rejected WHERE seq = ?", [row.seq])
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    return fresh
+    raise NotFound(f"There is no rejected event {seq}. `thamesthrive rejected list` lists them.")

@@ -1,17 +1,19 @@
-"""Writing many rows in one statement: an `executemany` of 100 rows costs 100 round trips between
-Python and SQLite."""
+"""Rows, written many at a time and read a page at a time.
+
+An `executemany` of 100 rows costs 100 round trips between Python and SQLite; one statement of 100
+rows costs one.
+"""
 
 import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-MAX_ROWS = (
-    128  # in one statement; each number of rows is a statement of its own, which stays prepared
-)
+# In one statement. Each number of rows is a statement of its own, which stays prepared.
+MAX_ROWS = 128
 
 
 @lru_cache(maxsize=1024)
@@ -31,6 +33,32 @@ def insert_rows(
         statement = _statement(head, len(part[0]), len(part), tail)
         written += connection.execute(statement, tuple(chain.from_iterable(part))).rowcount
     return written
+
+
+def select_page(
+    connection: sqlite3.Connection,
+    table: str,
+    columns: Iterable[str],
+    *,
+    equal: Mapping[str, Any],
+    after: int | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[Any]:
+    """Reads rows in which the columns of `equal` have these values; None stands for any.
+
+    With `after`, the first `limit` rows with a higher `seq`, oldest first. Otherwise the last
+    `limit` rows, latest first, those with a lower `seq` than `before` if that is given.
+    """
+    filters = {f"{column} = ?": value for column, value in equal.items()}
+    filters |= {"seq > ?": after, "seq < ?": before}
+    given = {clause: value for clause, value in filters.items() if value is not None}
+    where = f"WHERE {' AND '.join(given)}" if given else ""
+    order = "DESC" if after is None else "ASC"
+    return connection.execute(
+        f"SELECT {', '.join(columns)} FROM {table} {where} ORDER BY seq {order} LIMIT ?",
+        [*given.values(), limit],
+    ).fetchall()
 
 
 def load_json(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +17,8 @@ def _encode(ids: list[str]) -> str:
 
 
 _SESSION = """INSERT INTO sessions
-    (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events, first_utm, last_utm)"""
+    (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events,
+    first_utm, last_utm)"""
 # A later page of a visit adds to its context and keeps what it does not mention, the campaign that
 # began it above all.
 _SESSION_AGAIN = """
@@ -27,7 +29,8 @@ _SESSION_AGAIN = """
         device_id = coalesce(device_id, excluded.device_id),
         first_utm = coalesce(first_utm, excluded.first_utm),
         last_utm = coalesce(excluded.last_utm, last_utm),
-        context = CASE WHEN excluded.context IN ('{}', context) THEN context ELSE json_patch(context, excluded.context) END
+        context = CASE WHEN excluded.context IN ('{}', context) THEN context
+            ELSE json_patch(context, excluded.context) END
 """
 _PROFILE = "INSERT INTO profiles (id, first_seen_at, last_seen_at, events, first_utm, last_utm)"
 _PROFILE_AGAIN = """
@@ -37,8 +40,33 @@ _PROFILE_AGAIN = """
         first_utm = coalesce(first_utm, excluded.first_utm),
         last_utm = coalesce(excluded.last_utm, last_utm)
 """
-SessionRow = tuple[str, str, str, str | None, str, int, str, str, int, str | None, str | None]
-ProfileRow = tuple[str, str, str, int, str | None, str | None]
+
+
+class SessionRow(NamedTuple):
+    """A row for `upsert_sessions`."""
+
+    id: str
+    profile_id: str
+    source_id: str
+    device_id: str | None
+    context: str
+    dropped: int
+    first_seen_at: str
+    last_seen_at: str
+    events: int
+    first_utm: str | None
+    last_utm: str | None
+
+
+class ProfileRow(NamedTuple):
+    """A row for `upsert_profiles`."""
+
+    id: str
+    first_seen_at: str
+    last_seen_at: str
+    events: int
+    first_utm: str | None
+    last_utm: str | None
 
 
 def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) -> dict[str, str]:
@@ -46,7 +74,8 @@ def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) ->
     if not session_ids:
         return {}
     (found,) = connection.execute(
-        "SELECT json_group_object(id, profile_id) FROM sessions WHERE id IN (SELECT value FROM json_each(?))",
+        "SELECT json_group_object(id, profile_id) FROM sessions"
+        " WHERE id IN (SELECT value FROM json_each(?))",
         (_encode(list(session_ids)),),
     ).fetchone()
     return _decode_dict(found)
@@ -64,11 +93,10 @@ def known_profiles(connection: sqlite3.Connection, profile_ids: Collection[str])
 
 
 def upsert_profiles(connection: sqlite3.Connection, rows: Sequence[ProfileRow]) -> None:
-    """Stores (id, first_seen_at, last_seen_at, events, first_utm, last_utm), new or seen again."""
+    """Stores profiles, new or seen again."""
     insert_rows(connection, _PROFILE, rows, _PROFILE_AGAIN)
 
 
 def upsert_sessions(connection: sqlite3.Connection, rows: Sequence[SessionRow]) -> None:
-    """Stores (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at,
-    events, first_utm, last_utm), new or seen again."""
+    """Stores sessions, new or seen again."""
     insert_rows(connection, _SESSION, rows, _SESSION_AGAIN)

@@ -1,7 +1,14 @@
-"""Numbers for those who look after the collector."""
+"""Numbers about the database, and whether it is sound."""
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+
+from .connection import snapshot
+
+BACKUP_PAGES = 2000  # copied at a time; in between, others read and write
 
 
 def stats(connection: sqlite3.Connection) -> dict[str, Any]:
@@ -33,6 +40,30 @@ def stats(connection: sqlite3.Connection) -> dict[str, Any]:
         **totals,
         "sources": sources,
     }
+
+
+def database_state(connection: sqlite3.Connection) -> tuple[str, int]:
+    """The journal mode, and the number of enabled sources."""
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (sources,) = connection.execute("SELECT count(*) FROM sources WHERE enabled").fetchone()
+    return str(mode), int(sources)
+
+
+def backup(source: sqlite3.Connection, target: Path, progress: Callable[[int, int], None]) -> None:
+    """Copies a database into a new file while others read and write it.
+
+    The copy is the database as it is when the copy begins. `progress` is called with the pages
+    copied, and all of them. Raises sqlite3.Error.
+    """
+    with closing(sqlite3.connect(target)) as copy:
+        # One snapshot: without it, SQLite would begin again each time the collector writes.
+        with snapshot(source):
+            source.backup(
+                copy,
+                pages=BACKUP_PAGES,
+                progress=lambda _, left, total: progress(total - left, total),
+            )
+        copy.execute("PRAGMA journal_mode=DELETE")
 
 
 def check_database(connection: sqlite3.Connection) -> list[str]:

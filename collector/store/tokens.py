@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from ..clock import now
 from ..errors import NotFound, StoreError
+from ..event.timestamps import now
 
 PREFIX = "tt_"  # so that scanners for leaked secrets, and people, see what it is
 
@@ -52,7 +52,5 @@ def list_tokens(db: Database) -> list[Token]:
 def revoke_token(db: Database, token_id: str) -> None:
     """Makes a token worthless within a second. Raises NotFound."""
     if not db["tokens"].count_where("id = ?", [token_id]):
-        raise NotFound(
-            f"There is no token {token_id!r}. `thamesthrive token list` shows those there are."
-        )
+        raise NotFound(f"There is no token {token_id!r}. `thamesthrive token list` lists them.")
     db.table("tokens").delete(token_id)

@@ -1,11 +1,11 @@
-"""Ids of events that were forgotten, as hashes: a repeat that comes late does not bring them
-back."""
+"""Tombstones: hashes of the ids of forgotten events, so that a late repeat does not store them
+again."""
 
 import hashlib
 import sqlite3
 from collections.abc import Iterable
 
-from ..clock import now
+from ..event.timestamps import now
 
 
 def _hash(event_id: str) -> bytes:
@@ -20,8 +20,8 @@ def forgotten_ids(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str
     return {event_id for event_id in ids if connection.execute(look, [_hash(event_id)]).fetchone()}
 
 
-def bury(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Remembers these ids as forgotten, inside the caller's transaction."""
+def add_tombstones(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Records these event ids as forgotten, inside the caller's transaction."""
     at = now()
     connection.executemany(
         "INSERT OR IGNORE INTO tombstones VALUES (?, ?)",

@@ -44,11 +44,11 @@ def grow(folder: Path, goal: int, stretch: int, start: int) -> list[Sample]:
     from sqlite_utils import Database
 
     from collector import store
-    from collector.clock import moment
+    from collector.event.timestamps import now
+    from collector.event.types import Event, Payload
     from collector.ids import uuid7
-    from collector.jobs import Job
-    from collector.payload import Event, Payload
-    from collector.writer import Writer
+    from collector.ipc import SenderInfo, WriteRequest
+    from collector.writer.group import Writer
 
     path = folder / "events.db"
     store.migrate(path)
@@ -58,30 +58,26 @@ def grow(folder: Path, goal: int, stretch: int, start: int) -> list[Sample]:
     writer = Writer(path)
     numbers = itertools.count(1)
 
-    def group() -> list[Job]:
-        jobs = []
+    def group() -> list[WriteRequest]:
+        requests = []
         for _ in range(GROUP):
-            now = moment().text
+            at = now()
             events = tuple(
-                Event(i, uuid7(), kind, now, properties, CONTEXT)
+                Event(i, uuid7(), kind, at, properties, CONTEXT)
                 for i, (kind, properties) in enumerate(KINDS)
             )
             payload = Payload(source, uuid7(), None, uuid7(), SESSION, events=events)
-            jobs.append(
-                Job(
-                    next(numbers),
-                    source,
-                    False,
-                    None,
-                    uuid7(),
-                    now,
-                    None,
-                    "192.0.2.0",
-                    False,
-                    payload,
+            requests.append(
+                WriteRequest(
+                    source_id=source,
+                    request_id=uuid7(),
+                    received_at=at,
+                    sender=SenderInfo(ip="192.0.2.0"),
+                    payload=payload,
+                    number=next(numbers),
                 )
             )
-        return jobs
+        return requests
 
     samples: list[Sample] = []
     looks = [start, *(goal * part // 20 for part in range(1, 21))]
@@ -93,9 +89,9 @@ def grow(folder: Path, goal: int, stretch: int, start: int) -> list[Sample]:
             rows += each
         times, processor = [], 0.0
         while rows < until:
-            jobs = group()
+            requests = group()
             before, used = time.perf_counter(), time.process_time()
-            writer.write(jobs)
+            writer.write(requests)
             times.append(time.perf_counter() - before)
             processor += time.process_time() - used
             rows += each

@@ -133,7 +133,9 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
 
 
 @pytest.mark.parametrize(
-    "path", sorted((ROOT / "tests" / "payloads").glob("*.json")), ids=lambda path: path.stem
+    "path",
+    sorted((ROOT / "tests" / "recordings" / "tracardi").glob("*.json")),
+    ids=lambda path: path.stem,
 )
 def test_other_trackers_requests_are_as_the_schema_says(path: Path) -> None:
     bodies = [

@@ -61,11 +61,11 @@ def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
         source,
         "--rate-limit",
         "0",
-        "--keep-days",
+        "--retention-days",
         "30",
         "--origin",
         "https://a.example.com",
-        "--transitional",
+        "--validate-only",
         *db,
     )
     assert done.returncode == 0
@@ -74,7 +74,7 @@ def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
         "events kept  30 days",
         "origins  https://a.example.com",
         "not stored",
-        "transitional",
+        "validates only",
     ):
         assert line.replace("  ", " ") in " ".join(done.stdout.split())
     changed = json.loads(
@@ -83,14 +83,19 @@ def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
             "set",
             source,
             "--any-origin",
-            "--no-transitional",
+            "--no-validate-only",
             "--name",
             "B",
             "--json",
             *db,
         ).stdout
     )
-    assert (changed["origins"], changed["transitional"], changed["name"], changed["keep_days"]) == (
+    assert (
+        changed["origins"],
+        changed["validate_only"],
+        changed["name"],
+        changed["retention_days"],
+    ) == (
         [],
         False,
         "B",
@@ -99,7 +104,7 @@ def test_a_source_is_changed_field_by_field(tmp_path: Path) -> None:
     nothing = run("source", "set", source, *db)
     assert (nothing.returncode, nothing.stderr) == (
         2,
-        "Error: Say what to change. See: thamesthrive source set --help\n",
+        "Error: Name what to change. See: thamesthrive source set --help\n",
     )
 
 
@@ -316,7 +321,7 @@ def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> No
     from ..support import wait_for
 
     collector = Collector(tmp_path)
-    source = collector.add_source(keep_days=10)
+    source = collector.add_source(retention_days=10)
     other = collector.add_source()
     collector.start()
     for owner in (source, other):

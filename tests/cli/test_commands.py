@@ -60,7 +60,7 @@ def test_source_add_as_json(db: str) -> None:
     ("options", "problem"),
     [
         (["  "], "An event source needs a name."),
-        (["a\nb"], "The name of an event source is one line"),
+        (["a\nb"], "The name of an event source must be one line"),
         (
             ["A", "--ip-policy", "some"],
             "'some' is not an IP policy. Choose from truncate, full, none.",
@@ -119,7 +119,7 @@ def test_an_unknown_source_is_said(db: str, command: list[str]) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr
-        == "Error: There is no event source 'nobody'. `thamesthrive source list` shows those there are.\n"
+        == "Error: There is no event source 'nobody'. `thamesthrive source list` lists them.\n"
     )
 
 
@@ -287,7 +287,7 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
         ),
         ({}, "port = true", "thamesthrive.toml: port: expected a whole number"),
         ({}, "workers = 1.5", "thamesthrive.toml: workers: expected a whole number"),
-        ({}, "db = 5", "thamesthrive.toml: db: expected a text, not 5"),
+        ({}, "db = 5", "thamesthrive.toml: db: expected a string, not 5"),
         (
             {},
             "queue-mb = 3",

@@ -11,7 +11,7 @@ import pytest
 
 from collector import store
 
-from ..support import Collector, wait_for
+from ..support import Collector, run, wait_for
 
 ORIGIN = "https://evil.example.org"
 
@@ -108,9 +108,9 @@ def test_sources_are_managed(api: httpx.Client, shared_collector: Collector) -> 
         ({}, "An event source needs a name."),
         ({"name": "A", "colour": 1}, "There is no field 'colour'."),
         ({"name": "A", "origins": ["shop"]}, "'shop' is not an origin."),
-        ({"name": "A", "origins": "https://a.example.com"}, "origins is a list of texts"),
-        ({"name": "A", "rate_limit": 0}, "rate_limit is a whole number of at least 1"),
-        ({"name": "A", "static_profiles": "yes"}, "static_profiles is true or false"),
+        ({"name": "A", "origins": "https://a.example.com"}, "origins must be a list of strings"),
+        ({"name": "A", "rate_limit": 0}, "rate_limit must be a whole number of at least 1"),
+        ({"name": "A", "static_profiles": "yes"}, "static_profiles must be true or false"),
         ([1], "The body is not a JSON object."),
     ],
 )
@@ -120,6 +120,57 @@ def test_values_that_cannot_be_are_refused_with_a_reason(
     answer = api.post("/api/sources", json=body)
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize("by", ["api", "command"])
+def test_a_replayed_event_is_the_event_that_was_sent(
+    api: httpx.Client, shared_collector: Collector, by: str
+) -> None:
+    """Two events of one request, one refused by a schema and replayed later: both rows are alike in
+    all but their ids."""
+    source = shared_collector.add_source()
+    schema = f"/api/sources/{source}/schemas/order"
+    assert api.put(schema, json={"required": ["total"]}).status_code == 200
+    order = {"type": "order", "properties": {"price": 1}, "tags": ["x"], "colour": "red"}
+    plain = {**order, "type": "plain"}
+    body = {
+        "source": {"id": source},
+        "session": {"id": f"visit-{source}"},
+        "properties": {"of": "the request"},
+        "events": [{**plain, "id": f"a-{source}"}, {**order, "id": f"b-{source}"}],
+    }
+    headers = {"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"}
+
+    def rejected() -> bool:
+        answer = shared_collector.post(body, headers=headers).json()
+        return len(answer["errors"]) == 1
+
+    probe = {**body, "session": {"id": "probe"}, "events": [{**order, "id": f"probe-{source}"}]}
+    wait_for(lambda: shared_collector.post(probe).json()["errors"], "the schema to be applied")
+    assert rejected()
+    assert api.delete(schema).status_code == 200
+    if by == "api":
+        counts = api.post(
+            "/api/rejected/replay", json={"source_id": source, "type": "order"}
+        ).json()
+    else:
+        done = run(
+            "rejected", "replay", "--source", source, "--db", str(shared_collector.db), "--json"
+        )
+        counts = json.loads(done.stdout)
+    assert counts["stored"] >= 1
+    (a,), (b,) = (
+        shared_collector.rows("SELECT * FROM events WHERE id = ?", f"{name}-{source}")
+        for name in "ab"
+    )
+    same = set(a) - {"seq", "id", "type"}
+    assert {name: b[name] for name in same} == {name: a[name] for name in same}
+    assert (b["ip"], b["bot"]) == ("127.0.0.0", 1)
+    assert json.loads(b["request"]) == {"properties": {"of": "the request"}}
+    assert json.loads(b["extra"]) == {"colour": "red"}
+    assert api.get("/api/rejected", params={"source_id": source}).json()["rejected"] == []
+    (session,) = shared_collector.rows("SELECT * FROM sessions WHERE id = ?", f"visit-{source}")
+    assert session["events"] == 2
 
 
 def test_a_schema_by_api_and_replay_of_what_it_had_rejected(

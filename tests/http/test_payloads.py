@@ -12,8 +12,8 @@ from ..support import Collector
 
 TESTS = Path(__file__).parent.parent
 RECORDED = [
-    *sorted((TESTS / "payloads").glob("*.json")),
-    *sorted((TESTS / "contract").glob("*.json")),
+    *sorted((TESTS / "recordings" / "tracardi").glob("*.json")),
+    *sorted((TESTS / "recordings" / "thamesthrive").glob("*.json")),
 ]
 
 

@@ -1,5 +1,5 @@
 """The table of reasons, row by row, through the front door: status, exact body, header, CORS,
-metric, lane, and nothing else."""
+metric, rejected event, and nothing else."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ import pytest
 
 from collector import store
 
-from ..support import Collector
+from ..support import Collector, wait_for
 
 ORIGIN = "https://shop.example.com"
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
@@ -191,7 +191,10 @@ def test_internal_comes_to_what_the_contract_says(collector: Collector) -> None:
     check(collector, source, row, row.send(collector, source))
     answer = collector.post(row.send(collector, source)).json()
     assert (set(answer), answer["detail"]) == ({"detail", "request"}, "Internal error.")
-    assert any(answer["request"] in line and "s3cret" in line for line in collector.log)
+    wait_for(
+        lambda: any(answer["request"] in line and "s3cret" in line for line in collector.log),
+        "the log to name the request and the cause",
+    )
 
 
 def check(collector: Collector, source: str, row: Row, body: Any) -> None:
@@ -233,9 +236,9 @@ def test_a_wrong_event_says_where_and_its_neighbours_are_stored(
     assert error["detail"] == "/properties/price: the value is less than the minimum of 0"
     assert "s3cret" not in answer.text
     assert [row["type"] for row in shared_collector.events(source)] == ["a", "b"]
-    (lane,) = shared_collector.rows("SELECT * FROM rejected WHERE event_id = ?", wrong["id"])
-    assert json.loads(lane["payload"])["properties"] == wrong["properties"]
-    assert (lane["reason"], lane["type"], lane["origin"], lane["seen"]) == (
+    (rejected,) = shared_collector.rows("SELECT * FROM rejected WHERE event_id = ?", wrong["id"])
+    assert json.loads(rejected["payload"])["properties"] == wrong["properties"]
+    assert (rejected["reason"], rejected["type"], rejected["origin"], rejected["seen"]) == (
         "invalid",
         "order",
         ORIGIN,
@@ -244,13 +247,13 @@ def test_a_wrong_event_says_where_and_its_neighbours_are_stored(
     shared_collector.post({"source": {"id": source}, "events": [wrong]})
     (again,) = shared_collector.rows("SELECT * FROM rejected WHERE event_id = ?", wrong["id"])
     assert again["seen"] == 2
-    assert again["last_seen_at"] > lane["last_seen_at"]
+    assert again["last_seen_at"] > rejected["last_seen_at"]
 
 
-def test_a_transitional_source_is_answered_and_nothing_is_stored(
+def test_a_source_that_only_validates_is_answered_and_nothing_is_stored(
     shared_collector: Collector,
 ) -> None:
-    source = shared_collector.add_source(transitional=True)
+    source = shared_collector.add_source(validate_only=True)
     before = shared_collector.counts()
     answer = shared_collector.post(
         {"source": {"id": source}, "session": {"id": "s"}, "events": [{"id": "e-1", "type": "a"}]}

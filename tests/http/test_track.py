@@ -93,7 +93,7 @@ def test_a_repeat_among_new_events_does_not_cost_them(shared_collector: Collecto
     assert [row["type"] for row in shared_collector.events(source)] == ["old", "new"]
 
 
-def test_one_bad_event_costs_no_neighbour_and_goes_to_the_rejected_lane(
+def test_one_bad_event_costs_no_neighbour_and_becomes_a_rejected_event(
     shared_collector: Collector,
 ) -> None:
     source = shared_collector.add_source()
@@ -104,13 +104,13 @@ def test_one_bad_event_costs_no_neighbour_and_goes_to_the_rejected_lane(
         {"index": 1, "id": bad["id"], "reason": "invalid", "detail": "/type: must not be empty"}
     ]
     assert [row["type"] for row in shared_collector.events(source)] == ["good", "good too"]
-    (lane,) = shared_collector.rows("SELECT * FROM rejected WHERE source_id = ?", source)
-    assert (lane["reason"], lane["detail"], lane["event_id"]) == (
+    (rejected,) = shared_collector.rows("SELECT * FROM rejected WHERE source_id = ?", source)
+    assert (rejected["reason"], rejected["detail"], rejected["event_id"]) == (
         "invalid",
         "/type: must not be empty",
         bad["id"],
     )
-    assert json.loads(lane["payload"]) == bad
+    assert json.loads(rejected["payload"]) == bad
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from sqlite_utils import Database
 
 from collector import store
 from collector.errors import NotFound, StoreError
-from collector.gate import Gate
 from collector.ids import uuid7
 from collector.settings import Settings, load_settings
+from collector.worker.admission import Admission
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
         assert connection.execute("SELECT name FROM _sqlite_migrations").fetchall() == [
             ("m001_foundation",),
             ("m002_edge",),
+            ("m003_names",),
         ]
 
 
@@ -57,16 +58,16 @@ def test_reading_needs_a_file(tmp_path: Path) -> None:
         store.connect_readonly(tmp_path / "none.db")
 
 
-def test_a_registry_sees_changes_whoever_makes_them(db: Path) -> None:
-    with closing(store.connect(db)) as connection, closing(store.Registry(db)) as registry:
-        assert registry.get("nobody") is None
+def test_the_source_cache_sees_changes_whoever_makes_them(db: Path) -> None:
+    with closing(store.connect(db)) as connection, closing(store.SourceCache(db)) as cache:
+        assert cache.get("nobody") is None
         source = store.add_source(Database(connection), "A")
-        registry.MAX_AGE = registry.MISS_AGE = 0.0
-        assert registry.get(f" {source.id.upper()} ") == source
+        cache.MAX_AGE = cache.MISS_AGE = 0.0
+        assert cache.get(f" {source.id.upper()} ") == source
         connection.execute("UPDATE sources SET name = 'B'")
-        assert registry.get(source.id).name == "B"
+        assert cache.get(source.id).name == "B"
         connection.execute("DELETE FROM sources")
-        assert registry.get(source.id) is None
+        assert cache.get(source.id) is None
 
 
 def test_administration_of_an_unknown_source_is_refused(db: Path) -> None:
@@ -97,15 +98,15 @@ def test_administration_of_an_unknown_source_is_refused(db: Path) -> None:
 def test_origins_are_exact_or_patterns(db: Path, allowed: str, origin: str, let_in: bool) -> None:
     from collector.errors import OriginNotAllowed
 
-    with closing(store.connect(db)) as connection, closing(store.Registry(db)) as registry:
+    with closing(store.connect(db)) as connection, closing(store.SourceCache(db)) as cache:
         source = store.add_source(Database(connection), "A", origins=[allowed])
-        gate = Gate(registry)
-        assert gate.find(source.id) == source
+        admission = Admission(cache)
+        assert admission.find(source.id) == source
         if let_in:
-            gate.admit(source, bridge="rest", origin=origin)
+            admission.admit(source, bridge="rest", origin=origin)
         else:
             with pytest.raises(OriginNotAllowed):
-                gate.admit(source, bridge="rest", origin=origin)
+                admission.admit(source, bridge="rest", origin=origin)
 
 
 def test_ids_are_uuids_of_version_7_and_differ() -> None:

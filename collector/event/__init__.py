@@ -1,0 +1,1 @@
+"""What a sender sent: from bytes to a frozen `Payload`. No I/O."""

@@ -1,0 +1,132 @@
+"""What the collector's processes say to each other.
+
+The supervisor gives each child a `Task`, as JSON on its standard input. Workers and the writer
+exchange `WriteRequest` and `WriteResult`, as frames of msgpack on a Unix socket.
+"""
+
+import contextlib
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from typing import IO, Generic, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
+
+from .event.types import Payload
+from .settings import Settings
+
+_LENGTH = struct.Struct("!I")
+
+T = TypeVar("T")
+
+
+class Task(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a child process does."""
+
+    role: str  # "writer", "worker", or "supervisor" for a collector that another program embeds
+    settings: Settings
+    # Of the socket that it serves: for a worker the public one, for the writer the workers'.
+    descriptor: int = -1
+    writer: str = ""  # the path of the socket on which workers reach the writer
+
+
+def start_process(
+    task: Task, env: Mapping[str, str] | None = None, stdout: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts a process for a task, with additional variables in its environment.
+
+    Its standard input ends when this process does, however it ends. Its own process group keeps a
+    terminal's Ctrl-C from it: who started it decides when it finishes.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "collector.child", task.role],
+        pass_fds=[] if task.descriptor < 0 else [task.descriptor],
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        process_group=0,
+        env={**os.environ, **(env or {})},
+    )
+    pipe = cast("IO[bytes]", process.stdin)
+    with contextlib.suppress(BrokenPipeError):  # it has ended already, which its owner will notice
+        pipe.write(msgspec.json.encode(task, enc_hook=str) + b"\n")
+        pipe.flush()
+    return process
+
+
+def read_task() -> Task | None:
+    """The task of this process. None if it was not started by `start_process`."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return None
+    return msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
+
+
+class SenderInfo(Struct, frozen=True, array_like=True):
+    """Who sent a request: its `Origin` header, the address as the source wants it stored, and
+    whether the user agent is a program's."""
+
+    origin: str | None = None
+    ip: str | None = None
+    bot: bool = False
+
+
+class WriteRequest(Struct, array_like=True):
+    """One admitted request on its way to the disk.
+
+    `number` is set by the client that sends it; the result has the same.
+
+    `replays`: the sequence number of the rejected event that this request stores after all. It
+    leaves the rejected events in the same transaction; if it is gone, nothing is stored.
+    """
+
+    source_id: str
+    request_id: str
+    received_at: str
+    sender: SenderInfo
+    payload: Payload
+    number: int = 0
+    static_profiles: bool = False
+    rate_limit: int | None = None  # events a minute
+    replays: int | None = None
+
+
+class WriteResult(Struct, frozen=True, array_like=True):
+    """What became of a write request. `refused`: a reason code if nothing was stored."""
+
+    number: int
+    session_id: str | None = None
+    profile_id: str | None = None
+    duplicates: tuple[str, ...] = ()  # ids that were stored before
+    missing: tuple[str, ...] = ()  # of the ids the sender asked about, those not stored
+    unknown_profile: bool = False  # it passed on a profile of another site that does not exist
+    refused: str | None = None
+    retry_after: int | None = None  # seconds, if it was refused for its rate
+
+
+class Frames(Generic[T]):
+    """Lists of `T` to bytes, and back from whatever pieces the socket delivers."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._buffer = bytearray()
+        self._decode = msgspec.msgpack.Decoder(list[kind]).decode  # type: ignore[valid-type]
+
+    @staticmethod
+    def pack(items: list[T]) -> bytes:
+        """Returns one frame."""
+        body = msgspec.msgpack.encode(items)
+        return _LENGTH.pack(len(body)) + body
+
+    def feed(self, data: bytes) -> Iterator[T]:
+        """Yields the items of all frames that are complete now."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            frame = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            yield from self._decode(frame)

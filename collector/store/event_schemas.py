@@ -1,0 +1,64 @@
+"""Schemas of events: administration."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlite_utils import Database
+
+from ..errors import NotFound, StoreError
+from ..event.json_schema import compile_schema
+from ..event.timestamps import now
+from ..event.types import MAX_TYPE
+from .sources import get_source
+
+
+@dataclass(frozen=True)
+class EventSchema:
+    """What the properties of one type of event must be for one source. `schema` is JSON text."""
+
+    source_id: str
+    type: str
+    schema: str
+    updated_at: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The schema as JSON-ready data."""
+        return asdict(self)
+
+
+def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> EventSchema:
+    """Sets or replaces a schema. Raises NotFound for the source, StoreError for what is no
+    schema."""
+    source = get_source(db, source_id)
+    event_type = event_type.strip()
+    if not 0 < len(event_type) <= MAX_TYPE:
+        raise StoreError(f"An event type must have 1 to {MAX_TYPE} characters.")
+    compile_schema(schema)
+    found = EventSchema(source.id, event_type, schema, now())
+    db.table("schemas", pk=("source_id", "type")).upsert(found.as_dict())
+    return found
+
+
+def list_schemas(db: Database, source_id: str | None = None) -> list[EventSchema]:
+    """The schemas of one source, or of all."""
+    where = "source_id = ?" if source_id else None
+    rows = db["schemas"].rows_where(
+        where, [source_id] if source_id else None, order_by="source_id, type"
+    )
+    return [EventSchema(**row) for row in rows]
+
+
+def get_schema(db: Database, source_id: str, event_type: str) -> EventSchema:
+    """One schema. Raises NotFound."""
+    for row in db["schemas"].rows_where("source_id = ? AND type = ?", [source_id, event_type]):
+        return EventSchema(**row)
+    raise NotFound(
+        f"Source {source_id} has no schema for {event_type!r}. `thamesthrive schema list` lists them."
+    )
+
+
+def remove_schema(db: Database, source_id: str, event_type: str) -> None:
+    """Removes a schema: events of that type are stored whatever their properties. Raises
+    NotFound."""
+    found = get_schema(db, source_id, event_type)
+    db.table("schemas").delete((found.source_id, found.type))

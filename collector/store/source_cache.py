@@ -1,0 +1,95 @@
+"""Sources, schemas, redirects and tokens as a running collector needs them on every request."""
+
+import hashlib
+import sqlite3
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..event.json_schema import Validator, compile_schema
+from .connection import connect_readonly
+from .redirects import Redirect
+from .sources import Source, source_from_row
+
+
+@dataclass
+class _Snapshot:
+    sources: dict[str, Source] = field(default_factory=dict)
+    # By source id, then by event type.
+    schemas: dict[str, dict[str, Validator]] = field(default_factory=dict)
+    redirects: dict[str, Redirect] = field(default_factory=dict)
+    tokens: frozenset[str] = frozenset()  # hashes
+
+
+class SourceCache:
+    """Answers from memory, at most half a second old.
+
+    Then it reads one row of the database, and the tables again only if that says they changed.
+    """
+
+    MAX_AGE = 0.5  # seconds
+    # Seconds for which an unknown id stays unknown: a source must work as soon as it is added, and
+    # guessing ids must stay cheap.
+    MISS_AGE = 0.002
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect_readonly(path)
+        self._now = _Snapshot()
+        self._version = -1
+        self._checked = 0.0
+
+    def get(self, source_id: str) -> Source | None:
+        """The source with this id, or None. Ids compare as UUIDs do: case and surrounding blanks do
+        not matter."""
+        key = source_id.strip().lower()
+        self._refresh(self.MAX_AGE if key in self._now.sources else self.MISS_AGE)
+        return self._now.sources.get(key)
+
+    def schemas(self, source_id: str) -> dict[str, Validator] | None:
+        """The source's schemas by event type; None if it has none."""
+        return self._now.schemas.get(source_id)
+
+    def redirect(self, redirect_id: str) -> Redirect | None:
+        """The redirect with this id, or None."""
+        self._refresh(self.MAX_AGE if redirect_id in self._now.redirects else self.MISS_AGE)
+        return self._now.redirects.get(redirect_id)
+
+    def knows_token(self, token: str) -> bool:
+        """Whether this is a token of the management API. What is compared are hashes, so time tells
+        nothing of the token."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+        self._refresh(self.MAX_AGE if digest in self._now.tokens else self.MISS_AGE)
+        return digest in self._now.tokens
+
+    def invalidate(self) -> None:
+        """Makes the next call look at the database: this process has just changed something."""
+        self._checked = 0.0
+
+    def _refresh(self, max_age: float) -> None:
+        if time.monotonic() - self._checked <= max_age:
+            return
+        try:
+            (version,) = self._connection.execute("SELECT version FROM registry").fetchone()
+            if version != self._version:
+                self._now = self._read()
+                self._version = version
+        except sqlite3.OperationalError:
+            if self._version < 0:
+                raise
+            # A database that cannot be read for a moment is no reason to refuse sources that are
+            # known.
+        self._checked = time.monotonic()
+
+    def _read(self) -> _Snapshot:
+        rows = self._connection.execute
+        found = _Snapshot(
+            {row["id"]: source_from_row(row) for row in rows("SELECT * FROM sources")}
+        )
+        for source_id, kind, schema in rows("SELECT source_id, type, schema FROM schemas"):
+            found.schemas.setdefault(source_id, {})[kind] = compile_schema(schema)
+        found.redirects = {row["id"]: Redirect(**row) for row in rows("SELECT * FROM redirects")}
+        found.tokens = frozenset(row["hash"] for row in rows("SELECT hash FROM tokens"))
+        return found
+
+    def close(self) -> None:
+        self._connection.close()

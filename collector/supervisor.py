@@ -1,0 +1,216 @@
+"""The supervisor: starts the writer and the workers, and replaces those that end.
+
+Sanic's own worker manager is not used: it does not replace a worker that was killed, and its
+workers go on without it when it is killed itself, holding the port (seen with Sanic 25.12).
+"""
+
+import errno
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from .errors import SettingsError
+from .ipc import Task, start_process
+from .settings import Settings
+from .store import migrate
+
+log = logging.getLogger("collector")
+
+BIND_TIMEOUT = 3.0  # seconds: a collector that was just killed may still hold the port
+STOP_TIMEOUT = 20.0  # seconds a process may take to finish what it has
+START_TIMEOUT = 30.0  # seconds until the first answer
+BACKLOG = 1024
+_PREFIX = "thamesthrive-"  # of the folder with a collector's inner socket and counts
+MIN_PAUSE, MAX_PAUSE = (
+    0.05,
+    5.0,
+)  # seconds before a process is replaced; the longer, the oftener it ended at once
+LONG_LIVED = 1.5  # seconds after which a process did not end at once
+
+
+def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
+    """Listens and serves until SIGTERM or SIGINT, then finishes what was accepted and returns.
+
+    `on_ready` is called with the address, from another thread, once the collector answers there.
+
+    Raises SettingsError if the address cannot be had, sqlite3.Error if the database cannot.
+    """
+    for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
+        if wanted and not wanted.is_dir():
+            raise SettingsError(f"{name}: there is no folder {wanted}.")
+    with (
+        _listen(settings) as public,
+        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder,
+    ):
+        migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
+        _remove_leftovers(Path(folder).parent)
+        address = Path(folder) / "writer"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner:
+            inner.bind(str(address))
+            inner.listen(BACKLOG)
+            Supervisor(settings, public, inner, address).run(on_ready)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes what collectors left that were killed."""
+    for left in folder.glob(f"{_PREFIX}[0-9]*-*"):
+        pid = left.name.removeprefix(_PREFIX).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def url_of(sock: socket.socket) -> str:
+    """The address a socket listens on, e.g. `http://127.0.0.1:8686`."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _listen(settings: Settings) -> socket.socket:
+    deadline = time.monotonic() + BIND_TIMEOUT
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    while True:
+        try:
+            return socket.create_server(
+                (settings.host, settings.port), family=family, backlog=BACKLOG
+            )
+        except OSError as error:
+            if time.monotonic() > deadline:
+                reason = os.strerror(error.errno) if error.errno else str(error)
+                cure = "Choose another --port, or --port 0 for a free one."
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    reason, cure = (
+                        "this machine has no such address",
+                        "Use --host 127.0.0.1, or 0.0.0.0 for all of its addresses.",
+                    )
+                raise SettingsError(
+                    f"Cannot listen on {settings.host}:{settings.port}: {reason}. {cure}"
+                ) from error
+            time.sleep(0.05)
+
+
+@dataclass
+class Child:
+    """A process that is kept running."""
+
+    task: Task
+    process: subprocess.Popen[bytes]
+    started: float  # monotonic seconds
+    pause: float = MIN_PAUSE  # before it is replaced; doubles while it keeps ending at once
+
+
+class Supervisor:
+    """Keeps one writer and `settings.workers` workers running, and starts another for each that
+    ends on its own."""
+
+    def __init__(
+        self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path
+    ) -> None:
+        self._public = public
+        # Each process keeps its counts in a file there.
+        self._metrics = address.parent / "metrics"
+        self._metrics.mkdir()
+        self._settings = settings
+        self._tasks = [
+            Task("writer", settings, inner.fileno(), str(address)),
+            *[Task("worker", settings, public.fileno(), str(address))] * settings.workers,
+        ]
+        self._children: list[Child] = []
+        self._stop = threading.Event()
+
+    def run(self, on_ready: Callable[[str], None] | None = None) -> None:
+        """Blocks until a signal has come and every process has finished."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._children = [Child(task, self._start(task), time.monotonic()) for task in self._tasks]
+        threading.Thread(target=self._announce, args=(on_ready,), daemon=True).start()
+        try:
+            while not self._stop.wait(0.1):
+                for child in self._children:
+                    self._revive(child)
+            # Balancers see that /ready says no, and send their requests elsewhere; those that come
+            # all the same are served.
+            for child in self._children:
+                if child.task.role == "worker":
+                    child.process.send_signal(signal.SIGUSR1)
+            self._wait_or_second_signal(self._settings.drain_seconds)
+        finally:
+            # Workers first: they finish what they accepted, and need the writer for that.
+            _finish([child.process for child in self._children if child.task.role == "worker"])
+            _finish([child.process for child in self._children])
+
+    def _wait_or_second_signal(self, seconds: float) -> None:
+        self._stop.clear()
+        self._stop.wait(seconds)
+
+    def _start(self, task: Task) -> subprocess.Popen[bytes]:
+        return start_process(task, {"PROMETHEUS_MULTIPROC_DIR": str(self._metrics)})
+
+    def _on_signal(self, number: int, _: FrameType | None) -> None:
+        self._stop.set()
+        log.info("%s: finishing what was accepted", signal.Signals(number).name)
+
+    def _revive(self, child: Child) -> None:
+        if child.process.poll() is None:
+            return
+        if time.monotonic() - child.started > LONG_LIVED:
+            child.pause = MIN_PAUSE
+        log.warning(
+            "%s %d ended (%s), starting another",
+            child.task.role,
+            child.process.pid,
+            child.process.returncode,
+        )
+        for left in self._metrics.glob(f"gauge_live*_{child.process.pid}.db"):
+            left.unlink()  # nothing waits in it any more; its counts stay
+        if not self._stop.wait(child.pause):
+            child.pause = min(child.pause * 2, MAX_PAUSE)
+            child.process, child.started = self._start(child.task), time.monotonic()
+
+    def _announce(self, on_ready: Callable[[str], None] | None) -> None:
+        """Says where the collector listens, once it answers there."""
+        address = url_of(self._public)
+        local = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - the other way round
+        deadline = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < deadline and not self._stop.is_set():
+            try:
+                urlopen(f"{local}/health", timeout=START_TIMEOUT).close()  # noqa: S310 - our own address
+            except URLError:
+                self._stop.wait(0.05)
+            else:
+                workers = self._settings.workers
+                plural = "s" if workers > 1 else ""
+                log.info(
+                    "listening on %s, %d worker%s, database %s",
+                    address,
+                    workers,
+                    plural,
+                    self._settings.db,
+                )
+                if on_ready:
+                    on_ready(address)
+                return
+
+
+def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_TIMEOUT
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("process %d did not finish in %d s, killing it", process.pid, STOP_TIMEOUT)
+            process.kill()
+            process.wait()

@@ -1,0 +1,133 @@
+"""Who may send what: verdicts, before any disk write. No I/O beyond the cached sources."""
+
+import re
+import time
+from functools import lru_cache
+from math import ceil
+
+import msgspec
+from msgspec import Raw, structs
+
+from ..errors import (
+    BridgeNotAllowed,
+    DisabledSource,
+    Invalid,
+    OriginNotAllowed,
+    RateLimited,
+    Refused,
+    UnknownSource,
+)
+from ..event.json_schema import Validator, first_fault
+from ..event.types import Event, Payload, Rejection
+from ..store import Source, SourceCache
+
+_decode = msgspec.json.Decoder().decode
+_decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class Admission:
+    """One per worker."""
+
+    def __init__(self, sources: SourceCache) -> None:
+        self._sources = sources
+        # Source id → when it may send again, monotonic seconds.
+        self._limited: dict[str, float] = {}
+
+    def knows(self, source_id: str) -> bool:
+        """Whether there is such a source, enabled or not."""
+        return self._sources.get(source_id) is not None
+
+    def find(self, source_id: str | None) -> Source:
+        """The source a request names. Raises UnknownSource."""
+        source = self._sources.get(source_id) if source_id else None
+        if source is None:
+            raise UnknownSource
+        return source
+
+    def admit(self, source: Source, *, bridge: str, origin: str | None) -> None:
+        """Raises DisabledSource, BridgeNotAllowed, OriginNotAllowed if the source lists origins and
+        `origin`, the request's header, is none of them, or RateLimited while the writer has said
+        so.
+        """
+        if not source.enabled:
+            raise DisabledSource
+        if bridge not in source.bridges:
+            raise BridgeNotAllowed
+        # Servers and navigations send no origin; what a page sends by script always has one.
+        if (
+            source.origins
+            and (origin or bridge == "rest")
+            and not self._is_listed(origin or "", source)
+        ):
+            raise OriginNotAllowed
+        if self._limited and (until := self._limited.get(source.id)):
+            wait = until - time.monotonic()
+            if wait > 0 and source.rate_limit:
+                raise RateLimited(retry_after=ceil(wait))
+            del self._limited[source.id]
+
+    def remember_limit(self, source: Source | None, refusal: Refused) -> None:
+        """Remembers that the writer, who counts for all workers, has refused a source for its
+        rate."""
+        if source and isinstance(refusal, RateLimited) and refusal.retry_after:
+            self._limited.setdefault(source.id, time.monotonic() + refusal.retry_after)
+
+    @staticmethod
+    def _is_listed(origin: str, source: Source) -> bool:
+        return any(_origin_pattern(allowed).fullmatch(origin) for allowed in source.origins)
+
+    def judge(self, payload: Payload, source: Source) -> Payload:
+        """Moves events that fail the source's schema for their type to the rejected ones."""
+        schemas = self._sources.schemas(source.id)
+        if not schemas:
+            return payload
+        rejected = [
+            Rejection(e.index, e.id, Invalid.code, fault, e.type, event_text(e))
+            for e in payload.events
+            if (fault := _fault(schemas.get(e.type), e.properties))
+        ]
+        if not rejected:
+            return payload
+        gone = {r.index for r in rejected}
+        return structs.replace(
+            payload,
+            events=tuple(e for e in payload.events if e.index not in gone),
+            rejected=tuple(sorted((*payload.rejected, *rejected), key=lambda r: r.index)),
+        )
+
+
+def _fault(validator: Validator | None, properties: str) -> str | None:
+    if validator is None:
+        return None
+    try:
+        return first_fault(validator, _decode(properties))
+    except msgspec.DecodeError:
+        return "/properties: a number is out of range"
+
+
+def event_text(event: Event) -> str:
+    """An event as the JSON it could have come as, so that it can be replayed."""
+    extra = _decode_object(event.extra) if event.extra else {}
+    extra.pop("time", None)  # what the sender said; the corrected time is in occurred_at
+    parts = {
+        "id": event.id,
+        "type": event.type,
+        "time": {"create": event.occurred_at},
+        "properties": Raw(event.properties.encode()),
+        "context": Raw(event.context.encode()),
+        **({"options": Raw(event.options.encode())} if event.options else {}),
+        **({"tags": Raw(event.tags.encode())} if event.tags else {}),
+        **extra,
+    }
+    return msgspec.json.encode(parts).decode()
+
+
+@lru_cache(maxsize=4096)
+def _origin_pattern(allowed: str) -> re.Pattern[str]:
+    """`https://shop.example.com`, with `*.` for any subdomain and `:*` for any port."""
+    pattern = (
+        re.escape(allowed)
+        .replace(r"://\*\.", r"://(?:[a-z0-9-]+\.)+")
+        .replace(r":\*", r"(?::\d+)?")
+    )
+    return re.compile(pattern, re.IGNORECASE)

@@ -1,0 +1,138 @@
+"""`create_app`: one worker of the collector, and the only place where its parts are wired."""
+
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import Callable
+from http import HTTPStatus
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
+
+from .. import metrics
+from ..errors import Internal, Refused, TooLarge
+from ..ids import uuid7
+from ..ipc import Task
+from ..settings import Settings
+from ..store import SourceCache, connect_readonly
+from .admission import Admission
+from .answer import refused
+from .http import api, bridges, docs, health, qa, static_site, track, tracker_files
+from .http.cors import cors_headers, is_ingestion
+from .http.responses import IngestionResponse
+from .pipeline import NO_SOURCE, Pipeline
+from .writer_client import WriterClient
+
+log = logging.getLogger("collector")
+
+MAX_WIRE = 256 * 1024  # bytes of a body as it arrives
+_numbers = count(1)
+
+
+def run(task: Task, on_start: Callable[[], None]) -> None:
+    """The body of a worker process. Calls `on_start` when it is set up, returns after SIGTERM."""
+    app = create_app(task.settings, Path(task.writer))
+    on_start()
+    app.prepare(
+        sock=socket.socket(fileno=task.descriptor),
+        single_process=True,
+        motd=False,
+        access_log=False,
+    )
+    Sanic.serve_single(app)
+
+
+def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
+    """One worker of the collector as a Sanic app. The writer process must listen on the socket.
+
+    Raises sqlite3.Error if the database does not exist or cannot be read.
+    """
+    app: Sanic[Any, Any] = Sanic(f"thamesthrive-{next(_numbers)}", configure_logging=False)
+    app.config.update(
+        {
+            "REQUEST_MAX_SIZE": MAX_WIRE,
+            "REQUEST_TIMEOUT": 30,  # seconds for a request to arrive
+            "FALLBACK_ERROR_FORMAT": "json",
+            "ACCESS_LOG": False,
+            "MOTD": False,
+            "KEEP_ALIVE_TIMEOUT": 75,
+            "GRACEFUL_SHUTDOWN_TIMEOUT": 10.0,
+            "AUTO_EXTEND": False,
+        }
+    )
+    sources = SourceCache(settings.db)
+    writer = WriterClient(
+        writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
+    )
+    pipeline = Pipeline(Admission(sources), writer)
+    state = health.Health(settings, writer, pipeline.times)
+    files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
+    docs.add(
+        app,
+        [
+            *track.add(app, pipeline, settings.proxies),
+            *bridges.add(app, pipeline, sources, settings.proxies),
+            *tracker_files.add(app, files),
+            *health.add(app, state),
+            *api.add(app, sources, writer, settings.db),
+        ],
+    )
+    if settings.qa:
+        qa.add(app, connect_readonly(settings.db))
+    if settings.site:
+        app.ctx.site = static_site.add(app, settings.site, fresh=settings.qa)
+    app.error_handler.add(Exception, _on_error)
+
+    @app.before_server_start
+    async def start(_: Sanic[Any, Any]) -> None:
+        await writer.open()
+        state.watch()
+
+    @app.after_server_stop
+    async def stop(_: Sanic[Any, Any]) -> None:
+        await writer.close()
+        state.close()
+        sources.close()
+
+    return app
+
+
+def _on_error(request: Request, error: Exception) -> HTTPResponse:
+    """Answers what a route did not: unknown paths, bodies too large while reading, and our own
+    mistakes."""
+    if isinstance(error, PayloadTooLarge):
+        return _refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."), uuid7())
+    if not isinstance(error, SanicException):
+        request_id = uuid7()
+        log.error("request %s failed", request_id, exc_info=error)
+        return _refuse(request, Internal(), request_id)
+    headers = dict(error.headers) if getattr(error, "headers", None) else {}
+    if isinstance(error, MethodNotAllowed) and "Allow" not in headers:
+        headers["Allow"] = ", ".join(_methods_of(request))
+    if is_ingestion(request.path):
+        headers |= cors_headers(request)
+    elif error.status_code == HTTPStatus.NOT_FOUND and (
+        page := static_site.not_found_page(request)
+    ):
+        return HTTPResponse(page, 404, headers, "text/html; charset=utf-8")
+    body = json.dumps({"detail": HTTPStatus(error.status_code).phrase + "."})
+    return HTTPResponse(body, error.status_code, headers, "application/json")
+
+
+def _refuse(request: Request, refusal: Refused, request_id: str) -> HTTPResponse:
+    metrics.count_request(NO_SOURCE, refusal.code)
+    return IngestionResponse(request, refused(refusal, request_id))
+
+
+def _methods_of(request: Request) -> list[str]:
+    """The methods that a path takes. The router itself knows them only for paths without names."""
+    taken = []
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        with contextlib.suppress(MethodNotAllowed, NotFound):
+            request.app.router.get(request.path, method, None)
+            taken.append(method)
+    return taken

@@ -1,0 +1,99 @@
+"""A call of the management API: its arguments, checked."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from ...errors import StoreError
+from ...ipc import WriteRequest, WriteResult
+from .openapi import TEXT
+from .routes import query_parameter
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 1000
+MAX_SEQ = 2**62
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request with a valid token.
+
+    `path` and `query`: names and values in the address; `body`: its fields, if it is a JSON object;
+    `text`: the body as it came; `database`: where it is; `write`: has the writer store requests.
+    """
+
+    db: Database
+    path: dict[str, str]
+    query: dict[str, str]
+    body: dict[str, Any]
+    text: str
+    database: Path
+    write: Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]
+
+    def number(self, name: str, highest: int) -> int | None:
+        """A whole number of the query, None if it is not given. Raises StoreError."""
+        text = self.query.get(name)
+        if text is None:
+            return None
+        if not re.fullmatch(r"[0-9]{1,18}", text) or not 1 <= int(text) <= highest:
+            raise StoreError(f"{name} must be a whole number from 1 to {highest}.")
+        return int(text)
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false` in the query; false if it is not given. Raises StoreError."""
+        text = self.query.get(name, "false")
+        if text not in ("true", "false"):
+            raise StoreError(f"{name} must be true or false.")
+        return text == "true"
+
+    def only(self, *names: str) -> None:
+        """Raises StoreError if the body has fields with other names."""
+        for name in self.body:
+            if name not in names:
+                raise StoreError(f"There is no field {name!r}. Choose from {', '.join(names)}.")
+
+    def optional(self, name: str) -> str | None:
+        """A string of the body, None if it is not given. Raises StoreError."""
+        value = self.body.get(name)
+        if name in self.body and not isinstance(value, str):
+            raise StoreError(f"{name} must be a string.")
+        return value
+
+    def required(self, name: str) -> str:
+        """A string of the body. Raises StoreError."""
+        value = self.optional(name)
+        if value is None:
+            raise StoreError(f"{name} is required.")
+        return value
+
+
+def page_parameters(*filters: str) -> tuple[dict[str, Any], ...]:
+    """What a list takes in its query: filters, `limit` and `cursor`."""
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT}
+    cursor = {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"}
+    return (
+        *(
+            query_parameter(name, TEXT, f"Only those of this {name.removesuffix('_id')}.")
+            for name in filters
+        ),
+        query_parameter("limit", limit, f"How many; {DEFAULT_LIMIT} by default."),
+        query_parameter("cursor", cursor, "`next` of the page before."),
+    )
+
+
+def page_of(
+    call: Call, name: str, find: Callable[..., Sequence[Any]], filters: Sequence[str]
+) -> dict[str, Any]:
+    """A page of a list, the latest first: `{name: […], "next": cursor}`."""
+    limit = call.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
+    found = find(
+        call.db.conn,
+        **{name: call.query.get(name) for name in filters},
+        before=call.number("cursor", MAX_SEQ),
+        limit=limit,
+    )
+    following = str(found[-1].seq) if len(found) == limit else None
+    return {name: [row.as_dict() for row in found], "next": following}

@@ -1,0 +1,130 @@
+"""`/health`, `/ready`, `/metrics`: what those who run a collector ask it."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic
+
+from ... import __version__, metrics
+from ...settings import Settings
+from ..writer_client import WriterClient
+from . import openapi
+from .responses import NO_STORE, json_response
+from .routes import Route, add_routes
+
+MIN_FREE = 64 * 1024 * 1024  # bytes on the database's disk
+INTERVAL = 0.5  # seconds between updates of the metrics
+
+
+class Health:
+    """The state of one worker."""
+
+    def __init__(
+        self, settings: Settings, writer: WriterClient, times: metrics.RequestTimes
+    ) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._times = times
+        self._draining = False
+        self._task: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        """Begins to keep the metrics up to date, and to listen for the supervisor's word that the
+        end is near."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGUSR1, self._drain)
+        self._task = loop.create_task(self._update())
+
+    def close(self) -> None:
+        """Writes what was gathered since the last update."""
+        if self._task:
+            self._task.cancel()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Brings this worker's metrics up to date."""
+        self._times.flush()
+        metrics.show_waiting(*self._writer.waiting)
+
+    def _drain(self) -> None:
+        self._draining = True
+
+    async def _update(self) -> None:
+        while True:
+            self._writer.refuse_overdue()
+            self.refresh()
+            await asyncio.sleep(INTERVAL)
+
+    def report(self) -> dict[str, Any]:
+        """What /ready says: `problems` is empty if this worker should get requests."""
+        requests, size, oldest = self._writer.waiting
+        problems = []
+        free = 0
+        with contextlib.suppress(OSError):
+            free = shutil.disk_usage(self._settings.db.resolve().parent).free
+        if self._draining:
+            problems.append("The collector is stopping.")
+        elif problem := self._writer.problem:
+            problems.append(f"Events cannot be stored: {problem}.")
+        if free < MIN_FREE:
+            problems.append(f"Less than {MIN_FREE // 1024**2} MB are free on the database's disk.")
+        return {
+            "ready": not problems,
+            "problems": problems,
+            "waiting": {"requests": requests, "bytes": size, "oldest_seconds": round(oldest, 3)},
+            "last_commit_age_seconds": self._writer.last_commit_age,
+            "disk_free_bytes": free,
+        }
+
+
+def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
+    """Adds /health, /ready and /metrics to the app."""
+
+    async def show_health(_: Request) -> HTTPResponse:
+        return json_response(200, {"status": "ok", "version": __version__})
+
+    async def show_ready(_: Request) -> HTTPResponse:
+        report = health.report()
+        return json_response(200 if report["ready"] else 503, report)
+
+    async def show_metrics(_: Request) -> HTTPResponse:
+        health.refresh()
+        return HTTPResponse(metrics.render(), headers=NO_STORE, content_type=metrics.CONTENT_TYPE)
+
+    ready = openapi.ref("Ready")
+    routes = [
+        Route(
+            "GET",
+            "/health",
+            show_health,
+            "The process is up.",
+            "Operation",
+            responses={"200": openapi.response("It is.", openapi.ANY)},
+            head=True,
+        ),
+        Route(
+            "GET",
+            "/ready",
+            show_ready,
+            "Requests may be sent here.",
+            "Operation",
+            responses={
+                "200": openapi.response("They may.", ready),
+                "503": openapi.response("They may not; `problems` says why.", ready),
+            },
+            head=True,
+        ),
+        Route(
+            "GET",
+            "/metrics",
+            show_metrics,
+            "Metrics for Prometheus.",
+            "Operation",
+            responses={"200": openapi.response("In its text format.", openapi.TEXT, "text/plain")},
+        ),
+    ]
+    add_routes(app, routes)
+    return routes

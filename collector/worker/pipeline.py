@@ -1,0 +1,155 @@
+"""Parse → admit → judge → store → answer: what becomes of a request, by whatever route it came.
+
+Nothing here knows HTTP: a route makes an `Incoming` of its request, and a response of the `Answer`.
+"""
+
+import logging
+from collections.abc import Callable
+from time import perf_counter
+
+from msgspec import Struct, field
+
+from .. import metrics
+from ..errors import InvalidEnvelope, Refused
+from ..event.timestamps import Timestamp, current
+from ..event.types import Payload, Rejection
+from ..ids import uuid7
+from ..ipc import SenderInfo, WriteRequest, WriteResult
+from ..store import Source
+from .admission import Admission
+from .answer import Answer, refused, stored
+from .sender import is_bot, stored_address
+from .writer_client import WriterClient
+
+log = logging.getLogger("collector.ingestion")
+
+NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders cannot invent series
+
+
+class Incoming(Struct):
+    """A request that brings events. `size`: bytes of its body as they came.
+
+    `source_id`: where the address names the source. It is admitted before the body is read then,
+    and the request counts as `events` events if it is refused.
+    """
+
+    bridge: str
+    origin: str | None
+    address: str
+    user_agent: str
+    size: int
+    body: bytes = b""  # inflated
+    source_id: str | None = None
+    events: int = 0
+    started: float = field(default_factory=perf_counter)
+    request_id: str = field(default_factory=uuid7)
+    received: Timestamp = field(default_factory=current)
+    source: Source | None = None  # once it is admitted
+    payload: Payload | None = None  # once it is parsed
+
+
+class Pipeline:
+    """One per worker."""
+
+    def __init__(self, admission: Admission, writer: WriterClient) -> None:
+        self.admission = admission
+        self.times = metrics.RequestTimes()
+        self._writer = writer
+
+    async def run(self, incoming: Incoming, parse: Callable[[Incoming], Payload]) -> Answer:
+        """Stores what is valid of a request, and answers it. `parse` may raise Refused."""
+        try:
+            if incoming.source_id is not None:
+                self._admit(incoming, incoming.source_id)
+            try:
+                payload = incoming.payload = parse(incoming)
+            except InvalidEnvelope as invalid:
+                await self._keep_invalid_envelope(incoming, invalid)
+                raise
+            source = incoming.source or self._admit(incoming, payload.source_id)
+            payload = incoming.payload = self.admission.judge(payload, source)
+            result = await self._store(incoming, payload, source)
+            return self._answer(incoming, payload, source, result)
+        except Refused as refusal:
+            return self.refuse(refusal, incoming.started, incoming)
+
+    def refuse(self, refusal: Refused, started: float, incoming: Incoming | None = None) -> Answer:
+        """Counts a refusal, and answers it.
+
+        `started`: when the request came (perf_counter). `incoming`: None if it was not even read.
+        """
+        source = incoming.source if incoming else None
+        label = source.id if source else NO_SOURCE
+        metrics.count_request(label, refusal.code)
+        if incoming:
+            metrics.count_events(label, refusal.code, _events_in(incoming))
+            self.admission.remember_limit(source, refusal)
+        request_id = incoming.request_id if incoming else uuid7()
+        log.debug("request %s: %s %s", request_id, refusal.status, refusal.code)
+        self.times.add(started)
+        return refused(refusal, request_id)
+
+    def _admit(self, incoming: Incoming, source_id: str | None) -> Source:
+        source = incoming.source = self.admission.find(source_id)
+        self.admission.admit(source, bridge=incoming.bridge, origin=incoming.origin)
+        return source
+
+    async def _keep_invalid_envelope(self, incoming: Incoming, invalid: InvalidEnvelope) -> None:
+        """Stores a request of another shape among the rejected events, for the site's owner.
+
+        Raises Refused if its source is refused: a sender learns that first, whatever else is wrong.
+        """
+        source = self._admit(incoming, invalid.source_id)
+        rejection = Rejection(
+            index=0,
+            id=incoming.request_id,
+            reason=invalid.code,
+            detail=invalid.detail,
+            type=None,
+            payload=incoming.body.decode("utf-8", "replace"),
+        )
+        payload = Payload(source.id, rejected=(rejection,), anonymous=True)
+        await self._store(incoming, payload, source)
+
+    async def _store(self, incoming: Incoming, payload: Payload, source: Source) -> WriteResult:
+        """Has the writer store a request. Raises Refused if nothing of it could be stored."""
+        if source.validate_only:
+            return _unstored(payload)
+        sender = SenderInfo(
+            origin=incoming.origin,
+            ip=stored_address(incoming.address, source.ip_policy),
+            bot=is_bot(incoming.user_agent),
+        )
+        request = WriteRequest(
+            source_id=source.id,
+            request_id=incoming.request_id,
+            received_at=incoming.received.text,
+            sender=sender,
+            payload=payload,
+            static_profiles=source.static_profiles,
+            rate_limit=source.rate_limit,
+        )
+        return await self._writer.submit(request, incoming.size)
+
+    def _answer(
+        self, incoming: Incoming, payload: Payload, source: Source, result: WriteResult
+    ) -> Answer:
+        answer = stored(payload, result, incoming.request_id, validate_only=source.validate_only)
+        metrics.count_request(source.id, answer.code)
+        if log.isEnabledFor(logging.DEBUG):
+            count = len(payload.events)
+            log.debug("request %s: 200 %s, %d events", incoming.request_id, answer.code, count)
+        self.times.add(incoming.started)
+        return answer
+
+
+def _events_in(incoming: Incoming) -> int:
+    payload = incoming.payload
+    return len(payload.events) + len(payload.rejected) if payload else incoming.events
+
+
+def _unstored(payload: Payload) -> WriteResult:
+    """What a source that only validates is answered with."""
+    if payload.anonymous:
+        return WriteResult(0, payload.session_id)
+    return WriteResult(0, payload.session_id or uuid7(), payload.profile_id or uuid7())

@@ -1,0 +1,111 @@
+"""Replay: judges rejected events again, and stores those that are valid by the schemas of today."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import msgspec
+from msgspec import Raw, structs
+
+from ..errors import Refused, refusal
+from ..event import timestamps
+from ..event.parse import parse
+from ..event.types import Payload
+from ..ipc import SenderInfo, WriteRequest, WriteResult
+from ..store.rejected import MAX_PAYLOAD, RejectedEvent, list_rejected
+from .admission import Admission
+
+PAGE = 500  # rows read, and stored, at a time
+
+Write = Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]
+
+
+@dataclass
+class Replayed:
+    """What became of the rejected events that were looked at."""
+
+    stored: int = 0
+    duplicate: int = 0
+    invalid: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts as JSON-ready data."""
+        return asdict(self)
+
+
+def replay(
+    connection: sqlite3.Connection,
+    admission: Admission,
+    write: Write,
+    *,
+    source_id: str | None = None,
+    event_type: str | None = None,
+    seq: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Replayed:
+    """Looks at all rejected events, those of a source or a type, or a single one.
+
+    Valid ones go to the writer like every event (`write`), under their own id, and leave the
+    rejected ones in the same transaction; those that are still invalid stay. `progress` is called
+    with the number looked at so far. Raises Refused if the writer cannot store at the moment.
+    """
+    done, looked = Replayed(), 0
+    before = None if seq is None else seq + 1
+    while page := list_rejected(
+        connection,
+        source_id=source_id,
+        type=event_type,
+        before=before,
+        limit=1 if seq else PAGE,
+    ):
+        requests = [request for row in page if (request := _request(admission, row))]
+        done.invalid += len(page) - len(requests)
+        for result in write(requests) if requests else ():
+            if result.refused:
+                raise refusal(result.refused, result.retry_after)
+            if result.duplicates:
+                done.duplicate += 1
+            else:
+                done.stored += 1
+        looked += len(page)
+        progress(looked)
+        before = page[-1].seq
+        if seq is not None:
+            break
+    return done
+
+
+def _request(admission: Admission, row: RejectedEvent) -> WriteRequest | None:
+    """The event as it was received then, if it is valid now."""
+    payload = _payload(admission, row)
+    if payload is None:
+        return None
+    return WriteRequest(
+        source_id=row.source_id,
+        request_id=row.request_id,
+        received_at=row.received_at,
+        sender=SenderInfo(row.origin, row.ip, row.bot),
+        payload=payload,
+        replays=row.seq,
+    )
+
+
+def _payload(admission: Admission, row: RejectedEvent) -> Payload | None:
+    if len(row.payload) >= MAX_PAYLOAD or row.event_id == row.request_id:
+        return None  # it was cut, or it is not an event but a whole request
+    wire = {"source": {"id": row.source_id}, "events": [Raw(row.payload.encode())]}
+    try:
+        received = timestamps.stored(row.received_at)
+        payload = parse(msgspec.json.encode(wire), row.request_id, received)
+        payload = admission.judge(payload, admission.find(row.source_id))
+    except (Refused, msgspec.MsgspecError):
+        return None
+    if not payload.events:
+        return None
+    return structs.replace(
+        payload,
+        session_id=row.session_id,
+        request=row.request,
+        events=(structs.replace(payload.events[0], id=row.event_id),),
+        anonymous=row.session_id is None,
+    )

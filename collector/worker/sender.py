@@ -1,0 +1,50 @@
+"""Who sent a request: what is kept of the address, and whether the user agent is a program's."""
+
+import ipaddress
+from functools import lru_cache
+
+from crawlerdetect import CrawlerDetect
+from sanic import Request
+
+_crawlers = CrawlerDetect()
+
+
+def address_of(request: Request, proxies: int) -> str:
+    """The peer's address, or what the last of our own proxies was told.
+
+    It is counted from the right of X-Forwarded-For, where senders cannot write.
+    """
+    if proxies:
+        lines = request.headers.getall("x-forwarded-for", [])
+        hops = [hop.strip() for line in lines for hop in line.split(",")]
+        if len(hops) >= proxies:
+            return str(hops[-proxies])
+    return str(request.ip)
+
+
+@lru_cache(maxsize=8192)
+def stored_address(address: str, policy: str) -> str | None:
+    """An address as a source wants it stored: `truncate` keeps /24 or /48, `full` all of it, `none`
+    nothing.
+
+    None as well for what is no address: proxies send all sorts of things.
+    """
+    if policy == "none":
+        return None
+    try:
+        ip = ipaddress.ip_address(address.strip().strip("[]"))
+    except ValueError:
+        return None
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    if policy == "full":
+        return str(ip)
+    kept = 24 if ip.version == 4 else 48
+    return str(ipaddress.ip_network((ip, kept), strict=False).network_address)
+
+
+@lru_cache(maxsize=8192)
+def is_bot(user_agent: str) -> bool:
+    """Whether a user agent is a crawler's or another program's. Such events are stored and
+    flagged."""
+    return bool(user_agent) and bool(_crawlers.isCrawler(user_agent[:1000]))

@@ -1,0 +1,151 @@
+"""A worker's connection to the writer process: requests go out, results come back as futures."""
+
+import asyncio
+import logging
+import time
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from ..errors import Overloaded, refusal
+from ..ipc import Frames, WriteRequest, WriteResult
+
+log = logging.getLogger("collector.writer_client")
+
+# Seconds without a result after which the writer is in trouble and senders are to try again.
+MAX_WAIT = 10.0
+RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
+
+
+class _Pending(NamedTuple):
+    """A request whose result is awaited."""
+
+    result: asyncio.Future[WriteResult]
+    size: int  # bytes
+    submitted: float  # monotonic seconds
+
+
+class WriterClient(asyncio.Protocol):
+    """Used from one event loop. What is submitted in one turn of the loop travels as one frame."""
+
+    def __init__(self, address: Path, *, max_bytes: int) -> None:
+        """`address`: the writer's socket. `max_bytes`: of requests without a result, above which
+        more are refused."""
+        self._address = address
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._number = 0
+        self._pending: dict[int, _Pending] = {}
+        self._outgoing: list[WriteRequest] = []
+        self._transport: asyncio.WriteTransport | None = None
+        self._closing = False
+        self._failing = False
+        self._committed: float | None = None  # monotonic seconds
+
+    async def open(self) -> None:
+        """Connects, for as long as it takes: the writer may just be starting."""
+        self._loop = asyncio.get_running_loop()
+        while not self._transport:
+            try:
+                await self._loop.create_unix_connection(lambda: self, str(self._address))
+            except OSError:
+                await asyncio.sleep(RECONNECT)
+
+    async def close(self) -> None:
+        """Waits for the results of all that was submitted, then disconnects."""
+        self._closing = True
+        results = [pending.result for pending in self._pending.values()]
+        await asyncio.gather(*results, return_exceptions=True)
+        if self._transport:
+            self._transport.close()
+
+    def refuse_overdue(self) -> None:
+        """Refuses requests that have waited too long.
+
+        They may be stored yet; then a repeat is answered as a duplicate. Their bytes count until
+        the writer has answered.
+        """
+        overdue = time.monotonic() - MAX_WAIT
+        for pending in self._pending.values():
+            if pending.submitted > overdue:
+                return  # they are in the order of their submission
+            if not pending.result.done():
+                pending.result.set_exception(Overloaded())
+
+    @property
+    def waiting(self) -> tuple[int, int, float]:
+        """Requests that wait for the disk, their bytes, and the seconds the first has waited."""
+        first = next(iter(self._pending.values()), None)
+        oldest = time.monotonic() - first.submitted if first else 0.0
+        return len(self._pending), self._bytes, oldest
+
+    @property
+    def last_commit_age(self) -> float | None:
+        """Seconds since this worker's last stored request; None if there was none yet."""
+        return None if self._committed is None else round(time.monotonic() - self._committed, 3)
+
+    @property
+    def problem(self) -> str | None:
+        """Why requests are not stored at present; None if they are."""
+        if self._closing:
+            return "stopping"
+        if not self._transport:
+            return "no writer"
+        if self.waiting[2] > MAX_WAIT:
+            return "the writer does not answer"
+        return "the last request could not be stored" if self._failing else None
+
+    def submit(self, request: WriteRequest, size: int) -> asyncio.Future[WriteResult]:
+        """Sends a request to be stored.
+
+        The future ends when its rows are on disk, or with the Refused that says why not. `size`:
+        bytes that count until then. Raises Overloaded if too much waits already, or if there is no
+        writer.
+        """
+        if not self._transport or self._closing or self._bytes + size > self._max_bytes:
+            raise Overloaded
+        self._bytes += size
+        self._number += 1
+        request.number = self._number
+        result: asyncio.Future[WriteResult] = self._loop.create_future()
+        self._pending[self._number] = _Pending(result, size, time.monotonic())
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing.append(request)
+        return result
+
+    def _send(self) -> None:
+        requests, self._outgoing = self._outgoing, []
+        if self._transport:
+            self._transport.write(Frames.pack(requests))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)
+        self._frames = Frames(WriteResult)
+
+    def data_received(self, data: bytes) -> None:
+        for result in self._frames.feed(data):
+            self._settle(result)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Refuses all that waits: nobody knows what the writer still stored, so nothing is
+        acknowledged, and senders try again."""
+        self._transport = None
+        self._outgoing = []
+        lost = list(self._pending)
+        for number in lost:
+            self._settle(WriteResult(number, refused=Overloaded.code))
+        if not self._closing:
+            log.warning("the writer has ended, %d requests were refused for now", len(lost))
+            self._reconnecting = self._loop.create_task(self.open())
+
+    def _settle(self, result: WriteResult) -> None:
+        pending = self._pending.pop(result.number)
+        self._bytes -= pending.size
+        self._failing = result.refused == Overloaded.code
+        if pending.result.done():  # the sender has disconnected
+            return
+        if result.refused:
+            pending.result.set_exception(refusal(result.refused, result.retry_after))
+        else:
+            self._committed = time.monotonic()
+            pending.result.set_result(result)

@@ -1,0 +1,255 @@
+"""The one transaction in which events are stored: a group of requests, committed together."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from .. import metrics
+from ..errors import Duplicate, Internal, Invalid, Overloaded, RateLimited, Stored, UnknownSource
+from ..event.types import Event
+from ..ipc import WriteRequest, WriteResult
+from ..store.connection import BUSY_TIMEOUT, connect_writer, set_busy_timeout, transaction
+from ..store.events import (
+    EventRow,
+    MissingSource,
+    Repeated,
+    event_row,
+    insert_events,
+    require_sources,
+    stored_ids,
+)
+from ..store.rejected import MAX_PAYLOAD, RejectedEvent, RejectedWriter, take_rejected
+from ..store.retention import expire_rows
+from ..store.tombstones import forgotten_ids
+from . import identity
+from .rate_limits import RateLimiter
+
+log = logging.getLogger("collector.writer")
+
+FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
+
+
+class Writer:
+    """Owns the write connection. Nothing else in the collector stores events."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises sqlite3.Error if the database cannot be opened."""
+        self._connection = connect_writer(path)
+        self._problem = ""
+        self._rate_limiter = RateLimiter()
+        self._rejected = RejectedWriter()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def write(self, group: Sequence[WriteRequest]) -> list[WriteResult]:
+        """Commits a group, but for requests of sources that have sent too much.
+
+        Results are in the group's order.
+        """
+        limited = {r.number: result for r in group if r.rate_limit and (result := self._limit(r))}
+        if not limited:
+            return self._store(group)
+        stored = iter(self._store([r for r in group if r.number not in limited]))
+        return [limited.get(r.number) or next(stored) for r in group]
+
+    def expire_rows(self) -> bool:
+        """Removes a few expired rows. Returns whether there may be more."""
+        try:
+            return expire_rows(self._connection) > 0
+        except sqlite3.DatabaseError as error:
+            log.warning("expired rows could not be removed: %s", error)
+            return False
+
+    def _limit(self, request: WriteRequest) -> WriteResult | None:
+        wait = self._rate_limiter.wait_for(
+            request.source_id, request.rate_limit or 0, len(request.payload.events)
+        )
+        if not wait:
+            return None
+        return WriteResult(request.number, refused=RateLimited.code, retry_after=wait)
+
+    def _store(self, group: Sequence[WriteRequest]) -> list[WriteResult]:
+        """Commits a group. If the database refuses it for what is in it, each request is committed
+        alone."""
+        if not group:
+            return []
+        started = time.perf_counter()
+        try:
+            results = self._commit(group)
+        except (sqlite3.IntegrityError, sqlite3.DataError, MissingSource) as error:
+            if len(group) > 1:
+                return [result for request in group for result in self._store([request])]
+            return [WriteResult(group[0].number, refused=_code_of(error, group[0]))]
+        except sqlite3.DatabaseError as error:
+            # Busy, full, read-only, a failing disk: the fault is not in the requests, so they may
+            # be sent again.
+            self._set_problem(f"nothing is stored: {error}")
+            return [WriteResult(request.number, refused=Overloaded.code) for request in group]
+        self._set_problem("")
+        _count(group, results, time.perf_counter() - started)
+        return results
+
+    def _set_problem(self, problem: str) -> None:
+        """Remembers what keeps requests from being stored; empty if nothing does.
+
+        While there is a problem, groups fail fast, so that what has queued up does not wait in
+        turn. A change is one line in the log.
+        """
+        if problem == self._problem:
+            return
+        log.warning("%s", problem or "storing works again")
+        if bool(problem) != bool(self._problem):
+            set_busy_timeout(self._connection, FAILING_TIMEOUT if problem else BUSY_TIMEOUT)
+        self._problem = problem
+
+    def _commit(self, group: Sequence[WriteRequest]) -> list[WriteResult]:
+        try:
+            return self._transact(group, expect_repeats=False)
+        except Repeated:
+            return self._transact(group, expect_repeats=True)
+
+    def _transact(
+        self, group: Sequence[WriteRequest], *, expect_repeats: bool
+    ) -> list[WriteResult]:
+        with transaction(self._connection):
+            require_sources(self._connection, {request.source_id for request in group})
+            return self._write_rows(group, expect_repeats=expect_repeats)
+
+    def _write_rows(
+        self, group: Sequence[WriteRequest], *, expect_repeats: bool
+    ) -> list[WriteResult]:
+        """Writes a group's rows in the caller's transaction. Raises Repeated as `insert_events`."""
+        connection = self._connection
+        events_of, repeats_of = self._new_events(group, expect_repeats=expect_repeats)
+        owners = identity.resolve(connection, group, [len(events) for events in events_of])
+        rows: list[EventRow] = []
+        rejected: list[RejectedEvent] = []
+        results = []
+        for request, owner, events, repeats in zip(
+            group, owners, events_of, repeats_of, strict=True
+        ):
+            session_id, profile_id, unknown_profile = owner
+            rows += [event_row(event, request, session_id, profile_id) for event in events]
+            if request.payload.rejected:
+                rejected += _rejected_rows(request, session_id, profile_id)
+            results.append(
+                WriteResult(
+                    number=request.number,
+                    session_id=session_id,
+                    profile_id=profile_id,
+                    duplicates=repeats,
+                    missing=missing_ids(connection, request) if request.payload.known else (),
+                    unknown_profile=unknown_profile,
+                )
+            )
+        insert_events(connection, rows)
+        if rejected:
+            self._rejected.insert(connection, rejected)
+        return results
+
+    def _new_events(
+        self, group: Sequence[WriteRequest], *, expect_repeats: bool
+    ) -> tuple[list[tuple[Event, ...]], list[tuple[str, ...]]]:
+        """The events of each request that are to be stored, and the ids of those that are not.
+
+        Looking ids up before storing them costs more than trying, so it is done only when repeats
+        are expected.
+        """
+        connection = self._connection
+        events_of = [request.payload.events for request in group]
+        repeats_of: list[tuple[str, ...]] = [()] * len(group)
+        ids = [event.id for events in events_of for event in events]
+        old = forgotten_ids(connection, ids)
+        if expect_repeats:
+            old |= stored_ids(connection, ids)
+        replayed = [request.replays for request in group if request.replays is not None]
+        if replayed:
+            waiting = take_rejected(connection, replayed)
+            for request in group:
+                if request.replays is not None and request.replays not in waiting:
+                    # Somebody else has replayed or removed it meanwhile.
+                    old |= {event.id for event in request.payload.events}
+        if old or expect_repeats:
+            return _without(events_of, old)
+        return events_of, repeats_of
+
+
+def _without(
+    events_of: list[tuple[Event, ...]], old: set[str]
+) -> tuple[list[tuple[Event, ...]], list[tuple[str, ...]]]:
+    """Splits each request's events into new ones, and ids that are old or came before in the
+    group."""
+    new_of, repeats_of = [], []
+    for events in events_of:
+        new, repeats = [], []
+        for event in events:
+            if event.id in old:
+                repeats.append(event.id)
+            else:
+                old.add(event.id)
+                new.append(event)
+        new_of.append(tuple(new))
+        repeats_of.append(tuple(repeats))
+    return new_of, repeats_of
+
+
+def _rejected_rows(
+    request: WriteRequest, session_id: str | None, profile_id: str | None
+) -> list[RejectedEvent]:
+    return [
+        RejectedEvent(
+            reason=rejection.reason,
+            detail=rejection.detail,
+            event_id=rejection.id,
+            type=rejection.type,
+            source_id=request.source_id,
+            session_id=session_id,
+            profile_id=profile_id,
+            origin=request.sender.origin,
+            ip=request.sender.ip,
+            bot=request.sender.bot,
+            payload=rejection.payload[:MAX_PAYLOAD],
+            request=request.payload.request,
+            request_id=request.request_id,
+            received_at=request.received_at,
+            last_seen_at=request.received_at,
+        )
+        for rejection in request.payload.rejected
+    ]
+
+
+def missing_ids(connection: sqlite3.Connection, request: WriteRequest) -> tuple[str, ...]:
+    """Of the ids that the sender asks about, those that this source has not stored."""
+    known = request.payload.known
+    found = stored_ids(connection, known, request.source_id) | forgotten_ids(connection, known)
+    return tuple(event_id for event_id in known if event_id not in found)
+
+
+def _code_of(error: Exception, request: WriteRequest) -> str:
+    if isinstance(error, MissingSource):
+        return UnknownSource.code  # it was removed while the request waited
+    log.error("request %s could not be stored: %s", request.request_id, error)
+    return Internal.code
+
+
+def _count(group: Sequence[WriteRequest], results: Sequence[WriteResult], seconds: float) -> None:
+    """Counts what was committed. Refusals are counted by the worker that answers them."""
+    counts: dict[str, dict[str, int]] = {}
+    total = 0
+    for request, result in zip(group, results, strict=True):
+        of_source = counts.setdefault(request.source_id, dict.fromkeys(_COUNTED, 0))
+        events, duplicates = len(request.payload.events), len(result.duplicates)
+        of_source[Stored.code] += events - duplicates
+        of_source[Duplicate.code] += duplicates
+        of_source[Invalid.code] += len(request.payload.rejected)
+        total += events
+    for source_id, of_source in counts.items():
+        for code, number in of_source.items():
+            metrics.count_events(source_id, code, number)
+    metrics.count_commit(seconds, total)
+
+
+_COUNTED = (Stored.code, Duplicate.code, Invalid.code)

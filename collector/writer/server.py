@@ -1,0 +1,111 @@
+"""The writer process: takes what the workers have sent, commits it as one group, then answers.
+
+The group forms by itself: what arrives during a commit is the next group. There is no timer, so an
+idle collector answers at once, and a busy one shares each fsync among many requests.
+
+Why a process: a writer thread beside an event loop fights it for the interpreter lock at each call
+of SQLite (measured: a third of the requests per second), and several writers fight for the
+database's. One process with nothing else to do has neither rival, and forms larger groups.
+"""
+
+import logging
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import cast
+
+from ..ipc import Frames, Task, WriteRequest, WriteResult
+from .group import Writer
+
+log = logging.getLogger("collector.writer")
+
+MAX_GROUP = 512  # requests in one transaction: bounds how long the first of them waits
+RECEIVE = 1024 * 1024  # bytes taken from a worker at a time
+REPLY_TIMEOUT = 5.0  # seconds a worker may leave its results unread
+EXPIRY_INTERVAL = 60.0  # seconds between looks for expired rows
+
+
+def run(task: Task, on_start: Callable[[], None]) -> None:
+    """The body of the writer process. Calls `on_start` when it is set up, returns after SIGTERM."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    writer = Writer(task.settings.db)
+    on_start()
+    WriterServer(writer, socket.socket(fileno=task.descriptor)).run()
+    writer.close()
+
+
+class WriterServer:
+    """Serves the workers that connect to `listener`, until SIGTERM."""
+
+    def __init__(self, writer: Writer, listener: socket.socket) -> None:
+        self._writer = writer
+        self._selector = selectors.DefaultSelector()
+        listener.setblocking(False)
+        self._listener = listener
+        self._selector.register(listener, selectors.EVENT_READ)
+        # A signal that arrives between two groups wakes the selector.
+        self._wakeup, signaled = socket.socketpair()
+        signaled.setblocking(False)
+        self._signaled = signaled
+        signal.set_wakeup_fd(signaled.fileno())
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        self._selector.register(self._wakeup, selectors.EVENT_READ)
+
+    def run(self) -> None:
+        """Returns after SIGTERM. Workers have ended by then, so nothing waits."""
+        expire_at = time.monotonic()
+        while True:
+            received: list[tuple[socket.socket, WriteRequest]] = []
+            for key, _ in self._selector.select(max(0.0, expire_at - time.monotonic())):
+                if key.fileobj is self._wakeup:
+                    return
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    received += self._receive(cast("socket.socket", key.fileobj), key.data)
+            for start in range(0, len(received), MAX_GROUP):
+                self._serve(received[start : start + MAX_GROUP])
+            if time.monotonic() >= expire_at:
+                # A few rows at a time, between groups: what waits meanwhile waits for one small
+                # transaction.
+                more = self._writer.expire_rows()
+                expire_at = time.monotonic() + (0 if more else EXPIRY_INTERVAL)
+
+    def _accept(self) -> None:
+        try:
+            worker, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        worker.settimeout(REPLY_TIMEOUT)
+        self._selector.register(worker, selectors.EVENT_READ, Frames(WriteRequest))
+
+    def _receive(
+        self, worker: socket.socket, frames: Frames[WriteRequest]
+    ) -> list[tuple[socket.socket, WriteRequest]]:
+        try:
+            data = worker.recv(RECEIVE)
+        except OSError:
+            data = b""
+        if not data:
+            self._disconnect(worker)
+        return [(worker, request) for request in frames.feed(data)]
+
+    def _serve(self, received: list[tuple[socket.socket, WriteRequest]]) -> None:
+        results = self._writer.write([request for _, request in received])
+        replies: dict[socket.socket, list[WriteResult]] = {}
+        for (worker, _), result in zip(received, results, strict=True):
+            replies.setdefault(worker, []).append(result)
+        for worker, of_worker in replies.items():
+            try:
+                worker.sendall(Frames.pack(of_worker))
+            except OSError as error:
+                # The rows are stored. The worker has died, so its senders send again.
+                log.warning("results could not be sent to a worker: %s", error)
+                self._disconnect(worker)
+
+    def _disconnect(self, worker: socket.socket) -> None:
+        if worker.fileno() >= 0:
+            self._selector.unregister(worker)
+            worker.close()

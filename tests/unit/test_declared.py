@@ -1,0 +1,75 @@
+"""What is declared once is known everywhere: settings, fields of a source, routes, reasons."""
+
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlite_utils import Database
+
+from cli.builder.reference import commands
+from collector import store
+from collector.errors import REASONS, Internal, Refused, refusal
+from collector.settings import Settings, flag_of
+from collector.store.sources import SOURCE_FIELDS
+
+from ..support import Collector, run
+
+OPTIONS = {
+    name: {flag for parameter in command.params for flag in parameter.opts}
+    for name, command, _ in commands()
+}
+
+
+def test_a_field_of_a_source_is_a_column_an_option_and_a_part_of_the_api(
+    shared_collector: Collector,
+) -> None:
+    document = httpx.get(f"{shared_collector.url}/docs/openapi.json").json()
+    schema = document["components"]["schemas"]["Source"]["properties"]
+    columns = {row["name"] for row in shared_collector.rows("PRAGMA table_info(sources)")}
+    options = OPTIONS["thamesthrive source set"]
+    assert columns == set(schema) == {spec.name for spec in fields(store.Source)}
+    for name, spec in SOURCE_FIELDS.items():
+        assert schema[name] == {**spec.kind.schema}
+        assert name == "enabled" or flag_of(spec.flag or name) in options
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in fields(Settings)])
+def test_a_setting_is_an_option_of_serve(name: str) -> None:
+    assert flag_of(name) in OPTIONS["thamesthrive serve"]
+
+
+@pytest.mark.parametrize(
+    ("former", "name", "value"),
+    [("keep_days", "retention_days", 30), ("transitional", "validate_only", True)],
+)
+def test_names_of_the_release_before_still_work_and_are_not_shown(
+    tmp_path: Path, former: str, name: str, value: Any
+) -> None:
+    given = [] if value is True else [str(value)]
+    db = ["--db", str(tmp_path / "x.db")]
+    source = run("source", "add", "A", flag_of(former), *given, *db)
+    assert source.returncode == 0, source.stderr
+    with closing(store.connect(tmp_path / "x.db")) as connection:
+        database = Database(connection)
+        assert getattr(store.get_source(database, source.stdout.strip()), name) == value
+        by_library = store.add_source(database, "B", **{former: value})
+        assert getattr(by_library, name) == value
+    shown = run("source", "add", "--help").stdout
+    assert flag_of(former) not in shown
+    assert flag_of(name)[:12] in shown
+
+
+@pytest.mark.parametrize("code", REASONS)
+def test_the_writer_may_refuse_for_any_reason(code: str) -> None:
+    found = refusal(code, 7)
+    known = issubclass(REASONS[code], Refused)
+    assert found.code == (code if known else Internal.code)
+    assert found.retry_after == 7
+    assert REASONS[code].__doc__
+
+
+def test_a_reason_that_nobody_knows_is_an_internal_error() -> None:
+    assert (refusal("nonsense").code, refusal("nonsense").status) == ("internal", 500)
