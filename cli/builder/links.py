@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from ..errors import Problem
-from .content import Link, relative_url
+from .page import Link, relative_url
 
 
 def check_links(

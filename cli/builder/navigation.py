@@ -4,7 +4,7 @@ n pages has n times one page."""
 from collections import defaultdict
 from dataclasses import dataclass
 
-from .content import Facts, url_of
+from .page import Facts, url_of
 
 CHUNK = 40  # pages of a section that stand beside each other in the margin
 

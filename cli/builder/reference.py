@@ -13,8 +13,8 @@ from typing import Any
 
 from .. import paths
 from ..errors import BuildError, Problem
-from .digest import digest_of
-from .markdown import slug
+from .fingerprint import fingerprint_of
+from .page_renderer import slug
 
 COLUMNS = "columns.toml"
 """What each column of the database means, beside the docs."""
@@ -36,7 +36,7 @@ def code_stamp(site: Path, bundle: Path) -> str:
     here = Path(__file__).parent.parent
     files = [*here.rglob("*.py"), *(here.parent / "collector").rglob("*.py"), *site.glob("*.toml")]
     files += [paths.JS / "src" / "types.ts", bundle / "tracker.d.ts"]
-    return digest_of(
+    return fingerprint_of(
         *(f"{path} {path.stat().st_mtime_ns}" for path in sorted(files) if path.is_file())
     )
 

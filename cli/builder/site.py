@@ -17,18 +17,18 @@ from markupsafe import Markup
 from .. import paths
 from ..errors import BuildError, Missing, Problem
 from . import templates
-from .cache import Cache
-from .code import code_css
+from .code_fence import code_css
 from .config import load_config
-from .content import Facts, Inputs, Link, relative_url, url_of
-from .contents import Contents, Progress, Values
-from .digest import digest_of
-from .documents import Document, Page, load_pages
+from .fingerprint import fingerprint_of
+from .front_matter import Document, Page, load_pages
 from .links import check_links
 from .navigation import Navigation, Neighbourhood, Place
-from .output import Output
+from .output_folder import Output
+from .page import Facts, Inputs, Link, relative_url, url_of
+from .page_loader import Contents, Progress, Values
 from .parallel import spread
 from .reference import check_reference, code_stamp, generators
+from .render_cache import Cache
 from .snippet import render_snippet
 
 UNKNOWN_SOURCE = "00000000-0000-4000-8000-000000000000"
@@ -95,7 +95,7 @@ class _Builder:
             manifest = (bundle / "manifest.json").read_bytes()
         except FileNotFoundError as error:
             raise Missing("The tracker is not built. Run: thamesthrive build bundle") from error
-        self.stage = digest_of(_code_digest(), manifest, source, api)
+        self.stage = fingerprint_of(_code_digest(), manifest, source, api)
         out.parent.mkdir(parents=True, exist_ok=True)
         self.cache = Cache(out.with_name(out.name + ".cache"), self.stage)
         self.output = Output(out, cold=self.cache.cold)
@@ -215,7 +215,7 @@ class _Builder:
             for folder in navigation.sections("docs")
             if (place := navigation.index_of(folder))
         ]
-        common = digest_of(
+        common = fingerprint_of(
             self.source,
             self.api,
             self.live,
@@ -236,7 +236,7 @@ class _Builder:
             listed = "\n".join(
                 f"{p.url}\t{p.title}\t{p.summary}" for group in children for p in group
             )
-            layout = digest_of(
+            layout = fingerprint_of(
                 known.digest, self.templates[found.template], common, near.digest_part, listed
             )
             self.pages.append(url)
@@ -283,7 +283,7 @@ class _Builder:
         if not pages:
             return
         expected = {page.document.slug: _expected(page) for page in pages}
-        index = digest_of(
+        index = fingerprint_of(
             self.templates["pages.html"],
             self.common,
             json.dumps(expected),
@@ -292,7 +292,7 @@ class _Builder:
         self._made("pages/index.html", index, lambda: self._pages_index(pages, expected))
         for page in pages:
             document = page.document
-            key = digest_of(
+            key = fingerprint_of(
                 document.body,
                 repr(document.meta),
                 self.stage,
@@ -479,4 +479,4 @@ def _expected(page: Page) -> dict[str, Any]:
 def _code_digest() -> str:
     """Of the builder itself: with another one, everything is made anew."""
     here = Path(__file__).parent
-    return digest_of(*(path.read_bytes() for path in sorted(here.glob("*.py"))))
+    return fingerprint_of(*(path.read_bytes() for path in sorted(here.glob("*.py"))))

@@ -16,7 +16,7 @@ from jinja2 import (
 
 from .. import paths
 from ..errors import BuildError, Problem
-from .digest import digest_of
+from .fingerprint import fingerprint_of
 
 _USES = re.compile(r"{%-?\s*(?:extends|include|import|from)\s+[\"']([^\"']+)")
 
@@ -57,7 +57,9 @@ def digests(folder: Path) -> dict[str, str]:
             *(closure(other, (*seen, name)) for other in uses[name] if other not in seen)
         )
 
-    return {name: digest_of(*(texts[other] for other in sorted(closure(name)))) for name in texts}
+    return {
+        name: fingerprint_of(*(texts[other] for other in sorted(closure(name)))) for name in texts
+    }
 
 
 def explain(error: TemplateError, path: Path, folder: Path, offset: int = 0) -> NoReturn:

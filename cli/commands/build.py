@@ -13,7 +13,7 @@ from collector.installed import default_bundle
 
 from .. import paths
 from ..builder.bundle import FEATURES, Bundle, build_bundle, check_features, feature_sizes
-from ..builder.example import EXAMPLE_API, EXAMPLE_SOURCE
+from ..builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE
 from ..errors import BuildError, Missing
 from ..output import json_data, note, progress, table
 from .options import JsonOption

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.builder.documents import Page, load_pages
+from cli.builder.front_matter import Page, load_pages
 from cli.builder.site import build_site
 from collector.store import update_source
 

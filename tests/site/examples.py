@@ -17,9 +17,9 @@ from markdown_it import MarkdownIt
 from playwright.sync_api import Browser
 from sqlite_utils import Database
 
-from cli.builder.code import Info, parse_info
-from cli.builder.documents import parse_doc
-from cli.builder.example import EXAMPLE_API, EXAMPLE_SOURCE
+from cli.builder.code_fence import Info, parse_info
+from cli.builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE
+from cli.builder.front_matter import parse_doc
 from cli.builder.guides import load_guides
 from collector import store
 

@@ -37,7 +37,9 @@ def test_sql_is_only_in_the_store(path: Path) -> None:
     remove."""
     words = ("INSERT INTO", "DELETE FROM", "UPDATE ", "CREATE TABLE")
     found = [word for word in words if word in path.read_text()]
-    assert found == [] or path.parent.name == "store" or names(path) == "cli/builder/cache.py"
+    assert (
+        found == [] or path.parent.name == "store" or names(path) == "cli/builder/render_cache.py"
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=names)

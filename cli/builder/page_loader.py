@@ -10,15 +10,15 @@ from pathlib import Path
 import msgspec
 
 from ..errors import BuildError, Problem
-from .cache import Cache, Known
-from .code import Script, check_scripts
-from .content import Content, Facts, Inputs, Section, url_of
-from .digest import digest_of
-from .documents import Document, parse_doc
-from .example import EXAMPLE_API, EXAMPLE_SOURCE
+from .code_fence import Script, check_scripts
+from .example_values import EXAMPLE_API, EXAMPLE_SOURCE
+from .fingerprint import fingerprint_of
+from .front_matter import Document, parse_doc
 from .guides import Guide, load_guides
-from .markdown import WRONG_CODE, render_document
+from .page import Content, Facts, Inputs, Section, url_of
+from .page_renderer import WRONG_CODE, render_document
 from .parallel import FEW, spread
+from .render_cache import Cache, Known
 
 HOME = "docs/index.md"
 # nanoseconds: a file written this lately may be written again without its time changing
@@ -133,7 +133,7 @@ class Contents:
         process of its own."""
         try:
             text = entry.path.read_text(encoding="utf-8")
-            digest = digest_of(text, self.stamp if "```generated" in text else "")
+            digest = fingerprint_of(text, self.stamp if "```generated" in text else "")
             known = self.known.get(entry.source)
             if known and known.digest == digest:
                 return digest, None
@@ -163,7 +163,7 @@ class Contents:
 
     def _guide(self, guide: Guide, scripts: list[tuple[Path, Script]]) -> Facts:
         known = self.known.get(guide.source)
-        digest = digest_of(guide.text)
+        digest = fingerprint_of(guide.text)
         if known and known.digest == digest:
             return known.facts
         content = render_document(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from .code import Script
+from .code_fence import Script
 
 
 class Link(Struct, frozen=True, array_like=True):

@@ -18,11 +18,19 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ..errors import BuildError, Problem
-from .code import CodeError, Script, check_code, lexer_of, parse_info, render_chart, render_code
-from .content import Content, Facts, Inputs, Link, Section, relative_url, url_of
-from .digest import digest_of
-from .documents import Document
-from .rendering import BLOCKS, join_tabs, parser_of_documents
+from .code_fence import (
+    CodeError,
+    Script,
+    check_code,
+    lexer_of,
+    parse_info,
+    render_chart,
+    render_code,
+)
+from .fingerprint import fingerprint_of
+from .front_matter import Document
+from .markdown_html import BLOCKS, join_tabs, parser_of_documents
+from .page import Content, Facts, Inputs, Link, Section, relative_url, url_of
 
 WRONG_CODE = "this example does not parse: {}. Correct it, or call it `text`."
 _LEFTOVER = re.compile(r"\[\^[^\]\s]+\]|\[[^\]]+\]\[[^\]]*\]")
@@ -87,7 +95,7 @@ class _Renderer:
             anchors=list(self.anchors),
             links=self.links,
             generated=self.generated,
-            scripts=[digest_of(script.code) for script in self.scripts],
+            scripts=[fingerprint_of(script.code) for script in self.scripts],
         )
         return Content(
             facts,
