@@ -18,7 +18,7 @@ BLOCKS = (*NOTES, "tabs", "tab")
 
 
 @lru_cache
-def parser_of_documents() -> MarkdownIt:
+def markdown_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.use(footnote_plugin).use(tasklists_plugin, label=True).use(
         attrs_plugin, allowed=["id", "class"]

@@ -4,13 +4,13 @@ n pages has n times one page."""
 from collections import defaultdict
 from dataclasses import dataclass
 
-from .page import Facts, url_of
+from .page import PageMeta, page_url
 
 CHUNK = 40  # pages of a section that stand beside each other in the margin
 
 
 @dataclass(frozen=True)
-class Place:
+class PageLink:
     """A page as others name it."""
 
     source: str
@@ -20,17 +20,17 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class PageNav:
     """What a page shows of the site: the way to it, what stands beside it, and what comes before
     and after. `digest_part` names all of that in one text. `more`: how many pages of its section
     are not shown beside it."""
 
-    crumbs: tuple[Place, ...]
-    heading: Place | None
-    beside: tuple[Place, ...]
+    crumbs: tuple[PageLink, ...]
+    heading: PageLink | None
+    beside: tuple[PageLink, ...]
     more: int
-    before: Place | None
-    after: Place | None
+    before: PageLink | None
+    after: PageLink | None
     digest_part: str
 
 
@@ -38,9 +38,9 @@ class Navigation:
     """The order of all documents: folders are sections, each led by its `index.md`; pages by
     `order`, then by title."""
 
-    def __init__(self, documents: dict[str, Facts]) -> None:
+    def __init__(self, documents: dict[str, PageMeta]) -> None:
         self.places = {
-            source: Place(source, url_of(source), facts.title, facts.summary)
+            source: PageLink(source, page_url(source), facts.title, facts.summary)
             for source, facts in documents.items()
         }
         self._order = {
@@ -58,7 +58,7 @@ class Navigation:
             folder: sorted(sources, key=self._order.__getitem__)
             for folder, sources in folders.items()
         }
-        self._chunks: dict[tuple[str, int], tuple[tuple[Place, ...], str]] = {}
+        self._chunks: dict[tuple[str, int], tuple[tuple[PageLink, ...], str]] = {}
         self._where = {
             source: place
             for sources in self.folders.values()
@@ -69,7 +69,7 @@ class Navigation:
         ]
         self._turn = {source: turn for turn, source in enumerate(self.sequence)}
 
-    def index_of(self, folder: str) -> Place | None:
+    def index_of(self, folder: str) -> PageLink | None:
         """The page that leads a section."""
         return self.places.get(f"{folder}/index.md")
 
@@ -83,7 +83,7 @@ class Navigation:
             else inner
         )
 
-    def pages(self, folder: str) -> list[Place]:
+    def pages(self, folder: str) -> list[PageLink]:
         """The pages of a section, in order."""
         return [self.places[source] for source in self.folders.get(folder, [])]
 
@@ -94,10 +94,10 @@ class Navigation:
             *self.folders.get(folder, []),
         ]
 
-    def of(self, source: str) -> Neighbourhood:
+    def of(self, source: str) -> PageNav:
         """What the page of a source shows of the site."""
         folder = source.rpartition("/")[0]
-        crumbs: list[Place] = []
+        crumbs: list[PageLink] = []
         parent = folder
         while parent not in ("", "docs"):
             if (index := self.index_of(parent)) and index.source != source:
@@ -117,7 +117,7 @@ class Navigation:
             f"{place.url}\t{place.title}" if place else "-"
             for place in (before, after, heading, *crumbs)
         ]
-        return Neighbourhood(
+        return PageNav(
             tuple(crumbs),
             heading,
             beside,
@@ -127,7 +127,7 @@ class Navigation:
             "\n".join([*parts, named]),
         )
 
-    def _chunk(self, folder: str, number: int) -> tuple[tuple[Place, ...], str]:
+    def _chunk(self, folder: str, number: int) -> tuple[tuple[PageLink, ...], str]:
         key = (folder, number)
         if key not in self._chunks:
             sources = self.folders.get(folder, [])[number * CHUNK : (number + 1) * CHUNK]

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 
-class Output:
+class OutputFolder:
     """The files of a site. What is not written and not kept is removed at the end."""
 
     def __init__(self, out: Path, *, cold: bool) -> None:

@@ -29,7 +29,7 @@ class Section(Struct, frozen=True, array_like=True):
     text: str
 
 
-class Facts(Struct, frozen=True, array_like=True):
+class PageMeta(Struct, frozen=True, array_like=True):
     """What the rest of the site must know of a document. `scripts`: digests of its scripts, which
     are known to parse once it is remembered."""
 
@@ -44,17 +44,17 @@ class Facts(Struct, frozen=True, array_like=True):
     scripts: list[str]
 
 
-class Content(Struct, frozen=True):
+class RenderedPage(Struct, frozen=True):
     """A document that was rendered, but for the page around it."""
 
-    facts: Facts
+    facts: PageMeta
     html: str
     sections: list[Section]
     scripts: list[Script]
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Includes:
     """What documents may contain besides their own words, made when one of them asks for it.
     `snippets`: name → HTML to paste; `generated`: name → Markdown made from the program itself."""
 
@@ -62,7 +62,7 @@ class Inputs:
     generated: dict[str, Callable[[], str]] = field(default_factory=dict)
 
 
-def url_of(source: str) -> str:
+def page_url(source: str) -> str:
     """Where a source goes: `docs/how-to/csp.md` → `docs/how-to/csp.html`; the first page of all is
     the site's own."""
     if source == "docs/index.md":

@@ -15,15 +15,15 @@ from .example_values import EXAMPLE_API, EXAMPLE_SOURCE
 from .fingerprint import fingerprint_of
 from .front_matter import Document, parse_doc
 from .guides import Guide, load_guides
-from .page import Content, Facts, Inputs, Section, url_of
-from .page_renderer import WRONG_CODE, render_document
-from .parallel import FEW, spread
-from .render_cache import Cache, Known
+from .page import Includes, PageMeta, RenderedPage, Section, page_url
+from .page_renderer import WRONG_CODE, render_page
+from .parallel import SERIAL_LIMIT, map_parallel
+from .render_cache import CachedPage, RenderCache
 
 HOME = "docs/index.md"
 # nanoseconds: a file written this lately may be written again without its time changing
 _RACY = 50_000_000
-_NOT_YET = Facts("", "", 0, "", [], [], [], [], [])
+_NOT_YET = PageMeta("", "", 0, "", [], [], [], [], [])
 
 Progress = Callable[[int, int], None]
 """Called with the number of pages done, and of all."""
@@ -48,7 +48,7 @@ class Values:
     api: str
 
 
-class Contents:
+class PageLoader:
     """The documents of a folder. `known` and `fresh` have, after `collect`, all of them, and those
     that were rendered this time: their HTML, and the sections for the margin."""
 
@@ -56,31 +56,31 @@ class Contents:
         self,
         site: Path,
         title: str,
-        cache: Cache,
-        known: dict[str, Known],
-        inputs: Inputs,
-        stamp: str,
+        cache: RenderCache,
+        known: dict[str, CachedPage],
+        inputs: Includes,
+        program_fingerprint: str,
         own: Values,
     ) -> None:
-        """`title`: of the site, for a first page that is not written; `stamp`: of what the
+        """`title`: of the site, for a first page that is not written; `program_fingerprint`: of what the
         generated parts are made of."""
         self.site, self.title, self.cache, self.known = site, title, cache, known
-        self.inputs, self.stamp, self.own = inputs, stamp, own
+        self.inputs, self.program_fingerprint, self.own = inputs, program_fingerprint, own
         self.fresh: dict[str, tuple[str, list[Section]]] = {}
 
-    def collect(self, progress: Progress) -> dict[str, Facts]:
-        """Facts of all documents; what is new or changed is rendered. Raises BuildError with all
+    def collect(self, progress: Progress) -> dict[str, PageMeta]:
+        """PageMeta of all documents; what is new or changed is rendered. Raises BuildError with all
         that is wrong in them."""
         found = list(_documents(self.site))
-        same_stamp = self.cache.get("stamp") == self.stamp
-        facts: dict[str, Facts] = {}
+        same_program = self.cache.get("program_fingerprint") == self.program_fingerprint
+        facts: dict[str, PageMeta] = {}
         stale: list[Source] = []
         for entry in found:
             known = self.known.get(entry.source)
             if (
                 known
                 and (known.modified, known.size) == (entry.modified, entry.size)
-                and (same_stamp or not known.facts.generated)
+                and (same_program or not known.facts.generated)
             ):
                 facts[entry.source] = known.facts
             else:
@@ -91,7 +91,7 @@ class Contents:
             guides.append(
                 Guide(HOME, self.site, 1, f"+++\ntitle = {json.dumps(self.title)}\n+++\n")
             )
-        if len(stale) > FEW:
+        if len(stale) > SERIAL_LIMIT:
             # Before there are copies of this process: snippets are parsed by a library that does
             # not outlive being copied.
             for make in self.inputs.snippets.values():
@@ -99,7 +99,7 @@ class Contents:
         problems: list[Problem | str] = []
         scripts: list[tuple[Path, Script]] = []
         for done, (entry, result) in enumerate(
-            zip(stale, spread(self._content, stale), strict=True), 1
+            zip(stale, map_parallel(self._content, stale), strict=True), 1
         ):
             progress(done, len(found) + len(stale))
             if isinstance(result, BuildError):
@@ -128,16 +128,18 @@ class Contents:
             for script, error in check_scripts([script for _, script in scripts])
         ]
 
-    def _content(self, entry: Source) -> tuple[str, Content | None] | BuildError:
+    def _content(self, entry: Source) -> tuple[str, RenderedPage | None] | BuildError:
         """A digest of the document and what was made of it, None if that is known. May run in a
         process of its own."""
         try:
             text = entry.path.read_text(encoding="utf-8")
-            digest = fingerprint_of(text, self.stamp if "```generated" in text else "")
+            digest = fingerprint_of(
+                text, self.program_fingerprint if "```generated" in text else ""
+            )
             known = self.known.get(entry.source)
             if known and known.digest == digest:
                 return digest, None
-            return digest, render_document(
+            return digest, render_page(
                 self._own(parse_doc(entry.path, text)), entry.source, self.inputs
             )
         except UnicodeDecodeError as error:
@@ -152,21 +154,21 @@ class Contents:
         self,
         entry: Source,
         digest: str,
-        content: Content | None,
+        content: RenderedPage | None,
         scripts: list[tuple[Path, Script]],
-    ) -> Facts:
+    ) -> PageMeta:
         modified = 0 if time.time_ns() - entry.modified < _RACY else entry.modified
         if content is None:
             self.cache.touch(entry.source, modified, entry.size)
             return self.known[entry.source].facts
         return self._remember(entry, content, modified, digest, scripts)
 
-    def _guide(self, guide: Guide, scripts: list[tuple[Path, Script]]) -> Facts:
+    def _guide(self, guide: Guide, scripts: list[tuple[Path, Script]]) -> PageMeta:
         known = self.known.get(guide.source)
         digest = fingerprint_of(guide.text)
         if known and known.digest == digest:
             return known.facts
-        content = render_document(
+        content = render_page(
             self._own(parse_doc(guide.path, guide.text)), guide.source, self.inputs
         )
         return self._remember(Source(guide.source, guide.path, 0, 0), content, 0, digest, scripts)
@@ -182,11 +184,11 @@ class Contents:
     def _remember(
         self,
         entry: Source,
-        content: Content,
+        content: RenderedPage,
         modified: int,
         digest: str,
         scripts: list[tuple[Path, Script]],
-    ) -> Facts:
+    ) -> PageMeta:
         facts = content.facts
         before = self.known.get(entry.source)
         parsed = set(before.facts.scripts) if before else set()
@@ -201,14 +203,14 @@ class Contents:
             if section.heading or section.text
         ]
         search = msgspec.json.encode(
-            [url_of(entry.source), facts.title, facts.summary, parts]
+            [page_url(entry.source), facts.title, facts.summary, parts]
         ).decode()
         sections = [
             Section(section.level, section.id, section.heading, "")
             for section in content.sections
             if section.heading
         ]
-        known = Known(modified, entry.size, digest, facts, "")
+        known = CachedPage(modified, entry.size, digest, facts, "")
         self.known[entry.source] = known
         self.fresh[entry.source] = content.html, sections
         self.cache.put(entry.source, known, content.html, sections, search)

@@ -29,8 +29,8 @@ from .code_fence import (
 )
 from .fingerprint import fingerprint_of
 from .front_matter import Document
-from .markdown_html import BLOCKS, join_tabs, parser_of_documents
-from .page import Content, Facts, Inputs, Link, Section, relative_url, url_of
+from .markdown_html import BLOCKS, join_tabs, markdown_parser
+from .page import Includes, Link, PageMeta, RenderedPage, Section, page_url, relative_url
 
 WRONG_CODE = "this example does not parse: {}. Correct it, or call it `text`."
 _LEFTOVER = re.compile(r"\[\^[^\]\s]+\]|\[[^\]]+\]\[[^\]]*\]")
@@ -41,7 +41,7 @@ _CELLS = re.compile(r"(?<!\\)\|")
 _OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
 
 
-def render_document(document: Document, source: str, inputs: Inputs) -> Content:
+def render_page(document: Document, source: str, inputs: Includes) -> RenderedPage:
     """A document as HTML, with what the rest of the site must know of it. `source`: its path below
     the site's folder.
 
@@ -51,7 +51,7 @@ def render_document(document: Document, source: str, inputs: Inputs) -> Content:
 
 
 class _Renderer:
-    def __init__(self, document: Document, source: str, inputs: Inputs) -> None:
+    def __init__(self, document: Document, source: str, inputs: Includes) -> None:
         self.document, self.source, self.inputs = document, source, inputs
         self.lines = document.body.split("\n")
         self.problems: list[Problem] = []
@@ -63,8 +63,8 @@ class _Renderer:
     def problem(self, line: int, message: str) -> None:
         self.problems.append(Problem(self.document.path, self.document.offset + line + 1, message))
 
-    def render(self) -> Content:
-        parser = parser_of_documents()
+    def render(self) -> RenderedPage:
+        parser = markdown_parser()
         env: dict[str, Any] = {}
         tokens = self._expanded(parser, parser.parse(self.document.body, env))
         level = 1
@@ -86,7 +86,7 @@ class _Renderer:
         if self.problems:
             raise BuildError(*sorted(self.problems))
         document = self.document
-        facts = Facts(
+        facts = PageMeta(
             title=document.title,
             summary=document.summary or _first_words(tokens),
             order=document.order,
@@ -97,7 +97,7 @@ class _Renderer:
             generated=self.generated,
             scripts=[fingerprint_of(script.code) for script in self.scripts],
         )
-        return Content(
+        return RenderedPage(
             facts,
             str(parser.renderer.render(tokens, parser.options, env)),
             list(_sections(tokens)),
@@ -263,7 +263,9 @@ class _Renderer:
         self.links.append(Link(line + self.document.offset + 1, href, target, anchor))
         if not path:
             return href
-        return relative_url(url_of(target), url_of(self.source)) + (f"#{anchor}" if anchor else "")
+        return relative_url(page_url(target), page_url(self.source)) + (
+            f"#{anchor}" if anchor else ""
+        )
 
     def _row(self, tokens: list[Token], index: int, line: int) -> None:
         if tokens[index].meta.get("generated"):

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-FEW = 200  # items that one process has done by the time another would have begun
+SERIAL_LIMIT = 200  # items that one process has done by the time another would have begun
 CHUNK = 50  # items handed out at a time
 
 T = TypeVar("T")
@@ -16,12 +16,12 @@ R = TypeVar("R")
 _work: Callable[[Any], Any] | None = None
 
 
-def spread(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """The results of `work` for each item, in their order. Many items are spread over processes
+def map_parallel(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """The results of `work` for each item, in their order. Many items are map_parallel over processes
     that begin as copies of this one, so `work` may use all that is there, and its results must be
     picklable. What it raises is raised here."""
     # A copy of a process with other threads may hold their locks for ever.
-    if len(items) <= FEW or threading.active_count() > 1 or sys.platform != "linux":
+    if len(items) <= SERIAL_LIMIT or threading.active_count() > 1 or sys.platform != "linux":
         yield from map(work, items)
         return
     global _work  # noqa: PLW0603 - copies find it there; a closure could not be sent to them

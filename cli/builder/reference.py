@@ -31,7 +31,7 @@ class Word:
     line: int
 
 
-def code_stamp(site: Path, bundle: Path) -> str:
+def program_fingerprint(site: Path, bundle: Path) -> str:
     """Changes when something changes that the generated parts are made of."""
     here = Path(__file__).parent.parent
     files = [*here.rglob("*.py"), *(here.parent / "collector").rglob("*.py"), *site.glob("*.toml")]

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from .page import Facts, Section
+from .page import PageMeta, Section
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -18,32 +18,34 @@ CREATE TABLE IF NOT EXISTS page (
 );
 """
 VERSION = "1"  # of the tables
-_FACTS, _SECTIONS = msgspec.msgpack.Decoder(Facts), msgspec.msgpack.Decoder(list[Section])
+_FACTS, _SECTIONS = msgspec.msgpack.Decoder(PageMeta), msgspec.msgpack.Decoder(list[Section])
 
 
-class Known(Struct):
+class CachedPage(Struct):
     """A page as it was built last. `digest`: of its source and all that its content was made of;
     `layout`: of all that the whole page was made of."""
 
     modified: int
     size: int
     digest: str
-    facts: Facts
+    facts: PageMeta
     layout: str
 
 
-class Cache:
+class RenderCache:
     """The memory of one site. A file that cannot be read is as good as none: everything is built
     again."""
 
-    def __init__(self, path: Path, stage: str) -> None:
-        """`stage`: a digest of what every page depends on; with another one than before, nothing is
+    def __init__(self, path: Path, build_fingerprint: str) -> None:
+        """`build_fingerprint`: a digest of what every page depends on; with another one than before, nothing is
         known."""
         self.path = path
         self._connection = self._open()
-        self._stage = stage
-        found = self._connection.execute("SELECT value FROM meta WHERE key = 'stage'").fetchone()
-        self.cold = found is None or found[0] != f"{VERSION} {stage}"
+        self._stage = build_fingerprint
+        found = self._connection.execute(
+            "SELECT value FROM meta WHERE key = 'build_fingerprint'"
+        ).fetchone()
+        self.cold = found is None or found[0] != f"{VERSION} {build_fingerprint}"
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,7 @@ class Cache:
     def close(self) -> None:
         self._connection.close()
 
-    def load(self) -> dict[str, Known]:
+    def load(self) -> dict[str, CachedPage]:
         """All pages by source, without their contents."""
         if self.cold:
             return {}
@@ -70,7 +72,7 @@ class Cache:
             "SELECT source, modified, size, digest, facts, layout FROM page"
         )
         return {
-            source: Known(modified, size, digest, _FACTS.decode(facts), layout)
+            source: CachedPage(modified, size, digest, _FACTS.decode(facts), layout)
             for source, modified, size, digest, facts, layout in rows
         }
 
@@ -87,11 +89,12 @@ class Cache:
         if self.cold:
             self._connection.execute("DELETE FROM page")
             self._connection.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('stage', ?)", [f"{VERSION} {self._stage}"]
+                "INSERT OR REPLACE INTO meta VALUES ('build_fingerprint', ?)",
+                [f"{VERSION} {self._stage}"],
             )
 
     def put(
-        self, source: str, known: Known, html: str, sections: list[Section], search: str
+        self, source: str, known: CachedPage, html: str, sections: list[Section], search: str
     ) -> None:
         """Remembers a page. Its `layout` comes later, when the page was written."""
         encode = msgspec.msgpack.encode

@@ -22,13 +22,13 @@ from .config import load_config
 from .fingerprint import fingerprint_of
 from .front_matter import Document, Page, load_pages
 from .links import check_links
-from .navigation import Navigation, Neighbourhood, Place
-from .output_folder import Output
-from .page import Facts, Inputs, Link, relative_url, url_of
-from .page_loader import Contents, Progress, Values
-from .parallel import spread
-from .reference import check_reference, code_stamp, generators
-from .render_cache import Cache
+from .navigation import Navigation, PageLink, PageNav
+from .output_folder import OutputFolder
+from .page import Includes, Link, PageMeta, page_url, relative_url
+from .page_loader import PageLoader, Progress, Values
+from .parallel import map_parallel
+from .reference import check_reference, generators, program_fingerprint
+from .render_cache import RenderCache
 from .snippet import render_snippet
 
 UNKNOWN_SOURCE = "00000000-0000-4000-8000-000000000000"
@@ -36,7 +36,7 @@ _LINKS = re.compile(r"""\b(?:href|src)=["']([^"'{}#][^"'{}]*)["']""")
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltSite:
     """A site that was built. `pages`: all of them; `written`: the files that this build made, by
     path below `out`."""
 
@@ -55,7 +55,7 @@ def build_site(
     site: Path | None = None,
     live: str = "",
     progress: Progress = lambda _, __: None,
-) -> Built:
+) -> BuiltSite:
     """Renders the site into `out`. A build that fails leaves it as it was.
 
     `source` and `api` stand in all snippets; `bundle` is the folder of the built tracker; `site`
@@ -68,7 +68,7 @@ def build_site(
         builder.run(progress)
     finally:
         builder.close()
-    return Built(out, builder.pages, builder.output.written, time.perf_counter() - started)
+    return BuiltSite(out, builder.pages, builder.output.written, time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,9 @@ class _Layout:
     """A page that must be written, and a digest of all that it is made of."""
 
     source: str
-    facts: Facts
-    near: Neighbourhood
-    children: list[list[Place]]
+    facts: PageMeta
+    near: PageNav
+    children: list[list[PageLink]]
     layout: str
 
 
@@ -95,28 +95,28 @@ class _Builder:
             manifest = (bundle / "manifest.json").read_bytes()
         except FileNotFoundError as error:
             raise Missing("The tracker is not built. Run: thamesthrive build bundle") from error
-        self.stage = fingerprint_of(_code_digest(), manifest, source, api)
+        self.build_fingerprint = fingerprint_of(_code_digest(), manifest, source, api)
         out.parent.mkdir(parents=True, exist_ok=True)
-        self.cache = Cache(out.with_name(out.name + ".cache"), self.stage)
-        self.output = Output(out, cold=self.cache.cold)
+        self.cache = RenderCache(out.with_name(out.name + ".cache"), self.build_fingerprint)
+        self.output = OutputFolder(out, cold=self.cache.cold)
         self.known = {} if self.output.cold else self.cache.load()
         self.templates = templates.digests(paths.TEMPLATES)
         self.pages: list[str] = []
-        self.inputs = Inputs(
+        self.inputs = Includes(
             {
                 "snippet": lambda: self._snippet("classic", source),
                 "snippet one-line": lambda: self._snippet("one-line", source),
             },
             generators(site, bundle),
         )
-        self.stamp = code_stamp(site, bundle)
-        self.contents = Contents(
+        self.program_fingerprint = program_fingerprint(site, bundle)
+        self.contents = PageLoader(
             site,
             self.config.title,
             self.cache,
             self.known,
             self.inputs,
-            self.stamp,
+            self.program_fingerprint,
             Values(source, self.api),
         )
         self._snippets: dict[tuple[str, str], str] = {}
@@ -137,7 +137,7 @@ class _Builder:
         self._layouts(facts, navigation, progress)
         self._test_pages(test_pages)
         self._rest(facts, files, navigation)
-        self.cache.set("stamp", self.stamp)
+        self.cache.set("program_fingerprint", self.program_fingerprint)
         self.output.finish()
         self.cache.commit()
 
@@ -167,7 +167,7 @@ class _Builder:
         return files
 
     def _check(
-        self, facts: dict[str, Facts], pages: list[Page], files: dict[str, Path | None]
+        self, facts: dict[str, PageMeta], pages: list[Page], files: dict[str, Path | None]
     ) -> None:
         links = {source: found.links for source, found in facts.items()}
         links |= {f"pages/{page.document.path.name}": _links_of(page) for page in pages}
@@ -185,15 +185,17 @@ class _Builder:
                         f"there is no template {found.template!r}. There are: {near}.",
                     )
                 )
-        if self.cache.get("stamp") != self.stamp or self.contents.fresh.keys() & set(
+        if self.cache.get(
+            "program_fingerprint"
+        ) != self.program_fingerprint or self.contents.fresh.keys() & set(
             self.config.reference.values()
         ):
             problems += check_reference(self.site, self.bundle, self.config.reference, anchors)
         if problems:
             raise BuildError(*sorted(problems))
 
-    def _aliases(self, facts: dict[str, Facts], files: dict[str, Path | None]) -> list[Problem]:
-        taken = {url_of(source): source for source in facts} | {url: url for url in files}
+    def _aliases(self, facts: dict[str, PageMeta], files: dict[str, Path | None]) -> list[Problem]:
+        taken = {page_url(source): source for source in facts} | {url: url for url in files}
         problems = []
         for source, found in facts.items():
             for alias in found.aliases:
@@ -208,8 +210,10 @@ class _Builder:
 
     # Whole pages.
 
-    def _layouts(self, facts: dict[str, Facts], navigation: Navigation, progress: Progress) -> None:
-        self.urls = {url_of(source) for source in facts}
+    def _layouts(
+        self, facts: dict[str, PageMeta], navigation: Navigation, progress: Progress
+    ) -> None:
+        self.urls = {page_url(source) for source in facts}
         self.header = [
             place
             for folder in navigation.sections("docs")
@@ -226,7 +230,7 @@ class _Builder:
         self.common = common
         stale: list[_Layout] = []
         for source, found in facts.items():
-            url, near = url_of(source), navigation.of(source)
+            url, near = page_url(source), navigation.of(source)
             children = (
                 self._children(navigation, source.rpartition("/")[0])
                 if source.endswith("/index.md")
@@ -248,23 +252,23 @@ class _Builder:
             if one.source not in self.contents.fresh:
                 self.contents.fresh[one.source] = self.cache.body(one.source)
             # Folders and templates are made here, once, and not in each process.
-            self.output.make_room(url_of(one.source))
+            self.output.make_room(page_url(one.source))
             self._template(one.facts.template)
         begun = len(facts) + len(self.contents.fresh)
-        for done, url in enumerate(spread(self._layout, stale), begun - len(stale)):
+        for done, url in enumerate(map_parallel(self._layout, stale), begun - len(stale)):
             progress(done, begun)
             self.output.note(url)
         self.cache.set_layout([(one.layout, one.source) for one in stale])
 
     def _layout(self, one: "_Layout") -> str:
         """Writes the page of a document. May run in a process of its own."""
-        url = url_of(one.source)
+        url = page_url(one.source)
         html, sections = self.contents.fresh[one.source]
         is_file = (self.site / one.source).is_file() if self.config.edit else False
         text = self._render(
             url,
             one.facts.template,
-            page=Place(one.source, url, one.facts.title, one.facts.summary),
+            page=PageLink(one.source, url, one.facts.title, one.facts.summary),
             content=Markup(html),  # noqa: S704 - rendered from our own sources
             toc=[section for section in sections if section.level in (2, 3)],
             near=one.near,
@@ -274,7 +278,7 @@ class _Builder:
         self.output.put(url, text)
         return url
 
-    def _children(self, navigation: Navigation, folder: str) -> list[list[Place]]:
+    def _children(self, navigation: Navigation, folder: str) -> list[list[PageLink]]:
         """What the first page of a section lists: its pages, then those of each section below."""
         below = [navigation.index_of(name) for name in navigation.sections(folder)]
         return [navigation.pages(folder), [place for place in below if place]]
@@ -295,7 +299,7 @@ class _Builder:
             key = fingerprint_of(
                 document.body,
                 repr(document.meta),
-                self.stage,
+                self.build_fingerprint,
                 self.templates["page.html"],
                 self.common,
             )
@@ -315,7 +319,7 @@ class _Builder:
             self.cache.set(f"made {url}", key)
 
     def _pages_index(self, pages: list[Page], expected: dict[str, Any]) -> None:
-        place = Place(
+        place = PageLink(
             "",
             "pages/index.html",
             "Test pages",
@@ -347,7 +351,7 @@ class _Builder:
             url,
             template,
             document,
-            page=Place("", url, document.title, document.summary),
+            page=PageLink("", url, document.title, document.summary),
             test=page,
             expected=expected,
             expected_json=Markup(json.dumps(expected).replace("<", "\\u003c")),  # noqa: S704
@@ -356,7 +360,7 @@ class _Builder:
         )
 
     def _rest(
-        self, facts: dict[str, Facts], files: dict[str, Path | None], navigation: Navigation
+        self, facts: dict[str, PageMeta], files: dict[str, Path | None], navigation: Navigation
     ) -> None:
         for url, path in files.items():
             if path:
@@ -375,14 +379,14 @@ class _Builder:
             self.output.write_if_changed("assets/search-index.js", index)
         for source, found in facts.items():
             for alias in found.aliases:
-                target = relative_url(url_of(source), alias)
+                target = relative_url(page_url(source), alias)
                 html = (
                     templates.environment()
                     .get_template("moved.html")
                     .render(target=target, title=found.title, config=self.config)
                 )
                 self.output.write_if_changed(alias, html)
-        missing = Place("", "404.html", "There is no such page", "The address leads nowhere.")
+        missing = PageLink("", "404.html", "There is no such page", "The address leads nowhere.")
         self._write_if_changed("404.html", "404.html", page=missing, root=self.config.root)
         base = self.config.url.rstrip("/")
         rows = "".join(

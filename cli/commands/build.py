@@ -19,7 +19,7 @@ from ..output import json_data, note, progress, table
 from .options import JsonOption
 
 if TYPE_CHECKING:
-    from ..builder.site import Built
+    from ..builder.site import BuiltSite
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -186,7 +186,7 @@ def site(
         note(_sentence(made))
 
 
-def _site(out: Path, source: str, api: str, bundle: Path, sources: Path | None) -> "Built":
+def _site(out: Path, source: str, api: str, bundle: Path, sources: Path | None) -> "BuiltSite":
     from ..builder.site import build_site
 
     with _shown_late() as step:
@@ -221,7 +221,7 @@ class _Late:
             self._bar.__exit__(None, None, None)
 
 
-def _told(made: "Built") -> dict[str, object]:
+def _told(made: "BuiltSite") -> dict[str, object]:
     return {
         "site": str(made.out),
         "pages": len(made.pages),
@@ -230,7 +230,7 @@ def _told(made: "Built") -> dict[str, object]:
     }
 
 
-def _sentence(made: "Built") -> str:
+def _sentence(made: "BuiltSite") -> str:
     return f"{len(made.pages)} pages in {made.out}: {len(made.written)} files written in {made.seconds:.2f} s"
 
 

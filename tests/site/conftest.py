@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cli.builder.site import Built, build_site
+from cli.builder.site import BuiltSite, build_site
 
 from ..support import ROOT, Collector
 
@@ -13,7 +13,7 @@ class ServedSite:
     """The documentation, built for a collector that serves it beside itself."""
 
     collector: Collector
-    built: Built
+    built: BuiltSite
     source: str
 
     @property

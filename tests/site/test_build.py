@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.builder.reference import commands
-from cli.builder.site import Built, build_site
+from cli.builder.site import BuiltSite, build_site
 from cli.builder.tracker_options import options_of
 from cli.errors import BuildError
 from collector.settings import Settings
@@ -20,7 +20,7 @@ from ..support import ROOT, run
 DIST = ROOT / "js" / "dist"
 
 
-def build(site: Path, out: Path) -> Built:
+def build(site: Path, out: Path) -> BuiltSite:
     return build_site(out, source="s-1", api="https://e.example.com", bundle=DIST, site=site)
 
 
