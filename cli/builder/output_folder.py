@@ -1,5 +1,5 @@
-"""Writing a site so that readers see the old one or the new one: into a folder beside it, and over
-when nothing went wrong."""
+"""The folder a site is built into. A build writes to a staging folder beside it and publishes that
+at the end, so that readers see the old site or the new one."""
 
 import os
 import shutil
@@ -7,76 +7,80 @@ from pathlib import Path
 
 
 class OutputFolder:
-    """The files of a site. What is not written and not kept is removed at the end."""
+    """The files of the built site. Those that a build neither writes nor keeps are removed."""
 
     def __init__(self, out: Path, *, cold: bool) -> None:
-        """`cold`: everything will be written, and takes the old folder's place as a whole."""
+        """With `cold`, every file is written, and the staging folder replaces `out` as a whole."""
         self.out = out
         self.cold = cold or not out.is_dir()
-        self._fresh = out.with_name(out.name + ".new")
-        shutil.rmtree(self._fresh, ignore_errors=True)
-        self._fresh.mkdir(parents=True)
+        self._staging = out.with_name(out.name + ".new")
+        shutil.rmtree(self._staging, ignore_errors=True)
+        self._staging.mkdir(parents=True)
         self._folders = {""}
-        self.there = set() if self.cold else {str(path.relative_to(out)) for path in _files(out)}
+        self.existing = set() if self.cold else _files_in(out)
         self.written: list[str] = []
         self._kept: set[str] = set()
 
     def write(self, url: str, content: str | bytes) -> None:
-        """A file of the new site."""
-        self.make_room(url)
-        self.put(url, content)
-        self.note(url)
+        """Writes a file of the new site."""
+        self.make_folder(url)
+        self.write_file(url, content)
+        self.mark_written(url)
 
-    def make_room(self, url: str) -> None:
-        """The folder for a file."""
+    def make_folder(self, url: str) -> None:
+        """Makes the folder for a file."""
         folder = url.rpartition("/")[0]
         if folder not in self._folders:
-            (self._fresh / folder).mkdir(parents=True, exist_ok=True)
+            (self._staging / folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
 
-    def put(self, url: str, content: str | bytes) -> None:
-        """Writes a file for which there is room; `note` says so later. Several processes may do
-        this at once."""
+    def write_file(self, url: str, content: str | bytes) -> None:
+        """Writes a file whose folder exists. May run in another process; the build's own must call
+        `mark_written` then."""
         data = content.encode() if isinstance(content, str) else content
-        with (self._fresh / url).open("wb", buffering=0) as file:
+        with (self._staging / url).open("wb", buffering=0) as file:
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
 
-    def note(self, url: str) -> None:
-        """The file was written."""
+    def mark_written(self, url: str) -> None:
+        """Records that a file was written."""
         self.written.append(url)
         self._kept.add(url)
 
     def write_if_changed(self, url: str, content: str | bytes) -> None:
-        """The same for a file that is made anew each time and is mostly what it was."""
+        """Writes a file unless the old site has it with the same content."""
         data = content.encode() if isinstance(content, str) else content
-        if url in self.there and (self.out / url).read_bytes() == data:
+        if url in self.existing and (self.out / url).read_bytes() == data:
             self.keep(url)
         else:
             self.write(url, data)
 
     def keep(self, url: str) -> None:
-        """A file of the old site belongs to the new one."""
+        """Keeps a file of the old site."""
         self._kept.add(url)
 
-    def finish(self) -> None:
-        """The new site is in place when this returns."""
+    def publish(self) -> None:
+        """Puts the new site in place of the old one."""
         if self.cold:
             shutil.rmtree(self.out, ignore_errors=True)
-            self._fresh.rename(self.out)
+            self._staging.rename(self.out)
             return
         for url in self.written:
             (self.out / url).parent.mkdir(parents=True, exist_ok=True)
-            (self._fresh / url).replace(self.out / url)
-        for url in self.there - self._kept:
+            (self._staging / url).replace(self.out / url)
+        for url in self.existing - self._kept:
             (self.out / url).unlink()
         self.discard()
 
     def discard(self) -> None:
-        """Forgets what was written; the old site stays."""
-        shutil.rmtree(self._fresh, ignore_errors=True)
+        """Removes what was written and not published; the old site stays."""
+        shutil.rmtree(self._staging, ignore_errors=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    return [Path(root) / name for root, _, names in os.walk(folder) for name in names]
+def _files_in(folder: Path) -> set[str]:
+    return {
+        str((Path(root) / name).relative_to(folder))
+        for root, _, names in os.walk(folder)
+        for name in names
+    }

@@ -1,17 +1,22 @@
-"""What is known of a document: for the rest of the site, for the search, for the page around it."""
+"""The types that describe a page: for the rest of the site, for the search, for its template."""
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from .code_fence import Script
+from .code_checks import Script
+
+HOME = "docs/index.md"
 
 
 class Link(Struct, frozen=True, array_like=True):
-    """A link to another place of the site, or to a heading. `target`: a path below the site's
-    folder, e.g. `docs/how-to/csp.md`."""
+    """A link to another page or file of the site, or to a heading.
+
+    `line` is its line in the file, `href` what was written there, `target` a path below the site's
+    folder (`docs/how-to/csp.md`), `anchor` what followed `#`.
+    """
 
     line: int
     href: str
@@ -19,9 +24,17 @@ class Link(Struct, frozen=True, array_like=True):
     anchor: str
 
 
+class TocEntry(Struct, frozen=True, array_like=True):
+    """A heading in the table of contents."""
+
+    level: int
+    id: str
+    title: str
+
+
 class Section(Struct, frozen=True, array_like=True):
-    """What stands below a heading, for the search. `level` is 1 for what stands before the
-    first."""
+    """The plain text below a heading, for the search. Text before the first heading has an empty
+    `id` and `heading`, and level 1."""
 
     level: int
     id: str
@@ -30,8 +43,11 @@ class Section(Struct, frozen=True, array_like=True):
 
 
 class PageMeta(Struct, frozen=True, array_like=True):
-    """What the rest of the site must know of a document. `scripts`: digests of its scripts, which
-    are known to parse once it is remembered."""
+    """What the rest of the site needs to know about a page.
+
+    `generated` names its generated blocks. `scripts` are the fingerprints of the scripts in its
+    examples; once the page is cached, those are known to parse.
+    """
 
     title: str
     summary: str
@@ -44,32 +60,45 @@ class PageMeta(Struct, frozen=True, array_like=True):
     scripts: list[str]
 
 
-class RenderedPage(Struct, frozen=True):
-    """A document that was rendered, but for the page around it."""
+class PageBody(Struct, frozen=True):
+    """What a template shows of a page: its HTML and its table of contents."""
 
-    facts: PageMeta
     html: str
+    toc: list[TocEntry]
+
+
+class RenderedPage(Struct, frozen=True):
+    """A page that was rendered from Markdown, without the template around it."""
+
+    meta: PageMeta
+    body: PageBody
     sections: list[Section]
     scripts: list[Script]
 
 
 @dataclass(frozen=True)
 class Includes:
-    """What documents may contain besides their own words, made when one of them asks for it.
-    `snippets`: name → HTML to paste; `generated`: name → Markdown made from the program itself."""
+    """Functions that fill `snippet` and `generated` fences, called when a page has one.
 
-    snippets: dict[str, Callable[[], str]] = field(default_factory=dict)
-    generated: dict[str, Callable[[], str]] = field(default_factory=dict)
+    `snippets` maps a fence's info to HTML, `generated` a block's name to Markdown.
+    """
+
+    snippets: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    generated: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
 
-def page_url(source: str) -> str:
-    """Where a source goes: `docs/how-to/csp.md` → `docs/how-to/csp.html`; the first page of all is
-    the site's own."""
-    if source == "docs/index.md":
+def page_url(page_path: str) -> str:
+    """Returns where a page goes in the built site: `docs/how-to/csp.md` → `docs/how-to/csp.html`.
+
+    The home page goes to `index.html`; other files keep their path.
+    """
+    if page_path == HOME:
         return "index.html"
-    return source.removesuffix(".md") + ".html" if source.endswith(".md") else source
+    if page_path.endswith(".md"):
+        return page_path.removesuffix(".md") + ".html"
+    return page_path
 
 
 def relative_url(target: str, page: str) -> str:
-    """The way from one page of the site to another, for servers and for files alike."""
+    """Returns a link from `page` to `target` that works on a server and from a file."""
     return posixpath.relpath(target, posixpath.dirname(page) or ".")

@@ -1,240 +1,179 @@
-"""The contents of all documents: what changed is rendered, what did not is remembered."""
+"""Loads a site's Markdown pages: renders those that changed, takes the others from the cache."""
 
 import json
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from ..errors import BuildError, Problem
-from .code_fence import Script, check_scripts
-from .example_values import EXAMPLE_API, EXAMPLE_SOURCE
+from .code_checks import PARSE_ERROR, Script, check_scripts
+from .config import SiteOptions
+from .example_values import replace_example_values
 from .fingerprint import fingerprint_of
-from .front_matter import Document, parse_doc
+from .front_matter import ParsedPage, parse_markdown_page
 from .guides import Guide, load_guides
-from .page import Includes, PageMeta, RenderedPage, Section, page_url
-from .page_renderer import WRONG_CODE, render_page
+from .markdown_files import MarkdownFile, find_markdown_files
+from .page import HOME, Includes, PageBody, PageMeta, RenderedPage, page_url
+from .page_renderer import render_page
 from .parallel import SERIAL_LIMIT, map_parallel
 from .render_cache import CachedPage, RenderCache
 
-HOME = "docs/index.md"
-# nanoseconds: a file written this lately may be written again without its time changing
+# Nanoseconds: a file this young may be written again without a change of its modification time.
 _RACY = 50_000_000
-_NOT_YET = PageMeta("", "", 0, "", [], [], [], [], [])
 
 Progress = Callable[[int, int], None]
-"""Called with the number of pages done, and of all."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A Markdown file: its path below the site's folder, where it is, when it was changed
-    (nanoseconds), its size (bytes)."""
-
-    source: str
-    path: Path
-    modified: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Values:
-    """What stands in the place of the example's source and address."""
-
-    source: str
-    api: str
+"""Called with the number of pages done and the number of all pages."""
 
 
 class PageLoader:
-    """The documents of a folder. `known` and `fresh` have, after `collect`, all of them, and those
-    that were rendered this time: their HTML, and the sections for the margin."""
+    """Loads the Markdown pages of a site.
+
+    After `load`, `cached` has all pages by path, and `rendered` the bodies of those that this build
+    rendered.
+    """
 
     def __init__(
         self,
-        site: Path,
-        title: str,
+        options: SiteOptions,
         cache: RenderCache,
-        known: dict[str, CachedPage],
-        inputs: Includes,
+        cached: dict[str, CachedPage],
+        includes: Includes,
         program_fingerprint: str,
-        own: Values,
     ) -> None:
-        """`title`: of the site, for a first page that is not written; `program_fingerprint`: of what the
-        generated parts are made of."""
-        self.site, self.title, self.cache, self.known = site, title, cache, known
-        self.inputs, self.program_fingerprint, self.own = inputs, program_fingerprint, own
-        self.fresh: dict[str, tuple[str, list[Section]]] = {}
+        """`cached` are the last build's pages. `program_fingerprint` covers what the generated
+        blocks are made of."""
+        self.options, self.cache, self.cached = options, cache, cached
+        self.includes, self.program_fingerprint = includes, program_fingerprint
+        self.rendered: dict[str, PageBody] = {}
+        self._scripts: list[tuple[Path, Script]] = []
+        self._same_program = cache.fingerprint("program") == program_fingerprint
 
-    def collect(self, progress: Progress) -> dict[str, PageMeta]:
-        """PageMeta of all documents; what is new or changed is rendered. Raises BuildError with all
-        that is wrong in them."""
-        found = list(_documents(self.site))
-        same_program = self.cache.get("program_fingerprint") == self.program_fingerprint
-        facts: dict[str, PageMeta] = {}
-        stale: list[Source] = []
-        for entry in found:
-            known = self.known.get(entry.source)
-            if (
-                known
-                and (known.modified, known.size) == (entry.modified, entry.size)
-                and (same_program or not known.facts.generated)
-            ):
-                facts[entry.source] = known.facts
-            else:
-                facts[entry.source] = _NOT_YET  # keeps its place
-                stale.append(entry)
-        guides = load_guides(self.site)
-        if HOME not in facts:
-            guides.append(
-                Guide(HOME, self.site, 1, f"+++\ntitle = {json.dumps(self.title)}\n+++\n")
-            )
+    def load(self, progress: Progress) -> dict[str, PageMeta]:
+        """Returns the metadata of all pages by path. Raises BuildError with all mistakes in
+        them."""
+        files = find_markdown_files(self.options.site_dir)
+        page_paths = [file.page_path for file in files]
+        guides = self._guides(page_paths)
+        problems = self._render_files(files, progress)
+        problems += self._render_guides(guides)
+        problems += self._script_problems()
+        if problems:
+            raise BuildError(*problems)
+        page_paths += [guide.page_path for guide in guides]
+        self.cache.delete_pages(self.cached.keys() - set(page_paths))
+        return {page_path: self.cached[page_path].meta for page_path in page_paths}
+
+    def _guides(self, page_paths: list[str]) -> list[Guide]:
+        """Returns the pages that have no Markdown file: the guides, and the home page of a site
+        without one."""
+        guides = load_guides(self.options.site_dir)
+        if HOME not in page_paths:
+            text = f"+++\ntitle = {json.dumps(self.options.config.title)}\n+++\n"
+            guides.append(Guide(HOME, self.options.site_dir, 1, text))
+        return guides
+
+    def _is_current(self, file: MarkdownFile) -> bool:
+        cached = self.cached.get(file.page_path)
+        return (
+            cached is not None
+            and (cached.modified, cached.size) == (file.modified, file.size)
+            and (self._same_program or not cached.meta.generated)
+        )
+
+    def _render_files(self, files: list[MarkdownFile], progress: Progress) -> list[Problem | str]:
+        stale = [file for file in files if not self._is_current(file)]
         if len(stale) > SERIAL_LIMIT:
-            # Before there are copies of this process: snippets are parsed by a library that does
-            # not outlive being copied.
-            for make in self.inputs.snippets.values():
-                make()
+            # Snippets are parsed by esbuild-py, whose threads do not survive a fork.
+            for make_snippet in self.includes.snippets.values():
+                make_snippet()
         problems: list[Problem | str] = []
-        scripts: list[tuple[Path, Script]] = []
-        for done, (entry, result) in enumerate(
-            zip(stale, map_parallel(self._content, stale), strict=True), 1
-        ):
-            progress(done, len(found) + len(stale))
+        results = zip(stale, map_parallel(self._render, stale), strict=True)
+        for done, (file, result) in enumerate(results, 1):
+            progress(done, len(files) + len(stale))
             if isinstance(result, BuildError):
                 problems += result.problems or [str(result)]
             else:
-                facts[entry.source] = self._keep(entry, *result, scripts)
-        for guide in guides:
-            try:
-                facts[guide.source] = self._guide(guide, scripts)
-            except BuildError as error:
-                problems += [
-                    Problem(guide.path, guide.line, problem.message) for problem in error.problems
-                ]
-        problems += self._wrong_scripts(scripts)
-        if problems:
-            raise BuildError(*problems)
-        self.cache.forget(self.known.keys() - facts.keys())
-        return facts
+                self._keep(file, *result)
+        return problems
 
-    def _wrong_scripts(self, scripts: list[tuple[Path, Script]]) -> list[Problem]:
-        if not scripts:
-            return []
-        paths_of = {id(script): path for path, script in scripts}
-        return [
-            Problem(paths_of[id(script)], script.line + error.line, WRONG_CODE.format(error))
-            for script, error in check_scripts([script for _, script in scripts])
-        ]
-
-    def _content(self, entry: Source) -> tuple[str, RenderedPage | None] | BuildError:
-        """A digest of the document and what was made of it, None if that is known. May run in a
-        process of its own."""
+    def _render(self, file: MarkdownFile) -> tuple[str, RenderedPage | None] | BuildError:
+        """Returns the file's fingerprint and the rendered page, None if the cache has it. May run
+        in another process."""
         try:
-            text = entry.path.read_text(encoding="utf-8")
-            digest = fingerprint_of(
-                text, self.program_fingerprint if "```generated" in text else ""
-            )
-            known = self.known.get(entry.source)
-            if known and known.digest == digest:
-                return digest, None
-            return digest, render_page(
-                self._own(parse_doc(entry.path, text)), entry.source, self.inputs
-            )
+            text = file.path.read_text(encoding="utf-8")
+            generated = self.program_fingerprint if "```generated" in text else ""
+            fingerprint = fingerprint_of(text, generated)
+            cached = self.cached.get(file.page_path)
+            if cached and cached.fingerprint == fingerprint:
+                return fingerprint, None
+            return fingerprint, self._render_text(file.path, file.page_path, text)
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
-            return BuildError(
-                Problem(entry.path, line, "this is not UTF-8. Save the file as UTF-8.")
-            )
+            message = "this file is not UTF-8. Save it as UTF-8."
+            return BuildError(Problem(file.path, line, message))
         except BuildError as error:
             return error
 
-    def _keep(
-        self,
-        entry: Source,
-        digest: str,
-        content: RenderedPage | None,
-        scripts: list[tuple[Path, Script]],
-    ) -> PageMeta:
-        modified = 0 if time.time_ns() - entry.modified < _RACY else entry.modified
-        if content is None:
-            self.cache.touch(entry.source, modified, entry.size)
-            return self.known[entry.source].facts
-        return self._remember(entry, content, modified, digest, scripts)
+    def _render_text(self, path: Path, page_path: str, text: str) -> RenderedPage:
+        parsed = parse_markdown_page(path, text)
+        body = replace_example_values(parsed.body, self.options.source_id, self.options.api)
+        parsed = ParsedPage(path, parsed.front_matter, body, parsed.body_offset)
+        return render_page(parsed, page_path, self.includes)
 
-    def _guide(self, guide: Guide, scripts: list[tuple[Path, Script]]) -> PageMeta:
-        known = self.known.get(guide.source)
-        digest = fingerprint_of(guide.text)
-        if known and known.digest == digest:
-            return known.facts
-        content = render_page(
-            self._own(parse_doc(guide.path, guide.text)), guide.source, self.inputs
-        )
-        return self._remember(Source(guide.source, guide.path, 0, 0), content, 0, digest, scripts)
+    def _render_guides(self, guides: list[Guide]) -> list[Problem]:
+        problems = []
+        for guide in guides:
+            fingerprint = fingerprint_of(guide.text)
+            cached = self.cached.get(guide.page_path)
+            if cached and cached.fingerprint == fingerprint:
+                continue
+            try:
+                page = self._render_text(guide.path, guide.page_path, guide.text)
+            except BuildError as error:
+                # Lines of the generated Markdown mean nothing to its author.
+                problems += [Problem(guide.path, guide.line, p.message) for p in error.problems]
+            else:
+                self._save(MarkdownFile(guide.page_path, guide.path, 0, 0), page, 0, fingerprint)
+        return problems
 
-    def _own(self, document: Document) -> Document:
-        """The docs are written with the example's values; whoever builds with their own reads their
-        own."""
-        body = document.body.replace(EXAMPLE_SOURCE, self.own.source).replace(
-            EXAMPLE_API, self.own.api
-        )
-        return Document(document.path, document.meta, body, document.offset)
+    def _keep(self, file: MarkdownFile, fingerprint: str, page: RenderedPage | None) -> None:
+        modified = 0 if time.time_ns() - file.modified < _RACY else file.modified
+        if page is None:
+            self.cache.save_stat(file.page_path, modified, file.size)
+        else:
+            self._save(file, page, modified, fingerprint)
 
-    def _remember(
-        self,
-        entry: Source,
-        content: RenderedPage,
-        modified: int,
-        digest: str,
-        scripts: list[tuple[Path, Script]],
-    ) -> PageMeta:
-        facts = content.facts
-        before = self.known.get(entry.source)
-        parsed = set(before.facts.scripts) if before else set()
-        scripts += [
-            (entry.path, s)
-            for s, name in zip(content.scripts, facts.scripts, strict=True)
-            if name not in parsed
+    def _save(
+        self, file: MarkdownFile, page: RenderedPage, modified: int, fingerprint: str
+    ) -> None:
+        before = self.cached.get(file.page_path)
+        parsed = set(before.meta.scripts) if before else set()
+        for script, name in zip(page.scripts, page.meta.scripts, strict=True):
+            if name not in parsed:
+                self._scripts.append((file.path, script))
+        cached = CachedPage(modified, file.size, fingerprint, page.meta, "")
+        self.cached[file.page_path] = cached
+        self.rendered[file.page_path] = page.body
+        self.cache.save_page(file.page_path, cached, page.body, _search_entry(file, page))
+
+    def _script_problems(self) -> list[Problem]:
+        if not self._scripts:
+            return []  # esbuild-py takes a while to load
+        paths = {id(script): path for path, script in self._scripts}
+        return [
+            Problem(paths[id(script)], script.line + error.line, PARSE_ERROR.format(error))
+            for script, error in check_scripts([script for _, script in self._scripts])
         ]
-        parts = [
-            [section.id, section.heading, section.text]
-            for section in content.sections
-            if section.heading or section.text
-        ]
-        search = msgspec.json.encode(
-            [page_url(entry.source), facts.title, facts.summary, parts]
-        ).decode()
-        sections = [
-            Section(section.level, section.id, section.heading, "")
-            for section in content.sections
-            if section.heading
-        ]
-        known = CachedPage(modified, entry.size, digest, facts, "")
-        self.known[entry.source] = known
-        self.fresh[entry.source] = content.html, sections
-        self.cache.put(entry.source, known, content.html, sections, search)
-        return facts
 
 
-def _documents(site: Path) -> list[Source]:
-    """All Markdown files."""
-    found: list[Source] = []
-    waiting = [("docs", site / "docs")]
-    while waiting:
-        name, folder = waiting.pop()
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    waiting.append((f"{name}/{entry.name}", Path(entry.path)))
-                elif entry.name.endswith(".md"):
-                    facts = entry.stat()
-                    found.append(
-                        Source(
-                            f"{name}/{entry.name}",
-                            Path(entry.path),
-                            facts.st_mtime_ns,
-                            facts.st_size,
-                        )
-                    )
-    return sorted(found, key=lambda entry: entry.source)
+def _search_entry(file: MarkdownFile, page: RenderedPage) -> str:
+    """Returns the page's entry of the search index: URL, title, summary and sections, as JSON."""
+    sections = [
+        [section.id, section.heading, section.text]
+        for section in page.sections
+        if section.heading or section.text
+    ]
+    entry = [page_url(file.page_path), page.meta.title, page.meta.summary, sections]
+    return msgspec.json.encode(entry).decode()

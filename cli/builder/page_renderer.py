@@ -1,14 +1,13 @@
-"""Markdown → HTML: one document at a time, knowing nothing of the others, so that it can be kept
-until the document changes.
+"""Renders one Markdown page as HTML, without looking at others, so that the result can be cached
+until the page changes.
 
-Whatever Markdown would pass over in silence is a problem here: a block that is not closed, a
-reference to nothing, a cell too many.
+What CommonMark accepts silently is an error here: a block that is not closed, a link that is not
+defined, a cell too many.
 """
 
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import partial
 from itertools import pairwise
@@ -18,131 +17,138 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ..errors import BuildError, Problem
-from .code_fence import (
-    CodeError,
-    Script,
-    check_code,
-    lexer_of,
-    parse_info,
-    render_chart,
-    render_code,
-)
+from .chart import render_chart
+from .code_checks import PARSE_ERROR, Script, check_code, has_scripts
+from .code_fence import CodeError, parse_info
 from .fingerprint import fingerprint_of
-from .front_matter import Document
-from .markdown_html import BLOCKS, join_tabs, markdown_parser
-from .page import Includes, Link, PageMeta, RenderedPage, Section, page_url, relative_url
+from .front_matter import ParsedPage
+from .headings import plain_text, split_sections, take_anchor
+from .highlighting import find_lexer, render_code
+from .markdown_html import BLOCKS, group_tabs, markdown_parser
+from .page import (
+    Includes,
+    Link,
+    PageBody,
+    PageMeta,
+    RenderedPage,
+    TocEntry,
+    page_url,
+    relative_url,
+)
 
-WRONG_CODE = "this example does not parse: {}. Correct it, or call it `text`."
-_LEFTOVER = re.compile(r"\[\^[^\]\s]+\]|\[[^\]]+\]\[[^\]]*\]")
-_ADDRESS = re.compile(r"""(\b(?:href|src)=)["']([^"']*)["']""")
-_ELEMENT_ID = re.compile(r"""\bid=["']([^"']+)["']""")
-_GIVEN = re.compile(r"\s*\{#([\w.-]+)\}$")
-_CELLS = re.compile(r"(?<!\\)\|")
-_OUTSIDE = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
+TOC_LEVELS = (2, 3)
+_SUMMARY = 160  # characters
+_UNDEFINED = re.compile(r"\[\^[^\]\s]+\]|\[[^\]]+\]\[[^\]]*\]")
+_HTML_LINK = re.compile(r"""(\b(?:href|src)=)["']([^"']*)["']""")
+_HTML_ID = re.compile(r"""\bid=["']([^"']+)["']""")
+_CELL_BORDER = re.compile(r"(?<!\\)\|")
+_EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|//", re.IGNORECASE)
 
 
-def render_page(document: Document, source: str, inputs: Includes) -> RenderedPage:
-    """A document as HTML, with what the rest of the site must know of it. `source`: its path below
-    the site's folder.
+def render_page(parsed: ParsedPage, page_path: str, includes: Includes) -> RenderedPage:
+    """Renders a Markdown page. `page_path` is its path below the site's folder.
 
     Raises BuildError with file, line and cure for each problem.
     """
-    return _Renderer(document, source, inputs).render()
+    return _PageRenderer(parsed, page_path, includes).render()
 
 
-class _Renderer:
-    def __init__(self, document: Document, source: str, inputs: Includes) -> None:
-        self.document, self.source, self.inputs = document, source, inputs
-        self.lines = document.body.split("\n")
+class _PageRenderer:
+    def __init__(self, parsed: ParsedPage, page_path: str, includes: Includes) -> None:
+        self.parsed, self.page_path, self.includes = parsed, page_path, includes
+        self.lines = parsed.body.split("\n")
         self.problems: list[Problem] = []
         self.links: list[Link] = []
         self.anchors: Counter[str] = Counter()
         self.generated: list[str] = []
         self.scripts: list[Script] = []
 
-    def problem(self, line: int, message: str) -> None:
-        self.problems.append(Problem(self.document.path, self.document.offset + line + 1, message))
-
     def render(self) -> RenderedPage:
         parser = markdown_parser()
         env: dict[str, Any] = {}
-        tokens = self._expanded(parser, parser.parse(self.document.body, env))
-        level = 1
-        for index, token in enumerate(tokens):
-            line = token.map[0] if token.map else 0
-            if token.type == "heading_open":
-                level = self._heading(token, tokens[index + 1], line, level)
-            elif token.type == "fence":
-                self._fence(token, line)
-            elif token.type == "html_block":
-                self._html(token, line)
-            elif token.type == "inline":
-                self._inline(token, line)
-            elif token.type == "tr_open":
-                self._row(tokens, index, line)
-            elif token.nesting == 1 and token.type.startswith("container_"):
-                self._block(token, line)
-        join_tabs(tokens)
+        tokens = self._expand_generated(parser, parser.parse(self.parsed.body, env))
+        self._process(tokens)
+        group_tabs(tokens)
         if self.problems:
             raise BuildError(*sorted(self.problems))
-        document = self.document
-        facts = PageMeta(
-            title=document.title,
-            summary=document.summary or _first_words(tokens),
-            order=document.order,
-            template=str(document.meta.get("template", "doc.html")),
-            aliases=[str(alias) for alias in document.meta.get("aliases", [])],
+        html = str(parser.renderer.render(tokens, parser.options, env))
+        sections = list(split_sections(tokens))
+        toc = [
+            TocEntry(section.level, section.id, section.heading)
+            for section in sections
+            if section.heading and section.level in TOC_LEVELS
+        ]
+        return RenderedPage(self._meta(tokens), PageBody(html, toc), sections, self.scripts)
+
+    def _meta(self, tokens: list[Token]) -> PageMeta:
+        parsed = self.parsed
+        return PageMeta(
+            title=parsed.title,
+            summary=parsed.summary or _first_words(tokens),
+            order=parsed.order,
+            template=str(parsed.front_matter.get("template", "doc.html")),
+            aliases=[str(alias) for alias in parsed.front_matter.get("aliases", [])],
             anchors=list(self.anchors),
             links=self.links,
             generated=self.generated,
             scripts=[fingerprint_of(script.code) for script in self.scripts],
         )
-        return RenderedPage(
-            facts,
-            str(parser.renderer.render(tokens, parser.options, env)),
-            list(_sections(tokens)),
-            self.scripts,
-        )
 
-    def _expanded(self, parser: MarkdownIt, tokens: list[Token]) -> list[Token]:
-        """Fences marked `generated NAME` are replaced by what the program says of itself, as if it
-        stood there."""
-        found: list[Token] = []
+    def _report(self, line: int, message: str) -> None:
+        """Adds a problem. `line` counts from 0 within the body."""
+        line += self.parsed.body_offset + 1
+        self.problems.append(Problem(self.parsed.path, line, message))
+
+    def _expand_generated(self, parser: MarkdownIt, tokens: list[Token]) -> list[Token]:
+        """Replaces each fence `generated NAME` by the tokens of the generated Markdown."""
+        expanded: list[Token] = []
         for token in tokens:
             if token.type != "fence" or not token.info.startswith("generated"):
-                found.append(token)
+                expanded.append(token)
                 continue
-            name, line = (
-                token.info.removeprefix("generated").strip(),
-                token.map[0] if token.map else 0,
-            )
-            if name not in self.inputs.generated:
-                self.problem(
-                    line,
-                    f"nothing is generated as {name!r}. There are: {', '.join(self.inputs.generated) or 'none here'}.",
-                )
+            name = token.info.removeprefix("generated").strip()
+            line = token.map[0] if token.map else 0
+            if name not in self.includes.generated:
+                names = ", ".join(self.includes.generated) or "none here"
+                self._report(line, f"unknown generated block {name!r}. Use one of: {names}.")
                 continue
             self.generated.append(name)
-            for inner in parser.parse(self.inputs.generated[name](), {}):
+            for inner in parser.parse(self.includes.generated[name](), {}):
                 if inner.map:
                     inner.map = [line, line + 1]
                 inner.meta = {**inner.meta, "generated": True}
-                found.append(inner)
-        return found
+                expanded.append(inner)
+        return expanded
 
-    def _heading(self, token: Token, inline: Token, line: int, before: int) -> int:
-        level, text = int(token.tag[1]), plain(inline)
+    def _process(self, tokens: list[Token]) -> None:
+        """Checks all tokens, collects links, anchors and scripts, and prepares the HTML."""
+        level = 1
+        for index, token in enumerate(tokens):
+            line = token.map[0] if token.map else 0
+            if token.type == "heading_open":
+                level = self._process_heading(token, tokens[index + 1], line, level)
+            elif token.type == "fence":
+                self._process_fence(token, line)
+            elif token.type == "html_block":
+                self._process_html(token, line)
+            elif token.type == "inline":
+                self._process_inline(token, line)
+            elif token.type == "tr_open":
+                self._check_row(tokens, index, line)
+            elif token.nesting == 1 and token.type.startswith("container_"):
+                self._check_block(token, line)
+
+    def _process_heading(self, token: Token, inline: Token, line: int, before: int) -> int:
+        """Returns the heading's level. `before` is the level of the heading above it."""
+        level = int(token.tag[1])
+        anchor, text = take_anchor(inline)
         if level == 1:
-            self.problem(
-                line,
-                f"{text!r} is a second title: the page has one already. Begin sections with ##",
+            self._report(
+                line, f"{text!r} is a second title; a page has one. Start sections with ##"
             )
         elif level > before + 1:
-            self.problem(
-                line,
-                f"{text!r} is a heading of level {level} below one of level {before}. Use {'#' * (before + 1)}",
-            )
-        anchor, text = _named(inline, text)
+            cure = f"Use {'#' * (before + 1)}"
+            self._report(line, f"heading {text!r} skips from level {before} to {level}. {cure}")
         self.anchors[anchor] += 1
         if self.anchors[anchor] > 1:
             anchor = f"{anchor}-{self.anchors[anchor]}"
@@ -151,123 +157,121 @@ class _Renderer:
         token.meta = {"text": text}
         return level
 
-    def _fence(self, token: Token, line: int) -> None:
-        last = self.lines[token.map[1] - 1].strip() if token.map else ""
-        if not token.meta.get("generated") and (
-            not last or set(last) != {token.markup[0]} or token.map == [line, line + 1]
-        ):
-            self.problem(line, f"this example never ends. Close it with a line of {token.markup}")
+    def _process_fence(self, token: Token, line: int) -> None:
+        if not self._is_closed(token, line):
+            cure = f"Close it with a line of {token.markup}"
+            self._report(line, f"this code block is never closed. {cure}")
             return
         if token.info.startswith("snippet"):
-            if token.info not in self.inputs.snippets:
-                self.problem(
-                    line, f"there is no {token.info!r}, only {', '.join(self.inputs.snippets)}."
-                )
+            if token.info not in self.includes.snippets:
+                names = ", ".join(self.includes.snippets)
+                self._report(line, f"unknown snippet {token.info!r}. Use one of: {names}.")
                 return
-            token.content, token.info = self.inputs.snippets[token.info]() + "\n", "html"
+            token.content, token.info = self.includes.snippets[token.info]() + "\n", "html"
         try:
-            info = parse_info(token.info)
-            if info.language == "chart":
-                token.meta["html"] = render_chart(info, token.content)
-                return
-            lexer_of(info.language)
+            token.meta["html"] = self._render_fence(token, line)
         except CodeError as error:
-            self.problem(line + error.line, str(error))
-            return
-        try:
-            if not check_code(info.language, token.content):
-                self.scripts.append(
-                    Script(info.language, token.content, self.document.offset + line + 1)
-                )
-        except CodeError as error:
-            self.problem(line + error.line, WRONG_CODE.format(error))
-        token.meta["html"] = render_code(info, token.content)
+            self._report(line + error.line, str(error))
 
-    def _html(self, token: Token, line: int) -> None:
+    def _is_closed(self, token: Token, line: int) -> bool:
+        if token.meta.get("generated"):
+            return True
+        last = self.lines[token.map[1] - 1].strip() if token.map else ""
+        return set(last) == {token.markup[0]} and token.map != [line, line + 1]
+
+    def _render_fence(self, token: Token, line: int) -> str:
+        info = parse_info(token.info)
+        if info.language == "chart":
+            return render_chart(info, token.content)
+        find_lexer(info.language)
+        try:
+            check_code(info.language, token.content)
+        except CodeError as error:
+            self._report(line + error.line, PARSE_ERROR.format(error))
+        if has_scripts(info.language, token.content):
+            first_line = self.parsed.body_offset + line + 1
+            self.scripts.append(Script(info.language, token.content, first_line))
+        return render_code(info, token.content)
+
+    def _process_html(self, token: Token, line: int) -> None:
         lines = token.content.split("\n")
         for number, text in enumerate(lines):
-            self.anchors.update(found[1] for found in _ELEMENT_ID.finditer(text))
-            place = line + number
-            lines[number] = _ADDRESS.sub(partial(self._address, place), text)
+            self.anchors.update(found[1] for found in _HTML_ID.finditer(text))
+            lines[number] = _HTML_LINK.sub(partial(self._resolve_html_link, line + number), text)
         token.content = "\n".join(lines)
 
-    def _address(self, line: int, found: re.Match[str]) -> str:
-        return f'{found[1]}"{self._link(found[2], line)}"'
+    def _resolve_html_link(self, line: int, found: re.Match[str]) -> str:
+        return f'{found[1]}"{self._resolve_link(found[2], line)}"'
 
-    def _inline(self, token: Token, line: int) -> None:
+    def _process_inline(self, token: Token, line: int) -> None:
         depth = 0
         for child in token.children or []:
             if child.type in ("softbreak", "hardbreak"):
                 line += 1
             elif child.type == "link_open":
                 depth += 1
-                child.attrSet("href", self._link(str(child.attrGet("href")), line))
+                child.attrSet("href", self._resolve_link(str(child.attrGet("href")), line))
             elif child.type == "link_close":
                 depth -= 1
             elif child.type == "image":
-                self._image(child, line)
+                self._process_image(child, line)
             elif child.type == "html_inline":
-                self._html(child, line)
+                self._process_html(child, line)
             elif child.type == "text" and not depth:
-                self._text(child.content, line)
+                self._check_text(child.content, line)
             if "id" in child.attrs:
                 self.anchors[str(child.attrs["id"])] += 1
 
-    def _text(self, text: str, line: int) -> None:
-        if found := _LEFTOVER.search(text):
-            what = "footnote" if found[0].startswith("[^") else "link"
-            cure = (
-                f"Add {found[0]}: …"
-                if what == "footnote"
-                else "Add [its name]: its/address.md, or write [words](address.md)"
-            )
-            self.problem(line, f"{found[0]} is a {what} to nothing. {cure}")
+    def _check_text(self, text: str, line: int) -> None:
+        """Reports Markdown that was not recognized and became text."""
+        if found := _UNDEFINED.search(text):
+            if found[0].startswith("[^"):
+                cure = f"Add {found[0]}: …"
+                self._report(line, f"the footnote {found[0]} is not defined. {cure}")
+            else:
+                cure = "Add [its name]: its/address.md, or write [words](address.md)"
+                self._report(line, f"the link {found[0]} is not defined. {cure}")
         if text.startswith(":::"):
             name = text.strip(": ").split(" ")[0]
             close = get_close_matches(name, BLOCKS, 1)
-            if not name:
-                self.problem(
-                    line, "::: closes a block that was not opened, or is missing the name of one."
-                )
+            hint = f"Did you mean {close[0]!r}?" if close else f"Use one of: {', '.join(BLOCKS)}."
+            if name:
+                self._report(line, f"unknown block {name!r}. {hint}")
             else:
-                hint = (
-                    f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(BLOCKS)}."
-                )
-                self.problem(line, f"there is no block {name!r}. {hint}")
+                cure = "Add the name of a block, or remove the line."
+                self._report(line, f"::: closes no block. {cure}")
 
-    def _image(self, token: Token, line: int) -> None:
-        source = str(token.attrGet("src"))
+    def _process_image(self, token: Token, line: int) -> None:
+        src = str(token.attrGet("src"))
         if not token.content.strip():
-            self.problem(
-                line,
-                f"{source} has no words for those who do not see it. Write ![what it shows]({source})",
-            )
-        token.attrSet("src", self._link(source, line))
-        path = self.document.path.parent / source
+            cure = f"Write ![what it shows]({src})"
+            self._report(line, f"the image {src} has no alternative text. {cure}")
+        token.attrSet("src", self._resolve_link(src, line))
+        path = self.parsed.path.parent / src
         if path.suffix == ".png" and path.is_file():
-            head = path.read_bytes()[16:24]
-            # Room is kept for it while it loads.
-            token.attrSet("width", str(int.from_bytes(head[:4], "big")))
-            token.attrSet("height", str(int.from_bytes(head[4:], "big")))
+            # With its size, the page does not shift when the image has loaded.
+            header = path.read_bytes()[16:24]
+            token.attrSet("width", str(int.from_bytes(header[:4], "big")))
+            token.attrSet("height", str(int.from_bytes(header[4:], "big")))
         token.attrSet("loading", "lazy")
 
-    def _link(self, href: str, line: int) -> str:
-        """Notes a link between sources, and gives it as one between the pages made of them."""
-        if not href or _OUTSIDE.match(href):
-            if not href:
-                self.problem(line, "this link leads nowhere. Write where to: [words](address.md)")
+    def _resolve_link(self, href: str, line: int) -> str:
+        """Collects a link to another file, and returns it as a link between the built pages."""
+        if not href:
+            self._report(line, "this link has no target. Write [words](address.md)")
+            return href
+        if _EXTERNAL.match(href):
             return href
         path, _, anchor = href.partition("#")
-        folder = posixpath.dirname(self.source)
-        target = posixpath.normpath(posixpath.join(folder, path)) if path else self.source
-        self.links.append(Link(line + self.document.offset + 1, href, target, anchor))
+        folder = posixpath.dirname(self.page_path)
+        target = posixpath.normpath(posixpath.join(folder, path)) if path else self.page_path
+        self.links.append(Link(line + self.parsed.body_offset + 1, href, target, anchor))
         if not path:
             return href
-        return relative_url(page_url(target), page_url(self.source)) + (
-            f"#{anchor}" if anchor else ""
-        )
+        url = relative_url(page_url(target), page_url(self.page_path))
+        return f"{url}#{anchor}" if anchor else url
 
-    def _row(self, tokens: list[Token], index: int, line: int) -> None:
+    def _check_row(self, tokens: list[Token], index: int, line: int) -> None:
         if tokens[index].meta.get("generated"):
             return
         columns = 0
@@ -275,68 +279,22 @@ class _Renderer:
             columns += token.type in ("th_open", "td_open")
             if token.type == "tr_close":
                 break
-        found = len(_CELLS.split(self.lines[line].strip().strip("|")))
-        if found > columns:
-            self.problem(
-                line,
-                f"this row has {found} cells, its table {columns} columns. A | that is no border is written \\|",
-            )
+        cells = len(_CELL_BORDER.split(self.lines[line].strip().strip("|")))
+        if cells > columns:
+            message = f"this row has {cells} cells, but its table has {columns} columns."
+            self._report(line, f"{message} Escape a | inside a cell as \\|")
 
-    def _block(self, token: Token, line: int) -> None:
+    def _check_block(self, token: Token, line: int) -> None:
         end = token.map[1] if token.map else 0
         if end >= len(self.lines) or not self.lines[end].strip().startswith(":::"):
-            self.problem(
-                line,
-                f"the block {token.info.strip()!r} never ends. Close it with a line of {token.markup}",
-            )
-
-
-def _named(inline: Token, text: str) -> tuple[str, str]:
-    """A heading's anchor and words: `## Words {#anchor}` and ``## `word`{#anchor}`` choose it
-    themselves."""
-    children = inline.children or []
-    for child in children:
-        if "id" in child.attrs:
-            return str(child.attrs.pop("id")), text
-    if children and (found := _GIVEN.search(children[-1].content)):
-        children[-1].content = children[-1].content[: found.start()]
-        return found[1], plain(inline)
-    return slug(text), text
-
-
-def slug(text: str) -> str:
-    """The anchor of a heading: its words, in lower case, with dashes between."""
-    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
-
-
-def plain(inline: Token) -> str:
-    """The words of a line of Markdown."""
-    parts = (
-        child.content if child.type in ("text", "code_inline") else " "
-        for child in inline.children or []
-    )
-    return " ".join("".join(parts).split())
-
-
-def _sections(tokens: list[Token]) -> Iterator[Section]:
-    level, anchor, heading = 1, "", ""
-    words: list[str] = []
-    for index, token in enumerate(tokens):
-        if token.type == "heading_open":
-            yield Section(level, anchor, heading, " ".join(words))
-            level, anchor, heading = int(token.tag[1]), str(token.attrs["id"]), token.meta["text"]
-            words = []
-        elif token.type == "inline" and tokens[index - 1].type != "heading_open":
-            words.append(plain(token))
-        elif token.type == "fence" and not token.info.startswith("html"):
-            words.append(" ".join(token.content[:1000].split()))
-    yield Section(level, anchor, heading, " ".join(words))
+            cure = f"Close it with a line of {token.markup}"
+            self._report(line, f"the block {token.info.strip()!r} is never closed. {cure}")
 
 
 def _first_words(tokens: list[Token]) -> str:
-    """What a page without a summary begins with."""
+    """Returns the start of the first paragraph, the summary of a page that has none."""
     for before, token in pairwise(tokens):
         if before.type == "paragraph_open":
-            words = plain(token)
-            return words if len(words) <= 160 else words[:160].rsplit(" ", 1)[0] + " …"
+            words = plain_text(token)
+            return words if len(words) <= _SUMMARY else words[:_SUMMARY].rsplit(" ", 1)[0] + " …"
     return ""

@@ -1,5 +1,4 @@
-"""What a build remembers for the next one: beside the site, in SQLite, so that one changed page
-reads little of ten thousand."""
+"""The render cache: a SQLite file beside the site that keeps rendered pages between builds."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -8,147 +7,162 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from .page import PageMeta, Section
+from .page import PageBody, PageMeta, TocEntry
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS page (
-  source TEXT PRIMARY KEY, modified INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL, facts BLOB NOT NULL,
-  html TEXT NOT NULL, sections BLOB NOT NULL, search TEXT NOT NULL, layout TEXT NOT NULL
+VERSION = 2  # of the tables
+_SCHEMA = f"""
+DROP TABLE IF EXISTS page;
+DROP TABLE IF EXISTS meta;
+DROP TABLE IF EXISTS pages;
+DROP TABLE IF EXISTS fingerprints;
+CREATE TABLE fingerprints (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE pages (
+  page_path TEXT PRIMARY KEY, modified INTEGER NOT NULL, size INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL, meta BLOB NOT NULL, html TEXT NOT NULL, toc BLOB NOT NULL,
+  search TEXT NOT NULL, output_fingerprint TEXT NOT NULL
 );
+PRAGMA user_version = {VERSION};
 """
-VERSION = "1"  # of the tables
-_FACTS, _SECTIONS = msgspec.msgpack.Decoder(PageMeta), msgspec.msgpack.Decoder(list[Section])
+_BUILD = "build"
+_META, _TOC = msgspec.msgpack.Decoder(PageMeta), msgspec.msgpack.Decoder(list[TocEntry])
 
 
 class CachedPage(Struct):
-    """A page as it was built last. `digest`: of its source and all that its content was made of;
-    `layout`: of all that the whole page was made of."""
+    """A page as it was last built.
+
+    `fingerprint` covers its Markdown and all that its body was rendered from; `output_fingerprint`
+    all that went into the written HTML file.
+    """
 
     modified: int
     size: int
-    digest: str
-    facts: PageMeta
-    layout: str
+    fingerprint: str
+    meta: PageMeta
+    output_fingerprint: str
 
 
 class RenderCache:
-    """The memory of one site. A file that cannot be read is as good as none: everything is built
-    again."""
+    """The cached pages of one site. A file that cannot be read is replaced by an empty cache."""
 
     def __init__(self, path: Path, build_fingerprint: str) -> None:
-        """`build_fingerprint`: a digest of what every page depends on; with another one than before, nothing is
-        known."""
+        """Opens the cache. `build_fingerprint` covers what every page depends on; if it differs
+        from the last build's, the cache is cold: everything is built again."""
         self.path = path
         self._connection = self._open()
-        self._stage = build_fingerprint
-        found = self._connection.execute(
-            "SELECT value FROM meta WHERE key = 'build_fingerprint'"
-        ).fetchone()
-        self.cold = found is None or found[0] != f"{VERSION} {build_fingerprint}"
+        self._build_fingerprint = build_fingerprint
+        self.cold = self._read(_BUILD) != build_fingerprint
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(2):
-            connection = sqlite3.connect(self.path, isolation_level=None)
-            try:
-                connection.execute("PRAGMA synchronous=OFF")  # what is lost is built again
-                connection.execute("PRAGMA journal_mode=MEMORY")
-                connection.executescript(_SCHEMA)
-                return connection
-            except sqlite3.DatabaseError:
-                connection.close()
-                self.path.unlink()
-        return sqlite3.connect(":memory:")
+        try:
+            return _connect(self.path)
+        except sqlite3.DatabaseError:  # not a database
+            self.path.unlink()
+            return _connect(self.path)
 
     def close(self) -> None:
+        """Closes the cache; what was not committed is lost."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
         self._connection.close()
 
-    def load(self) -> dict[str, CachedPage]:
-        """All pages by source, without their contents."""
-        if self.cold:
-            return {}
-        rows = self._connection.execute(
-            "SELECT source, modified, size, digest, facts, layout FROM page"
-        )
-        return {
-            source: CachedPage(modified, size, digest, _FACTS.decode(facts), layout)
-            for source, modified, size, digest, facts, layout in rows
-        }
-
-    def body(self, source: str) -> tuple[str, list[Section]]:
-        """A page's HTML and its sections."""
-        html, sections = self._connection.execute(
-            "SELECT html, sections FROM page WHERE source = ?", [source]
-        ).fetchone()
-        return html, _SECTIONS.decode(sections)
-
     def begin(self) -> None:
-        """What follows is remembered together, or not at all."""
+        """Begins a transaction, which empties a cold cache."""
         self._connection.execute("BEGIN")
         if self.cold:
-            self._connection.execute("DELETE FROM page")
-            self._connection.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('build_fingerprint', ?)",
-                [f"{VERSION} {self._stage}"],
-            )
-
-    def put(
-        self, source: str, known: CachedPage, html: str, sections: list[Section], search: str
-    ) -> None:
-        """Remembers a page. Its `layout` comes later, when the page was written."""
-        encode = msgspec.msgpack.encode
-        self._connection.execute(
-            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                source,
-                known.modified,
-                known.size,
-                known.digest,
-                encode(known.facts),
-                html,
-                encode(sections),
-                search,
-                known.layout,
-            ],
-        )
-
-    def touch(self, source: str, modified: int, size: int) -> None:
-        """The file was written again with the same words."""
-        self._connection.execute(
-            "UPDATE page SET modified = ?, size = ? WHERE source = ?", [modified, size, source]
-        )
-
-    def set_layout(self, layouts: Iterable[tuple[str, str]]) -> None:
-        """Remembers what pages were made of, as pairs of digest and source."""
-        self._connection.executemany("UPDATE page SET layout = ? WHERE source = ?", layouts)
-
-    def forget(self, sources: Iterable[str]) -> None:
-        """Pages that are no more."""
-        self._connection.executemany(
-            "DELETE FROM page WHERE source = ?", [[source] for source in sources]
-        )
-
-    def search(self) -> list[str]:
-        """What each page gives to the search, in the order of their sources."""
-        return [
-            row[0]
-            for row in self._connection.execute(
-                "SELECT search FROM page WHERE search <> '' ORDER BY source"
-            )
-        ]
-
-    def get(self, key: str) -> str:
-        """A value that was remembered, or nothing."""
-        found = self._connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-        return found[0] if found and not self.cold else ""
-
-    def set(self, key: str, value: str) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, value])
+            self._connection.execute("DELETE FROM pages")
+            self.set_fingerprint(_BUILD, self._build_fingerprint)
 
     def commit(self) -> None:
         self._connection.execute("COMMIT")
 
-    def rollback(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+    def load_pages(self) -> dict[str, CachedPage]:
+        """Returns all pages by path, without their bodies."""
+        if self.cold:
+            return {}
+        rows = self._connection.execute(
+            "SELECT page_path, modified, size, fingerprint, meta, output_fingerprint FROM pages"
+        )
+        return {
+            page_path: CachedPage(modified, size, fingerprint, _META.decode(meta), output)
+            for page_path, modified, size, fingerprint, meta, output in rows
+        }
+
+    def load_body(self, page_path: str) -> PageBody:
+        """Returns a page's body. The page must be in the cache."""
+        html, toc = self._connection.execute(
+            "SELECT html, toc FROM pages WHERE page_path = ?", [page_path]
+        ).fetchone()
+        return PageBody(html, _TOC.decode(toc))
+
+    def save_page(self, page_path: str, cached: CachedPage, body: PageBody, search: str) -> None:
+        """Saves a page with its body and its entry of the search index."""
+        encode = msgspec.msgpack.encode
+        self._connection.execute(
+            "INSERT OR REPLACE INTO pages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                page_path,
+                cached.modified,
+                cached.size,
+                cached.fingerprint,
+                encode(cached.meta),
+                body.html,
+                encode(body.toc),
+                search,
+                cached.output_fingerprint,
+            ],
+        )
+
+    def save_stat(self, page_path: str, modified: int, size: int) -> None:
+        """Saves the new time and size of a file that was saved without a change."""
+        self._connection.execute(
+            "UPDATE pages SET modified = ?, size = ? WHERE page_path = ?",
+            [modified, size, page_path],
+        )
+
+    def save_output_fingerprints(self, fingerprints: Iterable[tuple[str, str]]) -> None:
+        """Saves the fingerprints of written pages, as pairs of fingerprint and page path."""
+        self._connection.executemany(
+            "UPDATE pages SET output_fingerprint = ? WHERE page_path = ?", fingerprints
+        )
+
+    def delete_pages(self, page_paths: Iterable[str]) -> None:
+        """Deletes pages whose files are gone."""
+        self._connection.executemany(
+            "DELETE FROM pages WHERE page_path = ?", [[page_path] for page_path in page_paths]
+        )
+
+    def search_entries(self) -> list[str]:
+        """Returns the entries of the search index as JSON, sorted by page path."""
+        rows = self._connection.execute(
+            "SELECT search FROM pages WHERE search <> '' ORDER BY page_path"
+        )
+        return [row[0] for row in rows]
+
+    def fingerprint(self, name: str) -> str:
+        """Returns a fingerprint of the last build, empty if there is none."""
+        return "" if self.cold else self._read(name)
+
+    def _read(self, name: str) -> str:
+        found = self._connection.execute(
+            "SELECT value FROM fingerprints WHERE name = ?", [name]
+        ).fetchone()
+        return found[0] if found else ""
+
+    def set_fingerprint(self, name: str, value: str) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO fingerprints VALUES (?, ?)", [name, value])
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Opens the file and creates the tables if they are missing or of another version."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous=OFF")  # a lost cache costs one cold build
+        connection.execute("PRAGMA journal_mode=MEMORY")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != VERSION:
+            connection.executescript(_SCHEMA)
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection

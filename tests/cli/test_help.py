@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.builder.reference import commands, examples_of
+from cli.builder.command_reference import commands, examples_of
 
 from ..support import ROOT, run
 
