@@ -116,8 +116,9 @@ class Reader:
 
     def _wait_for_events(self, example: Example) -> None:
         stores = example.info.options.get("stores", "")
-        expected = set(stores.split(",")) if stores else set()
-        wait_for(lambda: expected <= self._stored(), f"the events {stores} of {example}")
+        if stores:
+            expected = set(stores.split(","))
+            wait_for(lambda: expected <= self._stored(), f"{stores} of {example}")
 
     def _stored(self) -> set[str]:
         with contextlib.closing(

@@ -101,10 +101,8 @@ def test_a_mistake_is_shown_on_the_page_until_it_is_fixed(server: DevServer, pag
     overlay = page.get_by_role("alertdialog", name="The build failed")
     expect(overlay).to_contain_text("site/docs/how-to/consent.md:", timeout=MILLISECONDS)
     expect(overlay).to_contain_text("Did you mean ../explanation/privacy.md?")
-    expect(overlay).to_contain_text(
-        "[privacy](../explanation/privcy.md)"
-    )  # the line with the mistake
-    assert any("privcy" in note for note in server.notes)
+    expect(overlay).to_contain_text("[privacy](../explanation/privcy.md)")  # the line itself
+    wait_for(lambda: any("privcy" in note for note in server.notes), "the error in the terminal")
     server.replace("site/docs/how-to/consent.md", "privcy", "privacy")
     expect(overlay).to_have_count(0, timeout=MILLISECONDS)
     expect(page.get_by_role("heading", name="Ask for consent first")).to_be_visible()
