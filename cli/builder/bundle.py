@@ -42,7 +42,7 @@ SITE = (
     "test-page",
     "test-index",
 )  # scripts of the documentation, beside the bundle
-ESBUILD, TYPESCRIPT = "@esbuild/{machine}/bin/esbuild", "@typescript/typescript-{machine}/lib/tsc"
+ESBUILD = "@esbuild/{machine}/bin/esbuild"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
     "--bundle",
