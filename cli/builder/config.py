@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from ..errors import BuildError, Problem
+from ..errors import BuildError, Problem, Usage
 
 FILE = "site.toml"
+_URL = re.compile(r"https?://[^\s\"'<>]+")
 
 
 class SiteConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,10 +52,20 @@ class SiteOptions:
     config: SiteConfig
 
 
-def load_config(site_dir: Path) -> SiteConfig:
-    """Loads `site.toml`; without the file, all values are defaults. Raises BuildError with file,
-    line and cure."""
-    path = site_dir / FILE
+def load_config(site_dir: Path, url: str | None = None) -> SiteConfig:
+    """Loads `site.toml`; without the file, all values are defaults. `url` replaces the file's own.
+
+    Raises BuildError with file, line and cure, and Usage if `url` is not an address.
+    """
+    config = _read_config(site_dir / FILE)
+    if url is None:
+        return config
+    if not _URL.fullmatch(url):
+        raise Usage(f"{url!r} is not an address. Write it as in https://docs.example.com")
+    return msgspec.structs.replace(config, url=url)
+
+
+def _read_config(path: Path) -> SiteConfig:
     try:
         text = path.read_text(encoding="utf-8")
         return msgspec.convert(tomllib.loads(text), SiteConfig)

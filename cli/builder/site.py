@@ -43,23 +43,25 @@ def build_site(
     api: str,
     bundle: Path,
     site_dir: Path | None = None,
+    url: str | None = None,
     live_url: str = "",
     progress: Progress = lambda _, __: None,
 ) -> BuiltSite:
     """Builds the site in `site_dir`, by default the program's own documentation, into `out`.
 
     Snippets and examples have the event source `source_id` and the collector at `api`. `bundle` is
-    the folder of the built tracker. Pages reload at messages from `live_url`.
+    the folder of the built tracker. `url` replaces that of `site.toml`. Pages reload at messages
+    from `live_url`.
 
     Raises BuildError with file, line and cure for everything that is wrong in the site's files,
-    and Missing without `docs/` or a tracker. A build that fails
-    leaves `out` as it was.
+    Missing without `docs/` or a tracker, and Usage if `api` or `url` is not an address. A build
+    that fails leaves `out` as it was.
     """
     started = time.perf_counter()
     site_dir = site_dir or paths.SITE
     if not (site_dir / "docs").is_dir():
         raise Missing(f"{site_dir / 'docs'} does not exist. Put the site's Markdown there.")
-    config = load_config(site_dir)
+    config = load_config(site_dir, url)
     options = SiteOptions(site_dir, bundle, source_id, api.rstrip("/"), live_url, config)
     builder = _SiteBuilder(out, options)
     try:

@@ -33,6 +33,14 @@ SourceOption = Annotated[
 ApiOption = Annotated[
     str, typer.Option("--api", help="The collector's address in the site's snippets.")
 ]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        help="The site's public address, for its sitemap and canonical links.",
+        show_default="`url` in `site.toml`",
+    ),
+]
 OutOption = Annotated[Path, typer.Option("--out", help="The folder for the built site.")]
 SiteDirOption = Annotated[
     Path | None,
@@ -49,6 +57,7 @@ def build(
     context: typer.Context,
     source_id: SourceOption = EXAMPLE_SOURCE_ID,
     api: ApiOption = EXAMPLE_API,
+    url: UrlOption = None,
     out: OutOption = Path("build/site"),
     as_json: JsonOption = False,
 ) -> None:
@@ -63,7 +72,7 @@ def build(
     if context.invoked_subcommand is not None:
         return
     built = bundle_here()
-    site = _build_site(out, source_id, api, built.folder)
+    site = _build_site(out, source_id, api, url, built.folder)
     if as_json:
         json_data({**built.as_dict(), **_site_dict(site)})
     else:
@@ -165,6 +174,7 @@ def _rebuild(features: list[str], before: dict[str, int]) -> dict[str, int]:
 def site(
     source_id: SourceOption = EXAMPLE_SOURCE_ID,
     api: ApiOption = EXAMPLE_API,
+    url: UrlOption = None,
     out: OutOption = Path("build/site"),
     site_dir: SiteDirOption = None,
     as_json: JsonOption = False,
@@ -179,7 +189,7 @@ def site(
     - `thamesthrive build site`
     - `thamesthrive build site --source ID --api https://events.example.com --out build/ours`
     """
-    built = _build_site(out, source_id, api, default_bundle(), site_dir)
+    built = _build_site(out, source_id, api, url, default_bundle(), site_dir)
     if as_json:
         json_data(_site_dict(built))
     else:
@@ -187,13 +197,24 @@ def site(
 
 
 def _build_site(
-    out: Path, source_id: str, api: str, bundle: Path, site_dir: Path | None = None
+    out: Path,
+    source_id: str,
+    api: str,
+    url: str | None,
+    bundle: Path,
+    site_dir: Path | None = None,
 ) -> "BuiltSite":
     from ..builder.site import build_site
 
     with _delayed_progress("Rendering pages") as report:
         return build_site(
-            out, source_id=source_id, api=api, bundle=bundle, site_dir=site_dir, progress=report
+            out,
+            source_id=source_id,
+            api=api,
+            bundle=bundle,
+            site_dir=site_dir,
+            url=url,
+            progress=report,
         )
 
 

@@ -100,6 +100,8 @@ def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
         "s-1",
         "--api",
         "https://e.example.com",
+        "--url",
+        "https://docs.example.com",
         "--json",
         cwd=ROOT,
     )
@@ -109,6 +111,7 @@ def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
     assert "s-1" in guide
     assert "https://e.example.com" in guide
     assert "ee2db027" not in guide
+    assert '<link rel="canonical" href="https://docs.example.com/docs/tutorial/">' in guide
     assert (tmp_path / "site" / "pages" / "basic.html").is_file()
 
 

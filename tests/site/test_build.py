@@ -256,6 +256,21 @@ def test_build_site_as_a_command(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_url_option_replaces_that_of_site_toml(tmp_path: Path) -> None:
+    site = small_site(tmp_path / "mine", one="# One\n\nFirst.\n")
+    (site / "site.toml").write_text('url = "https://old.example"\n')
+    command = ["build", "site", "--from", str(site), "--out", str(tmp_path / "out"), "--url"]
+    assert run(*command, "https://docs.example.com/tracker", cwd=tmp_path).returncode == 0
+    address = "https://docs.example.com/tracker/docs/one.html"
+    page = (tmp_path / "out" / "docs" / "one.html").read_text()
+    assert f'<link rel="canonical" href="{address}">' in page
+    assert f"<loc>{address}</loc>" in (tmp_path / "out" / "sitemap.xml").read_text()
+    assert 'href="/tracker/index.html"' in (tmp_path / "out" / "404.html").read_text()
+    done = run(*command, "docs.example.com", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'docs.example.com' is not an address. Write it as in https://" in done.stderr
+
+
 def test_a_folder_without_docs_is_not_a_site(tmp_path: Path) -> None:
     done = run("build", "site", "--from", str(tmp_path), "--out", str(tmp_path / "out"))
     assert done.returncode == 3
