@@ -107,7 +107,7 @@ class Navigation:
         return found
 
     def _folder_pages(self, folder: str) -> list[str]:
-        """Returns the pages of a folder as readers turn them: its index first, but not the home
+        """Returns the pages of a folder in reading order: its index first, without the home
         page."""
         index = f"{folder}/index.md"
         first = [index] if index in self._links and folder != "docs" else []

@@ -72,7 +72,7 @@ class SiteFilesWriter:
 
     def write_not_found(self) -> None:
         """Writes the 404 page. A server shows it at any address, so its links are absolute."""
-        page = PageLink("", NOT_FOUND, "There is no such page", "The address leads nowhere.")
+        page = PageLink("", NOT_FOUND, "Page not found", "There is no page at this address.")
         root = self.options.config.root
         html = self.renderer.render(NOT_FOUND, "404.html", page=page, root=root)
         self.output.write_if_changed(NOT_FOUND, html)

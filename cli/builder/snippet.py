@@ -56,7 +56,7 @@ def render_snippet(
         nonce=nonce,
         loader=Markup(loader),  # noqa: S704 - our own build
         tracker=_hashed_tracker(manifest) if integrity else _TRACKER,
-        js=_js,
+        js=_js_string,
     ).strip()
     try:
         check_html(html)
@@ -78,7 +78,7 @@ def snippet_renderer(api: str, bundle: Path) -> Callable[[str, str], str]:
     return render
 
 
-def _js(value: str) -> Markup:
+def _js_string(value: str) -> Markup:
     """Returns a JavaScript string literal that cannot end the script element."""
     return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704
 

@@ -17,7 +17,7 @@ from .testpages import TestPage
 
 UNKNOWN_SOURCE_ID = "00000000-0000-4000-8000-000000000000"
 INDEX_URL = "pages/index.html"
-_SUMMARY = "Scenarios that declare what must be stored, and say by themselves whether it was."
+_SUMMARY = "Scenarios that declare which events must be stored, and check that they were."
 
 
 class TestPageWriter:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from collector.settings import load_settings
+from collector.settings import Settings, load_settings
 
 from .. import paths
 from ..builder.bundle import build_bundle
@@ -55,18 +55,9 @@ def dev(
     from collector.logs import log_to_stderr
 
     from ..live import LiveReload
-    from ..local import demo_source, shown_events, with_free_port
+    from ..local import demo_source, shown_events
 
-    settings = load_settings(
-        {"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True}
-    )
-    settings = replace(
-        with_free_port(settings),
-        site=FOLDER / "site",
-        bundle=paths.JS / "dist",
-        log_level="warning",
-        drain_seconds=0.0,
-    )
+    settings = _dev_settings(host, port)
     FOLDER.mkdir(parents=True, exist_ok=True)
     live = LiveReload()
     with live.serve(settings.host), shown_events(settings.db) as begin:
@@ -87,6 +78,21 @@ def dev(
         finally:
             rebuilder.stop()
     note("Stopped.")
+
+
+def _dev_settings(host: str | None, port: int | None) -> Settings:
+    from ..local import with_free_port
+
+    settings = load_settings(
+        {"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True}
+    )
+    return replace(
+        with_free_port(settings),
+        site=FOLDER / "site",
+        bundle=paths.JS / "dist",
+        log_level="warning",
+        drain_seconds=0.0,
+    )
 
 
 class Rebuilder:
