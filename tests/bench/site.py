@@ -335,7 +335,7 @@ def report(
             for pages, row in grown.items()
         ),
         "",
-        "Memory is that of the largest process. A page shows its neighbourhood and never the whole site, so the output grows with the pages alone.",
+        "Memory is that of the largest process. A page's navigation lists its section and never the whole site, so the output grows in proportion to the pages.",
         "",
         "## A change until it is seen",
         "",

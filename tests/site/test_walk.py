@@ -94,7 +94,7 @@ def test_a_wrong_address_shows_the_404_page(browser: Browser, served: ServedSite
     answer = page.goto(f"{served.url}/docs/nowhere/at-all.html")
     assert answer
     assert answer.status == 404
-    page.get_by_role("link", name="the first page").click()
+    page.get_by_role("link", name="home page").click()
     assert page.url == f"{served.url}/index.html"
     page.close()
 
