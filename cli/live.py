@@ -1,4 +1,4 @@
-"""Tells open pages of new builds, by server-sent events on a port of its own."""
+"""Live reload: sends the status of each build to open pages, as server-sent events."""
 
 import json
 import threading
@@ -9,13 +9,18 @@ from dataclasses import asdict, dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-HEARTBEAT = 10.0  # seconds: how soon a page that was closed is noticed
+HEARTBEAT = 10.0  # seconds between messages, which find out that a page was closed
 
 
 @dataclass(frozen=True)
-class Build:
-    """What pages are told. `number` counts the builds that succeeded; `time`: of the last
-    of them, milliseconds since 1970; `source` are lines around the mistake, with their numbers."""
+class BuildStatus:
+    """What open pages receive, as JSON.
+
+    `number` counts the builds that succeeded, and `time` is that of the last one, in milliseconds
+    since 1970. `css` says that only styles changed. After a build that failed, `error` is its
+    message, `path` and `line` where the mistake is, and `source` the lines around it with their
+    numbers.
+    """
 
     number: int = 0
     time: float = 0.0
@@ -26,45 +31,47 @@ class Build:
     source: tuple[tuple[int, str], ...] = ()
 
 
-class Live:
-    """The last build, and who waits for the next."""
+class LiveReload:
+    """The status of the last build, and the pages that wait for the next one."""
 
     def __init__(self) -> None:
-        self.build = Build()
+        self.status = BuildStatus()
         self.url = ""
         self._changed = threading.Condition()
-        self._turn = 0
-        self._over = False
+        self._version = 0
+        self._stopped = False
 
-    def succeeded(self, *, css: bool) -> None:
-        """Pages reload; with `css` they take new styles only."""
-        self._tell(
-            Build(self.build.number + 1, time.time() * 1000, css=css and not self.build.error)
-        )
+    def report_success(self, *, css: bool) -> None:
+        """Makes open pages reload; with `css`, they reload their styles only."""
+        css = css and not self.status.error
+        self._publish(BuildStatus(self.status.number + 1, time.time() * 1000, css=css))
 
-    def failed(self, error: str, path: str, line: int, source: list[tuple[int, str]]) -> None:
-        """Pages show what is wrong, over what they show now."""
-        self._tell(replace(self.build, error=error, path=path, line=line, source=tuple(source)))
+    def report_failure(
+        self, error: str, path: str, line: int, source: list[tuple[int, str]]
+    ) -> None:
+        """Makes open pages show an error on top of their content."""
+        status = replace(self.status, error=error, path=path, line=line, source=tuple(source))
+        self._publish(status)
 
-    def _tell(self, build: Build) -> None:
+    def _publish(self, status: BuildStatus) -> None:
         with self._changed:
-            self.build = build
-            self._turn += 1
+            self.status = status
+            self._version += 1
             self._changed.notify_all()
 
     def messages(self) -> Iterator[str]:
-        """What the page of one connection is told: at once how things are, then each change."""
+        """Yields the messages for one page: the current status at once, then each new one."""
         seen = -1
-        while not self._over:
+        while not self._stopped:
             with self._changed:
-                if seen == self._turn:
+                if seen == self._version:
                     self._changed.wait(HEARTBEAT)
-                fresh, seen, build = seen != self._turn, self._turn, self.build
-            yield f"data: {json.dumps(asdict(build))}\n\n" if fresh else ": still here\n\n"
+                is_new, seen, status = seen != self._version, self._version, self.status
+            yield f"data: {json.dumps(asdict(status))}\n\n" if is_new else ": heartbeat\n\n"
 
     @contextmanager
-    def served(self, host: str) -> Iterator[None]:
-        """Serves while it is entered; `url` says where."""
+    def serve(self, host: str) -> Iterator[None]:
+        """Serves the messages within the context, on a free port; `url` is the address."""
         live = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -94,7 +101,7 @@ class Live:
             try:
                 yield
             finally:
-                self._over = True
+                self._stopped = True
                 with self._changed:
                     self._changed.notify_all()
                 server.shutdown()

@@ -38,7 +38,7 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def wait_for(look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+def wait_for(look: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
     """The first true value of `look`, polled; an assertion error that names `what` if there is none
     in time."""
     deadline = time.monotonic() + patience

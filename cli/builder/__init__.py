@@ -1,1 +1,2 @@
-"""Bundle, snippet and site. No SQL here, and nothing is printed."""
+"""Builds the tracker's bundle, the snippet and the site. Prints nothing, and opens no database of
+the collector."""

@@ -25,7 +25,7 @@ FEATURES = {
     "ux": "settings.allowUx",
     "views": "settings.pageViews",
 }
-"""What a build may leave out, and what it is."""
+"""What a build may leave out, with a description."""
 
 SCRIPTS = {
     "loader": "loader.ts",
@@ -42,7 +42,7 @@ SITE = (
     "test-page",
     "test-index",
 )  # scripts of the documentation, beside the bundle
-ESBUILD, TYPESCRIPT = "@esbuild/{machine}/bin/esbuild", "@typescript/typescript-{machine}/lib/tsc"
+ESBUILD = "@esbuild/{machine}/bin/esbuild"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
     "--bundle",
@@ -57,8 +57,8 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class BuiltFile:
-    """One file of the bundle. Sizes in bytes; `budget` is for brotli; `integrity` as in a script
-    tag."""
+    """One file of the bundle. Sizes are in bytes; `budget` is for brotli; `integrity` is the
+    attribute of a script tag."""
 
     name: str
     raw: int
@@ -71,92 +71,103 @@ class BuiltFile:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a build has made."""
+    """The result of a build: the folder, its files, and the features in them."""
 
     folder: Path
     files: list[BuiltFile]
     features: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """The manifest: files by name."""
+        """Returns the manifest: files by name."""
         files = {f.name: {k: v for k, v in asdict(f).items() if k != "name"} for f in self.files}
         return {"features": self.features, "files": files}
 
 
-def tool(js: Path, place: str) -> str:
-    """A tool's own executable for this machine. npm's shim around it needs Node and costs 90 ms a
-    call. Raises Missing."""
-    system = platform.system().lower()
-    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
-        platform.machine().lower(), platform.machine().lower()
-    )
-    executable = js.resolve() / "node_modules" / place.format(machine=f"{system}-{machine}")
+def find_executable(js: Path, package_path: str) -> str:
+    """Returns the executable in an npm package for this machine. Raises Missing.
+
+    npm's wrapper around it needs Node and takes 90 ms more.
+    """
+    system, processor = platform.system().lower(), platform.machine().lower()
+    machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(processor, processor)
+    package_path = package_path.format(machine=f"{system}-{machine}")
+    executable = js.resolve() / "node_modules" / package_path
     if not executable.is_file():
         raise Missing(f"{executable.name} is not installed. Run: npm ci --prefix {js}")
     return str(executable)
 
 
 def check_features(names: Iterable[str]) -> list[str]:
-    """The names in order, each once. Raises Usage for one that is none."""
+    """Returns the names sorted, without duplicates. Raises Usage for an unknown one."""
     wanted = set(names)
     if unknown := wanted - set(FEATURES):
-        raise Usage(
-            f"There is no feature {sorted(unknown)[0]!r}. There are: {', '.join(FEATURES)}."
-        )
+        names = ", ".join(FEATURES)
+        raise Usage(f"Unknown feature {sorted(unknown)[0]!r}. Use: {names}.")
     return sorted(wanted)
 
 
 def build_bundle(
     js: Path, features: Iterable[str] = tuple(FEATURES), *, types: bool = True
 ) -> Bundle:
-    """`js/src` → `js/dist`: loader, tracker and the parts it loads on demand, a copy named by its
-    content, the module and its types, source maps, compressed copies, the manifest. Without `types`
-    the declarations stay as they were.
+    """Builds `js/src` into `js/dist`.
 
-    The folder is exchanged as a whole. Raises Missing without esbuild, Usage for an unknown
-    feature, BuildError for a mistake in the sources or a file over its budget.
+    That is the loader, the tracker, the chunks it loads on demand, a copy of the tracker named by
+    its hash, the module and its types, source maps, compressed copies, the manifest, and the
+    scripts of the site. Without `types`, the declarations of the last build are kept.
+
+    The folder is replaced as a whole. Raises Missing without esbuild, Usage for an unknown feature,
+    BuildError for a mistake in the sources or a file over its budget.
     """
     wanted = check_features(features)
-    fresh, dist = js / "dist.new", js / "dist"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    _run_esbuild(js, [*SCRIPTS], fresh, wanted)
-    _run_module(js, fresh / MODULE, wanted)
-    _as_statement(fresh / "loader.min.js")
-    tracker = (fresh / "tracker.min.js").read_bytes()
-    hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
-    (fresh / hashed).write_bytes(tracker)
-    files = [_measure(path, immutable=path.name == hashed) for path in sorted(fresh.iterdir())]
+    staging, dist = js / "dist.new", js / "dist"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    files = _build_tracker(js, staging, wanted)
     bundle = Bundle(dist, files, wanted)
     _esbuild(
         js,
         [
             *(f"site/{name}.ts" for name in SITE),
-            f"--outdir={fresh.name}/site",
+            f"--outdir={staging.name}/site",
             "--format=iife",
             "--sourcemap=linked",
         ],
         wanted,
     )
-    (fresh / "manifest.json").write_text(
-        json.dumps(bundle.as_dict(), indent=2) + "\n", encoding="utf-8"
-    )
+    manifest = json.dumps(bundle.as_dict(), indent=2) + "\n"
+    (staging / "manifest.json").write_text(manifest, encoding="utf-8")
     if types:
-        (fresh / TYPES).write_text(_declarations(js), encoding="utf-8")
+        (staging / TYPES).write_text(_declarations(js), encoding="utf-8")
     elif (dist / TYPES).exists():
-        shutil.copy(dist / TYPES, fresh / TYPES)
+        shutil.copy(dist / TYPES, staging / TYPES)
     shutil.rmtree(dist, ignore_errors=True)
-    fresh.rename(dist)
-    for file in files:
-        if file.budget and file.brotli > file.budget:
-            raise BuildError(
-                f"{dist / file.name} is {file.brotli} bytes (brotli), its budget is {file.budget}: take something out."
-            )
+    staging.rename(dist)
+    _check_budgets(bundle)
     return bundle
 
 
+def _build_tracker(js: Path, out: Path, features: list[str]) -> list[BuiltFile]:
+    _run_esbuild(js, [*SCRIPTS], out, features)
+    _run_module(js, out / MODULE, features)
+    _as_statement(out / "loader.min.js")
+    tracker = (out / "tracker.min.js").read_bytes()
+    hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
+    (out / hashed).write_bytes(tracker)
+    return [_measure(path, immutable=path.name == hashed) for path in sorted(out.iterdir())]
+
+
+def _check_budgets(bundle: Bundle) -> None:
+    for file in bundle.files:
+        if file.budget and file.brotli > file.budget:
+            path = bundle.folder / file.name
+            raise BuildError(
+                f"{path} is {file.brotli} bytes (brotli), its budget is {file.budget}."
+                " Remove something."
+            )
+
+
 def feature_sizes(js: Path) -> dict[str, int]:
-    """Bytes (brotli) that each feature adds to the scripts that a page may load, measured by
+    """Returns the bytes (brotli) that each feature adds to the scripts of a page, measured by
     leaving it out."""
     out = js / "dist.sizes"
     out.mkdir(exist_ok=True)
@@ -201,15 +212,15 @@ def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
         f"--define:WITH_{name.upper()}={'true' if name in features else 'false'}"
         for name in FEATURES
     ]
-    command = [tool(js, ESBUILD), *arguments, *_FLAGS, *defines]
+    command = [find_executable(js, ESBUILD), *arguments, *_FLAGS, *defines]
     done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
     if done.returncode:
-        # esbuild names the file relative to js/ and draws the line: people want both from here.
+        # esbuild's paths are relative to js/; those in the message are relative to its parent.
         raise BuildError(re.sub(r"(?m)^( +)(src/)", rf"\1{js.name}/\2", done.stderr.strip()))
 
 
 def _declarations(js: Path) -> str:
-    """The module's types in one file. Raises BuildError with the compiler's words."""
+    """Returns the module's types as one file. Raises BuildError with the compiler's messages."""
     out = js / "dist.types"
     compiler = js.resolve() / "node_modules" / ".bin" / "tsc"
     if not compiler.exists():
@@ -241,26 +252,25 @@ def _declarations(js: Path) -> str:
 
 
 def _as_statement(loader: Path) -> None:
-    """`(()=>{…})()` → `!function(){…}()`: the loader shares a script with `options`, and must not
-    need a semicolon before it."""
+    """Rewrites `(()=>{…})()` as `!function(){…}()`: the loader shares a script element with
+    `options`, and must work without a semicolon between them."""
     text = loader.read_text(encoding="utf-8").strip()
     head, tail = _ARROW
     if not (text.startswith(head) and text.endswith(tail)) or "\n" in text:
-        raise BuildError(
-            f"{loader}: esbuild's output has another shape than expected, see _as_statement."
-        )
+        raise BuildError(f"{loader}: esbuild's output is not {head}…{tail}. Adapt _as_statement.")
     loader.write_text(
         _FUNCTION[0] + text.removeprefix(head).removesuffix(tail) + _FUNCTION[1], encoding="utf-8"
     )
     source_map = loader.with_name(loader.name + ".map")
-    facts = json.loads(source_map.read_text(encoding="utf-8"))
+    content = json.loads(source_map.read_text(encoding="utf-8"))
     # The first mapping's column moves by the longer head; all others are relative to it.
-    facts["mappings"] = _vlq(len(_FUNCTION[0])) + facts["mappings"].removeprefix(_vlq(len(head)))
-    source_map.write_text(json.dumps(facts), encoding="utf-8")
+    mappings = content["mappings"].removeprefix(_vlq(len(head)))
+    content["mappings"] = _vlq(len(_FUNCTION[0])) + mappings
+    source_map.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _vlq(column: int) -> str:
-    """A column below 16 as a source map writes it."""
+    """Encodes a column below 16 as source maps do (base64 VLQ)."""
     return "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[column << 1]
 
 
@@ -270,19 +280,18 @@ def _measure(path: Path, *, immutable: bool) -> BuiltFile:
     import brotli
 
     content = path.read_bytes()
-    # A source map is large and seldom fetched: the best compression is not worth its time.
-    zipped, squeezed = (
-        gzip.compress(content, 9, mtime=0),
-        brotli.compress(content, quality=5 if path.suffix == ".map" else 11),
-    )
-    path.with_name(path.name + ".gz").write_bytes(zipped)
-    path.with_name(path.name + ".br").write_bytes(squeezed)
+    # Source maps are large and seldom fetched: the best compression takes too long for them.
+    quality = 5 if path.suffix == ".map" else 11
+    gzipped = gzip.compress(content, 9, mtime=0)
+    brotlied = brotli.compress(content, quality=quality)
+    path.with_name(path.name + ".gz").write_bytes(gzipped)
+    path.with_name(path.name + ".br").write_bytes(brotlied)
     integrity = "sha384-" + base64.b64encode(hashlib.sha384(content).digest()).decode()
     return BuiltFile(
         path.name,
         len(content),
-        len(zipped),
-        len(squeezed),
+        len(gzipped),
+        len(brotlied),
         integrity,
         immutable,
         BUDGETS.get(path.name),

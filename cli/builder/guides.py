@@ -1,4 +1,4 @@
-"""Guides for platforms: one template, one entry of `guides.toml` for each."""
+"""Platform guides: pages made from one template and the entries of `guides.toml`."""
 
 import re
 import tomllib
@@ -8,60 +8,50 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from .. import paths
-from ..errors import BuildError, Problem
-from .templates import explain
+from ..errors import BuildError
+from .config import toml_problem
+from .templates import raise_template_error
 
 FILE, TEMPLATE = "guides.toml", "guide.md"
 
 
 @dataclass(frozen=True)
 class Guide:
-    """A document that stands in no file of its own: its Markdown, and the place that it was made
-    from."""
+    """A page without a Markdown file: its page path and Markdown, and the file and line that it was
+    made from."""
 
-    source: str
+    page_path: str
     path: Path
     line: int
     text: str
 
 
-def load_guides(site: Path) -> list[Guide]:
-    """The guides of a site, none if it has none. Raises BuildError with file and line."""
-    path = site / FILE
+def load_guides(site_dir: Path) -> list[Guide]:
+    """Renders the Markdown of a site's guides; a site may have none. Raises BuildError with file
+    and line."""
+    path = site_dir / FILE
     try:
         text = path.read_text(encoding="utf-8")
         entries = tomllib.loads(text)["platform"]
     except FileNotFoundError:
         return []
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r"line (\d+)", str(error))
-        raise BuildError(
-            Problem(
-                path,
-                int(place[1]) if place else 1,
-                f"this is not TOML: {error}. Texts stand in quotes.",
-            )
-        ) from error
+        raise BuildError(toml_problem(path, error)) from error
     lines = [
         text.count("\n", 0, found.start()) + 1
         for found in re.finditer(r"(?m)^\[\[platform\]\]", text)
     ]
-    # Markdown, not HTML: nothing is escaped.
-    environment = Environment(  # noqa: S701
+    environment = Environment(  # noqa: S701 - Markdown must not be escaped
         loader=FileSystemLoader(paths.TEMPLATES),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    guides = []
     try:
         template = environment.get_template(TEMPLATE)
-        for line, entry in zip(lines, entries, strict=True):
-            guides.append(
-                Guide(
-                    f"docs/how-to/install-{entry['slug']}.md", path, line, template.render(**entry)
-                )
-            )
+        return [
+            Guide(f"docs/how-to/install-{entry['slug']}.md", path, line, template.render(**entry))
+            for line, entry in zip(lines, entries, strict=True)
+        ]
     except TemplateError as error:
-        explain(error, path, paths.TEMPLATES)
-    return guides
+        raise_template_error(error, path, paths.TEMPLATES)

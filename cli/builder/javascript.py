@@ -1,5 +1,4 @@
-"""Is this JavaScript? Every script that we print or document is parsed, so that no broken example
-leaves the house."""
+"""Parses JavaScript with esbuild, to find mistakes in snippets and examples."""
 
 import re
 import subprocess
@@ -9,7 +8,7 @@ from esbuild_py import transform
 
 from .. import paths
 from ..errors import Missing
-from .bundle import ESBUILD, tool
+from .bundle import ESBUILD, find_executable
 
 
 class JavaScriptError(Exception):
@@ -23,50 +22,51 @@ class JavaScriptError(Exception):
 def check_javascript(code: str) -> None:
     """Raises JavaScriptError if `code` does not parse.
 
-    esbuild-py parses in process, without Node, but says no more of an error than an empty text;
-    esbuild's executable tells what and where, if it is installed.
+    esbuild-py parses in this process but returns an empty string for any error; the error's text
+    and line come from esbuild's executable, if it is installed.
     """
-    # The sentinel tells code that compiles to nothing (a comment) from code that does not parse.
-    if transform(f"{code}\n;'parsed'").strip():
-        return
-    raise _explain(code)
+    if not _parses(code):
+        raise _explain(code)
+
+
+def _parses(code: str) -> bool:
+    # Without the sentinel, a comment would compile to an empty string as well.
+    return bool(transform(f"{code}\n;'parsed'").strip())
 
 
 def parses_together(codes: list[str]) -> bool:
-    """Whether all of some scripts parse, in one call. False may also mean that they only do so one
-    by one."""
+    """Returns whether all scripts parse, with one call of esbuild. False may also mean that they
+    parse only one by one."""
     parts = [
         code if re.search(r"(?m)^\s*(import|export)\b|\bawait\b", code) else f"{{\n{code}\n}}"
         for code in codes
     ]
     if sum(part[0] != "{" for part in parts) > 1:
-        # Modules may import the same names.
-        return all(
-            transform(f"{part}\n;'parsed'").strip() for part in parts if part[0] != "{"
-        ) and parses_together(
-            [code for code, part in zip(codes, parts, strict=True) if part[0] == "{"]
-        )
-    return bool(transform("\n".join(parts) + "\n;'parsed'").strip())
+        # Modules may import the same names: each is parsed by itself.
+        scripts = [code for code, part in zip(codes, parts, strict=True) if part[0] == "{"]
+        modules = [part for part in parts if part[0] != "{"]
+        return all(_parses(module) for module in modules) and parses_together(scripts)
+    return _parses("\n".join(parts))
 
 
 def check_html(html: str) -> None:
-    """Raises JavaScriptError if a script element of `html` does not parse; the line counts within
+    """Raises JavaScriptError if a script element of `html` does not parse. Its line counts within
     `html`."""
-    finder = _Scripts()
-    finder.feed(html)
-    for line, code in finder.found:
+    parser = _ScriptParser()
+    parser.feed(html)
+    for line, code in parser.scripts:
         try:
             check_javascript(code)
         except JavaScriptError as error:
             raise JavaScriptError(str(error), error.line + line - 1) from error
 
 
-class _Scripts(HTMLParser):
-    """Finds the contents of inline scripts, and the lines they begin on."""
+class _ScriptParser(HTMLParser):
+    """Collects inline scripts, each with the line it starts on."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[tuple[int, str]] = []
+        self.scripts: list[tuple[int, str]] = []
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -78,15 +78,16 @@ class _Scripts(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._inside and data.strip():
-            self.found.append((self.getpos()[0], data))
+            self.scripts.append((self.getpos()[0], data))
 
 
 def _explain(code: str) -> JavaScriptError:
     try:
-        command = [tool(paths.JS, ESBUILD), "--loader=jsx", "--log-level=error", "--color=false"]
+        esbuild = find_executable(paths.JS, ESBUILD)
     except Missing:
         return JavaScriptError("syntax error", 1)
+    command = [esbuild, "--loader=jsx", "--log-level=error", "--color=false"]
     done = subprocess.run(command, input=code, capture_output=True, text=True, check=False)
     message = re.search(r"\[ERROR\] (.+)", done.stderr)
-    place = re.search(r"<stdin>:(\d+):", done.stderr)
-    return JavaScriptError(message[1] if message else "syntax error", int(place[1]) if place else 1)
+    line = re.search(r"<stdin>:(\d+):", done.stderr)
+    return JavaScriptError(message[1] if message else "syntax error", int(line[1]) if line else 1)

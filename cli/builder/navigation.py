@@ -1,136 +1,163 @@
-"""Which page stands where. A page carries its own neighbourhood, never the whole site, so a site of
-n pages has n times one page."""
+"""The site's navigation. A page shows its own part of it, so a site of n pages has n links to
+render and not n times n."""
 
 from collections import defaultdict
 from dataclasses import dataclass
 
-from .content import Facts, url_of
+from .fingerprint import fingerprint_of
+from .page import PageMeta, page_url
 
-CHUNK = 40  # pages of a section that stand beside each other in the margin
+SIBLINGS = 40  # pages of a section that a page's navigation lists
 
 
 @dataclass(frozen=True)
-class Place:
-    """A page as others name it."""
+class PageLink:
+    """What other pages show of a page."""
 
-    source: str
+    page_path: str
     url: str
     title: str
     summary: str
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
-    """What a page shows of the site: the way to it, what stands beside it, and what comes before
-    and after. `digest_part` names all of that in one text. `more`: how many pages of its section
-    are not shown beside it."""
+class PageNav:
+    """The navigation that one page shows.
 
-    crumbs: tuple[Place, ...]
-    heading: Place | None
-    beside: tuple[Place, ...]
+    `section` is the index page of its section, `siblings` are pages of the section around it, and
+    `more` is the number of pages of the section that are not among them. `fingerprint` covers all
+    of it.
+    """
+
+    breadcrumbs: tuple[PageLink, ...]
+    section: PageLink | None
+    siblings: tuple[PageLink, ...]
     more: int
-    before: Place | None
-    after: Place | None
-    digest_part: str
+    previous: PageLink | None
+    next: PageLink | None
+    fingerprint: str
 
 
 class Navigation:
-    """The order of all documents: folders are sections, each led by its `index.md`; pages by
-    `order`, then by title."""
+    """The order of all pages. Folders are sections with an `index.md`; pages are sorted by `order`,
+    then by title."""
 
-    def __init__(self, documents: dict[str, Facts]) -> None:
-        self.places = {
-            source: Place(source, url_of(source), facts.title, facts.summary)
-            for source, facts in documents.items()
+    def __init__(self, pages: dict[str, PageMeta]) -> None:
+        """`pages` maps page paths to metadata."""
+        self._links = {
+            page_path: PageLink(page_path, page_url(page_path), meta.title, meta.summary)
+            for page_path, meta in pages.items()
         }
         self._order = {
-            source: (facts.order, facts.title.lower(), source)
-            for source, facts in documents.items()
+            page_path: (meta.order, meta.title.lower(), page_path)
+            for page_path, meta in pages.items()
         }
+        self.folders = self._sorted_folders()
+        self._siblings: dict[tuple[str, int], tuple[tuple[PageLink, ...], str]] = {}
+        self._position = {
+            page_path: position
+            for page_paths in self.folders.values()
+            for position, page_path in enumerate(page_paths)
+        }
+        self._sequence = [
+            page_path
+            for folder in ["docs", *self._folders_below("docs")]
+            for page_path in self._folder_pages(folder)
+        ]
+        self._turn = {page_path: turn for turn, page_path in enumerate(self._sequence)}
+
+    def _sorted_folders(self) -> dict[str, list[str]]:
+        """Returns the page paths of each folder in order, without its `index.md`."""
         folders: dict[str, list[str]] = defaultdict(list)
-        for source in documents:
-            folder, _, name = source.rpartition("/")
+        for page_path in self._links:
+            folder, _, name = page_path.rpartition("/")
             if name != "index.md":
-                folders[folder].append(source)
-        for folder in {source.rpartition("/")[0] for source in documents} - {"docs"}:
-            folders.setdefault(folder, [])
-        self.folders = {
-            folder: sorted(sources, key=self._order.__getitem__)
-            for folder, sources in folders.items()
+                folders[folder].append(page_path)
+            elif folder != "docs":
+                folders.setdefault(folder, [])
+        return {
+            folder: sorted(page_paths, key=self._order.__getitem__)
+            for folder, page_paths in folders.items()
         }
-        self._chunks: dict[tuple[str, int], tuple[tuple[Place, ...], str]] = {}
-        self._where = {
-            source: place
-            for sources in self.folders.values()
-            for place, source in enumerate(sources)
-        }
-        self.sequence = [
-            source for folder in self.sections("docs", deep=True) for source in self._of(folder)
-        ]
-        self._turn = {source: turn for turn, source in enumerate(self.sequence)}
 
-    def index_of(self, folder: str) -> Place | None:
-        """The page that leads a section."""
-        return self.places.get(f"{folder}/index.md")
+    def index_of(self, folder: str) -> PageLink | None:
+        """Returns the index page of a section."""
+        return self._links.get(f"{folder}/index.md")
 
-    def sections(self, folder: str, *, deep: bool = False) -> list[str]:
-        """The folders in a folder, in order; with `deep`, itself and all below."""
+    def subfolders(self, folder: str) -> list[str]:
+        """Returns the folders in a folder, in order."""
         inner = [name for name in self.folders if name.rpartition("/")[0] == folder]
-        inner.sort(key=lambda name: self._order.get(f"{name}/index.md", (1000, name, name)))
-        return (
-            [folder, *(deeper for name in inner for deeper in self.sections(name, deep=True))]
-            if deep
-            else inner
+        return sorted(
+            inner, key=lambda name: self._order.get(f"{name}/index.md", (1000, name, name))
         )
 
-    def pages(self, folder: str) -> list[Place]:
-        """The pages of a section, in order."""
-        return [self.places[source] for source in self.folders.get(folder, [])]
+    def subsections(self, folder: str) -> list[PageLink]:
+        """Returns the index pages of the folders in a folder, in order."""
+        indexes = (self.index_of(name) for name in self.subfolders(folder))
+        return [index for index in indexes if index]
 
-    def _of(self, folder: str) -> list[str]:
+    def pages(self, folder: str) -> list[PageLink]:
+        """Returns the pages of a section, in order."""
+        return [self._links[page_path] for page_path in self.folders.get(folder, [])]
+
+    def _folders_below(self, folder: str) -> list[str]:
+        found = []
+        for name in self.subfolders(folder):
+            found += [name, *self._folders_below(name)]
+        return found
+
+    def _folder_pages(self, folder: str) -> list[str]:
+        """Returns the pages of a folder in reading order: its index first, without the home
+        page."""
         index = f"{folder}/index.md"
-        return [
-            *([index] if index in self.places and folder != "docs" else []),
-            *self.folders.get(folder, []),
-        ]
+        first = [index] if index in self._links and folder != "docs" else []
+        return [*first, *self.folders.get(folder, [])]
 
-    def of(self, source: str) -> Neighbourhood:
-        """What the page of a source shows of the site."""
-        folder = source.rpartition("/")[0]
-        crumbs: list[Place] = []
-        parent = folder
-        while parent not in ("", "docs"):
-            if (index := self.index_of(parent)) and index.source != source:
-                crumbs.insert(0, index)
-            parent = parent.rpartition("/")[0]
-        number = self._where.get(source, 0) // CHUNK
-        beside, named = self._chunk(folder, number)
-        turn = self._turn.get(source)
-        before = self.places[self.sequence[turn - 1]] if turn else None
-        after = (
-            self.places[self.sequence[turn + 1]]
-            if turn is not None and turn + 1 < len(self.sequence)
-            else None
-        )
-        heading = self.index_of(folder) if folder != "docs" else None
+    def page_nav(self, page_path: str) -> PageNav:
+        """Returns the navigation that a page shows."""
+        folder = page_path.rpartition("/")[0]
+        breadcrumbs = self._breadcrumbs(page_path)
+        section = self.index_of(folder) if folder != "docs" else None
+        siblings, titles = self._siblings_at(folder, self._position.get(page_path, 0) // SIBLINGS)
+        previous, following = self._adjacent(page_path)
         parts = [
-            f"{place.url}\t{place.title}" if place else "-"
-            for place in (before, after, heading, *crumbs)
+            f"{link.url}\t{link.title}" if link else "-"
+            for link in (previous, following, section, *breadcrumbs)
         ]
-        return Neighbourhood(
-            tuple(crumbs),
-            heading,
-            beside,
-            len(self.folders.get(folder, [])) - len(beside),
-            before,
-            after,
-            "\n".join([*parts, named]),
+        return PageNav(
+            tuple(breadcrumbs),
+            section,
+            siblings,
+            len(self.folders.get(folder, [])) - len(siblings),
+            previous,
+            following,
+            fingerprint_of(*parts, titles),
         )
 
-    def _chunk(self, folder: str, number: int) -> tuple[tuple[Place, ...], str]:
+    def _breadcrumbs(self, page_path: str) -> list[PageLink]:
+        breadcrumbs: list[PageLink] = []
+        folder = page_path.rpartition("/")[0]
+        while folder not in ("", "docs"):
+            index = self.index_of(folder)
+            if index and index.page_path != page_path:
+                breadcrumbs.insert(0, index)
+            folder = folder.rpartition("/")[0]
+        return breadcrumbs
+
+    def _adjacent(self, page_path: str) -> tuple[PageLink | None, PageLink | None]:
+        turn = self._turn.get(page_path)
+        if turn is None:
+            return None, None
+        previous = self._links[self._sequence[turn - 1]] if turn else None
+        is_last = turn + 1 == len(self._sequence)
+        return previous, None if is_last else self._links[self._sequence[turn + 1]]
+
+    def _siblings_at(self, folder: str, number: int) -> tuple[tuple[PageLink, ...], str]:
+        """Returns a section's pages of one group of siblings, and their URLs and titles as text."""
         key = (folder, number)
-        if key not in self._chunks:
-            sources = self.folders.get(folder, [])[number * CHUNK : (number + 1) * CHUNK]
-            places = tuple(self.places[source] for source in sources)
-            self._chunks[key] = places, "\n".join(f"{place.url}\t{place.title}" for place in places)
-        return self._chunks[key]
+        if key not in self._siblings:
+            page_paths = self.folders.get(folder, [])[number * SIBLINGS : (number + 1) * SIBLINGS]
+            links = tuple(self._links[page_path] for page_path in page_paths)
+            text = "\n".join(f"{link.url}\t{link.title}" for link in links)
+            self._siblings[key] = links, text
+        return self._siblings[key]

@@ -1,4 +1,4 @@
-"""Work on many pages, on all cores."""
+"""Maps a function over many pages, on all cores."""
 
 import multiprocessing
 import os
@@ -7,32 +7,34 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-FEW = 200  # items that one process has done by the time another would have begun
-CHUNK = 50  # items handed out at a time
+SERIAL_LIMIT = 200  # items that one process finishes before others would have started
+CHUNK = 50  # items sent to a process at a time
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_work: Callable[[Any], Any] | None = None
+_function: Callable[[Any], Any] | None = None
 
 
-def spread(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """The results of `work` for each item, in their order. Many items are spread over processes
-    that begin as copies of this one, so `work` may use all that is there, and its results must be
-    picklable. What it raises is raised here."""
-    # A copy of a process with other threads may hold their locks for ever.
-    if len(items) <= FEW or threading.active_count() > 1 or sys.platform != "linux":
-        yield from map(work, items)
+def map_parallel(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """Yields `function(item)` for each item, in order. Raises what `function` raises.
+
+    Many items are shared among forks of this process, so `function` may use any object that exists,
+    and its results must be picklable.
+    """
+    # A fork of a process with other threads may inherit a locked lock that nobody releases.
+    if len(items) <= SERIAL_LIMIT or threading.active_count() > 1 or sys.platform != "linux":
+        yield from map(function, items)
         return
-    global _work  # noqa: PLW0603 - copies find it there; a closure could not be sent to them
-    _work = work
+    global _function  # noqa: PLW0603 - forks inherit it; a bound method could not be pickled
+    _function = function
     try:
         with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-            yield from pool.imap(_do, items, CHUNK)
+            yield from pool.imap(_call, items, CHUNK)
     finally:
-        _work = None
+        _function = None
 
 
-def _do(item: Any) -> Any:
-    assert _work is not None  # noqa: S101 - set before the copies were made
-    return _work(item)
+def _call(item: Any) -> Any:
+    assert _function is not None  # noqa: S101 - set before the fork
+    return _function(item)

@@ -1,5 +1,5 @@
-"""What the program says of itself: Markdown for the reference, and whether the reference explains
-every word that users meet."""
+"""The generated parts of the reference, and the check that the reference explains every name that
+users meet."""
 
 import inspect
 import re
@@ -13,16 +13,20 @@ from typing import Any
 
 from .. import paths
 from ..errors import BuildError, Problem
-from .digest import digest_of
-from .markdown import slug
+from .command_reference import commands, commands_markdown
+from .fingerprint import fingerprint_of
+from .headings import slug
+from .markdown_table import escape_cell
+from .tracker_options import track_options, tracker_options, types_file
 
 COLUMNS = "columns.toml"
-"""What each column of the database means, beside the docs."""
+"""The file that explains the columns of the database."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """Something with a name that users meet. `anchor`: where a page explains it."""
+    """A name that users meet: an option, a command, a reason code. `anchor` is that of its
+    explanation; `path` and `line` are where it is defined."""
 
     kind: str
     name: str
@@ -31,35 +35,42 @@ class Word:
     line: int
 
 
-def code_stamp(site: Path, bundle: Path) -> str:
-    """Changes when something changes that the generated parts are made of."""
+def program_fingerprint(site_dir: Path, bundle: Path) -> str:
+    """Returns a fingerprint of all files that the generated parts are made from."""
     here = Path(__file__).parent.parent
-    files = [*here.rglob("*.py"), *(here.parent / "collector").rglob("*.py"), *site.glob("*.toml")]
-    files += [paths.JS / "src" / "types.ts", bundle / "tracker.d.ts"]
-    return digest_of(
+    files = [
+        *here.rglob("*.py"),
+        *(here.parent / "collector").rglob("*.py"),
+        *site_dir.glob("*.toml"),
+    ]
+    files.append(types_file(bundle))
+    return fingerprint_of(
         *(f"{path} {path.stat().st_mtime_ns}" for path in sorted(files) if path.is_file())
     )
 
 
-def generators(site: Path, bundle: Path) -> dict[str, Callable[[], str]]:
-    """Name → what makes the Markdown for it."""
+def find_generators(site_dir: Path, bundle: Path) -> dict[str, Callable[[], str]]:
+    """Returns the function for each generated block, which returns its Markdown."""
     return {
         "settings": _settings,
-        "commands": _commands,
+        "commands": commands_markdown,
         "options": lambda: _options(bundle, of_track=False),
         "track-options": lambda: _options(bundle, of_track=True),
         "metrics": _metrics,
         "reasons": _reason_codes,
-        "database": lambda: _database(site),
+        "database": lambda: _database(site_dir),
         "features": _features,
     }
 
 
 def check_reference(
-    site: Path, bundle: Path, pages: dict[str, str], anchors: dict[str, list[str]]
+    site_dir: Path, bundle: Path, pages: dict[str, str], anchors: dict[str, list[str]]
 ) -> Iterator[Problem]:
-    """A problem for each word of the program that the page for its kind does not explain."""
-    found: dict[str, Callable[[], list[Word]]] = {
+    """Yields a problem for each name that its page does not explain.
+
+    `pages` maps a kind of name to the page that explains them; `anchors` are those of all pages.
+    """
+    finders: dict[str, Callable[[], list[Word]]] = {
         "reasons": _reasons,
         "options": lambda: _option_words(bundle),
         "commands": _command_words,
@@ -67,25 +78,24 @@ def check_reference(
         "metrics": _metric_words,
     }
     for kind, page in pages.items():
-        if kind not in found:
-            yield Problem(
-                site / "site.toml",
-                1,
-                f"[reference] has no {kind!r}. There are: {', '.join(found)}.",
-            )
+        if kind not in finders:
+            message = f"unknown key {kind!r} in [reference]. Use: {', '.join(finders)}."
+            yield Problem(site_dir / "site.toml", 1, message)
         elif page not in anchors:
-            yield Problem(site / "site.toml", 1, f"[reference] {kind}: there is no page {page}.")
+            message = f"the page {page} of {kind!r} in [reference] does not exist. Correct it."
+            yield Problem(site_dir / "site.toml", 1, message)
         else:
-            line = (site / page).read_text(encoding="utf-8").count("\n")
-            for word in found[kind]():
+            path = site_dir / page
+            last_line = path.read_text(encoding="utf-8").count("\n")
+            for word in finders[kind]():
                 if word.anchor not in anchors[page]:
-                    where = f"{word.path.relative_to(paths.SOURCE_TREE or word.path.anchor)}:{word.line}"
-                    cure = f"Explain it below a heading: ## {word.name} {{#{word.anchor}}}"
-                    yield Problem(
-                        site / page,
-                        line,
-                        f"the {word.kind} {word.name!r} ({where}) is not explained here. {cure}",
-                    )
+                    yield Problem(path, last_line, _unexplained(word))
+
+
+def _unexplained(word: Word) -> str:
+    path = word.path.relative_to(paths.SOURCE_TREE or word.path.anchor)
+    cure = f"Explain it below a heading: ## {word.name} {{#{word.anchor}}}"
+    return f"the {word.kind} {word.name!r} ({path}:{word.line}) is not explained here. {cure}"
 
 
 # Words.
@@ -102,14 +112,12 @@ def _reasons() -> list[Word]:
 
     path = Path(errors.__file__)
     return [
-        Word("reason word", code, slug(code), path, _line_of(path, rf'code = "{code}"'))
+        Word("reason code", code, slug(code), path, _line_of(path, rf'code = "{code}"'))
         for code in errors.REASONS
     ]
 
 
 def _option_words(bundle: Path) -> list[Word]:
-    from .tracker_options import track_options, tracker_options
-
     of_track = [
         Word("option of track", o.name, f"track-{slug(o.name)}", o.path, o.line)
         for o in track_options(bundle)
@@ -153,10 +161,6 @@ def _command_words() -> list[Word]:
 # Markdown.
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def _settings() -> str:
     from collector.settings import Settings, env_of
 
@@ -171,22 +175,19 @@ def _settings() -> str:
         )
         limits = f" {meta['low']} to {meta['high']}." if meta["low"] is not None else ""
         rows.append(
-            f"| `{flag}`{{#{slug(flag)}}} | `{env_of(name)}` | `{name}` | {default} | {_cell(meta['help'])}{limits} |"
+            f"| `{flag}`{{#{slug(flag)}}} | `{env_of(name)}` | `{name}` | {default} | {escape_cell(meta['help'])}{limits} |"
         )
     return "\n".join(rows) + "\n"
 
 
 def _options(bundle: Path, *, of_track: bool) -> str:
-    from .tracker_options import track_options, tracker_options
-
     rows = ["| option | type | default | meaning |", "|---|---|---|---|"]
     for option in track_options(bundle) if of_track else tracker_options(bundle):
         anchor = f"track-{slug(option.name)}" if of_track else slug(option.name)
         plain = not option.default or "`" in option.default
-        default = _cell(option.default) if plain else f"`{_cell(option.default)}`"
-        rows.append(
-            f"| `{option.name}`{{#{anchor}}} | `{_cell(option.type)}` | {default} | {_cell(option.words)} |"
-        )
+        default = escape_cell(option.default) if plain else f"`{escape_cell(option.default)}`"
+        type_, description = escape_cell(option.type), escape_cell(option.description)
+        rows.append(f"| `{option.name}`{{#{anchor}}} | `{type_}` | {default} | {description} |")
     return "\n".join(rows) + "\n"
 
 
@@ -197,7 +198,7 @@ def _metrics() -> str:
     for metric in METRICS:
         labels = ", ".join(f"`{label}`" for label in metric.labels)
         name = f"`{metric.name}`{{#{slug(metric.name)}}}"
-        rows.append(f"| {name} | {metric.kind} | {labels} | {_cell(metric.meaning)} |")
+        rows.append(f"| {name} | {metric.kind} | {labels} | {escape_cell(metric.meaning)} |")
     return "\n".join(rows) + "\n"
 
 
@@ -208,7 +209,9 @@ def _reason_codes() -> str:
     for code, kind in REASONS.items():
         meaning = " ".join((kind.__doc__ or "").split())
         retry = "yes" if kind.retry else "no" if kind.status != 200 else ""
-        rows.append(f"| [`{code}`](#{slug(code)}) | {kind.status} | {retry} | {_cell(meaning)} |")
+        rows.append(
+            f"| [`{code}`](#{slug(code)}) | {kind.status} | {retry} | {escape_cell(meaning)} |"
+        )
     return "\n".join(rows) + "\n"
 
 
@@ -276,7 +279,9 @@ def _database(site: Path) -> str:
             "| column | type | meaning |",
             "|---|---|---|",
         ]
-        lines += [f"| `{c.name}` | {_kind(c)} | {_cell(said.get(c.name, ''))} |" for c in columns]
+        lines += [
+            f"| `{c.name}` | {_kind(c)} | {escape_cell(said.get(c.name, ''))} |" for c in columns
+        ]
         lines.append("")
     database.close()
     problems += [
@@ -294,85 +299,3 @@ def _database(site: Path) -> str:
 
 def _kind(column: Any) -> str:
     return str(column.type).lower() + ("" if column.notnull or column.is_pk else ", may be null")
-
-
-def commands() -> Iterator[tuple[str, Any, Any]]:
-    """Every command with its full name and its context, in the order of the help, groups before
-    what is in them."""
-    import typer
-
-    from ..main import application
-
-    root = typer.main.get_command(application())
-    with root.make_context("thamesthrive", [], resilient_parsing=True) as context:
-        yield from _walk("thamesthrive", root, context)
-
-
-def _walk(name: str, command: Any, parent: Any) -> Iterator[tuple[str, Any, Any]]:
-    yield name, command, parent
-    for inner in (
-        (command.commands[word] for word in command.list_commands(parent))
-        if hasattr(command, "commands")
-        else ()
-    ):
-        if not inner.hidden:
-            context = type(parent)(inner, info_name=inner.name, parent=parent)
-            yield from _walk(f"{name} {inner.name}", inner, context)
-
-
-_EXAMPLE = re.compile(r"\n\s*Examples:\s*(.+)\Z", re.DOTALL)
-
-
-def examples_of(command: Any) -> list[str]:
-    """The command lines that a command's help gives as examples."""
-    found = _EXAMPLE.search(command.help or "")
-    return re.findall(r"`([^`]+)`", found[1]) if found else []
-
-
-def _commands() -> str:
-    lines = []
-    for name, command, context in commands():
-        words = _EXAMPLE.sub("", inspect.cleandoc(command.help or ""))
-        usage = " ".join([name, *command.collect_usage_pieces(context)])
-        lines += [
-            f"{'##' if name.count(' ') < 2 else '###'} {name}",
-            "",
-            words,
-            "",
-            "```text",
-            usage,
-            "```",
-            "",
-        ]
-        parameters = [
-            p
-            for p in command.params
-            if not p.hidden and p.name not in ("install_completion", "show_completion")
-        ]
-        if parameters:
-            lines += [
-                "| option | meaning |",
-                "|---|---|",
-                *(_parameter(parameter, context) for parameter in parameters),
-                "",
-            ]
-        if examples := examples_of(command):
-            lines += ["```bash", *examples, "```", ""]
-    return "\n".join(lines)
-
-
-def _parameter(parameter: Any, context: Any) -> str:
-    if parameter.param_type_name == "argument":
-        return (
-            f"| `{parameter.metavar or parameter.name.upper()}` | {_cell(parameter.help or '')} |"
-        )
-    names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-    default = (
-        parameter.show_default if isinstance(parameter.show_default, str) else parameter.default
-    )
-    shown = (
-        f" Default: {default}."
-        if default not in (None, False, True) and not callable(default)
-        else ""
-    )
-    return f"| {names} | {_cell(parameter.help or '')}{_cell(shown)} |"

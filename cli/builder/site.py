@@ -1,44 +1,34 @@
-"""Docs and test pages → a folder of static HTML. What did not change since the last time is not
-made again."""
+"""Builds a site: Markdown and test pages become a folder of static HTML. Only what changed since
+the last build is rendered."""
 
-import json
-import os
-import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Template, TemplateError
-from markupsafe import Markup
 
 from .. import paths
-from ..errors import BuildError, Missing, Problem
-from . import templates
-from .cache import Cache
-from .code import code_css
-from .config import load_config
-from .content import Facts, Inputs, Link, relative_url, url_of
-from .contents import Contents, Progress, Values
-from .digest import digest_of
-from .documents import Document, Page, load_pages
-from .links import check_links
-from .navigation import Navigation, Neighbourhood, Place
-from .output import Output
-from .parallel import spread
-from .reference import check_reference, code_stamp, generators
-from .snippet import render_snippet
-
-UNKNOWN_SOURCE = "00000000-0000-4000-8000-000000000000"
-_LINKS = re.compile(r"""\b(?:href|src)=["']([^"'{}#][^"'{}]*)["']""")
+from ..errors import BuildError, Missing
+from .config import SiteOptions, load_config
+from .fingerprint import fingerprint_of
+from .navigation import Navigation
+from .output_folder import OutputFolder
+from .page import Includes, PageMeta
+from .page_loader import PageLoader, Progress
+from .page_writer import PageWriter
+from .reference import check_reference, find_generators, program_fingerprint
+from .render_cache import RenderCache
+from .site_checks import check_site
+from .site_files import GENERATED_FILES, SiteFilesWriter, find_assets
+from .snippet import snippet_renderer
+from .template_renderer import TemplateRenderer
+from .testpage_writer import INDEX_URL, TestPageWriter
+from .testpages import TestPage, load_test_pages
 
 
 @dataclass(frozen=True)
-class Built:
-    """A site that was built. `pages`: all of them; `written`: the files that this build made, by
-    path below `out`."""
+class BuiltSite:
+    """The result of a build. `pages` are the URLs of all pages, `written` the files that this build
+    wrote, as paths below `out`."""
 
     out: Path
     pages: list[str]
@@ -49,434 +39,134 @@ class Built:
 def build_site(
     out: Path,
     *,
-    source: str,
+    source_id: str,
     api: str,
     bundle: Path,
-    site: Path | None = None,
-    live: str = "",
+    site_dir: Path | None = None,
+    url: str | None = None,
+    live_url: str = "",
     progress: Progress = lambda _, __: None,
-) -> Built:
-    """Renders the site into `out`. A build that fails leaves it as it was.
+) -> BuiltSite:
+    """Builds the site in `site_dir`, by default the program's own documentation, into `out`.
 
-    `source` and `api` stand in all snippets; `bundle` is the folder of the built tracker; `site`
-    the folder of sources; `live` the address that tells open pages of new builds. Raises BuildError
-    with file, line and cure for everything wrong in the sources.
+    Snippets and examples have the event source `source_id` and the collector at `api`. `bundle` is
+    the folder of the built tracker. `url` replaces that of `site.toml`. Pages reload at messages
+    from `live_url`.
+
+    Raises BuildError with file, line and cure for everything that is wrong in the site's files,
+    Missing without `docs/` or a tracker, and Usage if `api` or `url` is not an address. A build
+    that fails leaves `out` as it was.
     """
     started = time.perf_counter()
-    builder = _Builder(out, source, api.rstrip("/"), bundle, site or paths.SITE, live)
+    site_dir = site_dir or paths.SITE
+    if not (site_dir / "docs").is_dir():
+        raise Missing(f"{site_dir / 'docs'} does not exist. Put the site's Markdown there.")
+    config = load_config(site_dir, url)
+    options = SiteOptions(site_dir, bundle, source_id, api.rstrip("/"), live_url, config)
+    builder = _SiteBuilder(out, options)
     try:
-        builder.run(progress)
+        pages = builder.build(progress)
     finally:
         builder.close()
-    return Built(out, builder.pages, builder.output.written, time.perf_counter() - started)
+    return BuiltSite(out, pages, builder.output.written, time.perf_counter() - started)
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """A page that must be written, and a digest of all that it is made of."""
-
-    source: str
-    facts: Facts
-    near: Neighbourhood
-    children: list[list[Place]]
-    layout: str
-
-
-class _Builder:
-    def __init__(
-        self, out: Path, source: str, api: str, bundle: Path, site: Path, live: str
-    ) -> None:
-        self.source, self.api, self.bundle, self.site, self.live = source, api, bundle, site, live
-        if not (site / "docs").is_dir():
-            raise Missing(f"There is no folder {site / 'docs'}: a site's Markdown stands there.")
-        self.has_pages = (site / "pages").is_dir()
-        self.config = load_config(site)
-        try:
-            manifest = (bundle / "manifest.json").read_bytes()
-        except FileNotFoundError as error:
-            raise Missing("The tracker is not built. Run: thamesthrive build bundle") from error
-        self.stage = digest_of(_code_digest(), manifest, source, api)
+class _SiteBuilder:
+    def __init__(self, out: Path, options: SiteOptions) -> None:
+        self.options = options
+        self.build_fingerprint = _build_fingerprint(options)
+        self.program_fingerprint = program_fingerprint(options.site_dir, options.bundle)
         out.parent.mkdir(parents=True, exist_ok=True)
-        self.cache = Cache(out.with_name(out.name + ".cache"), self.stage)
-        self.output = Output(out, cold=self.cache.cold)
-        self.known = {} if self.output.cold else self.cache.load()
-        self.templates = templates.digests(paths.TEMPLATES)
-        self.pages: list[str] = []
-        self.inputs = Inputs(
-            {
-                "snippet": lambda: self._snippet("classic", source),
-                "snippet one-line": lambda: self._snippet("one-line", source),
-            },
-            generators(site, bundle),
-        )
-        self.stamp = code_stamp(site, bundle)
-        self.contents = Contents(
-            site,
-            self.config.title,
+        self.cache = RenderCache(out.with_name(out.name + ".cache"), self.build_fingerprint)
+        self.output = OutputFolder(out, cold=self.cache.cold)
+        self.render_snippet = snippet_renderer(options.api, options.bundle)
+        self.loader = PageLoader(
+            options,
             self.cache,
-            self.known,
-            self.inputs,
-            self.stamp,
-            Values(source, self.api),
+            {} if self.output.cold else self.cache.load_pages(),
+            self._includes(),
+            self.program_fingerprint,
         )
-        self._snippets: dict[tuple[str, str], str] = {}
-        self._templates: dict[str, Template] = {}
+
+    def _includes(self) -> Includes:
+        source_id = self.options.source_id
+        snippets = {
+            "snippet": partial(self.render_snippet, "classic", source_id),
+            "snippet one-line": partial(self.render_snippet, "one-line", source_id),
+        }
+        return Includes(snippets, find_generators(self.options.site_dir, self.options.bundle))
 
     def close(self) -> None:
-        self.cache.rollback()
         self.cache.close()
         self.output.discard()
 
-    def run(self, progress: Progress) -> None:
+    def build(self, progress: Progress) -> list[str]:
+        """Builds the site and returns the URLs of all pages."""
         self.cache.begin()
-        facts = self.contents.collect(progress)
-        test_pages = load_pages(self.site / "pages")
-        files = self._files(test_pages)
-        self._check(facts, test_pages, files)
-        navigation = Navigation(facts)
-        self._layouts(facts, navigation, progress)
-        self._test_pages(test_pages)
-        self._rest(facts, files, navigation)
-        self.cache.set("stamp", self.stamp)
-        self.output.finish()
+        metas = self.loader.load(progress)
+        test_pages = load_test_pages(self.options.site_dir / "pages")
+        assets = find_assets(self.options)
+        self._check(metas, test_pages, {*assets, *GENERATED_FILES})
+        urls = self._write(metas, test_pages, assets, progress)
+        self.cache.set_fingerprint("program", self.program_fingerprint)
+        self.output.publish()
         self.cache.commit()
-
-    # What depends on all of them.
-
-    def _files(self, pages: list[Page]) -> dict[str, Path | None]:
-        """What can be linked to besides documents: url → the file to copy, None for what is
-        made."""
-        files: dict[str, Path | None] = dict.fromkeys(
-            ["assets/code.css", "assets/search-index.js", "sitemap.xml", "404.html"]
-        )
-        folders = (paths.TEMPLATES / "assets", self.site / "assets")
-        for folder in (folder for folder in folders if folder.is_dir()):
-            files |= {
-                f"assets/{path.relative_to(folder)}": path
-                for path in sorted(folder.rglob("*"))
-                if path.is_file()
-            }
-        if (self.bundle / "site").is_dir():
-            files |= {
-                f"assets/{path.name}": path for path in sorted((self.bundle / "site").iterdir())
-            }
-        if pages:
-            files |= dict.fromkeys(
-                ["pages/index.html", *(f"pages/{page.document.slug}.html" for page in pages)]
-            )
-        return files
+        return urls
 
     def _check(
-        self, facts: dict[str, Facts], pages: list[Page], files: dict[str, Path | None]
+        self, metas: dict[str, PageMeta], test_pages: list[TestPage], files: set[str]
     ) -> None:
-        links = {source: found.links for source, found in facts.items()}
-        links |= {f"pages/{page.document.path.name}": _links_of(page) for page in pages}
-        anchors = {source: found.anchors for source, found in facts.items()}
-        problems = list(check_links(self.site, links, anchors, set(files)))
-        problems += self._aliases(facts, files)
-        problems += _wrong_template_links({*files, "index.html"})
-        for source, found in facts.items():
-            if found.template not in self.templates:
-                near = ", ".join(sorted(name for name in self.templates if name.endswith(".html")))
-                problems.append(
-                    Problem(
-                        self.site / source,
-                        1,
-                        f"there is no template {found.template!r}. There are: {near}.",
-                    )
-                )
-        if self.cache.get("stamp") != self.stamp or self.contents.fresh.keys() & set(
-            self.config.reference.values()
+        """Raises BuildError with everything that is wrong, before anything is written."""
+        if test_pages:
+            files = {*files, INDEX_URL, *(page.url for page in test_pages)}
+        problems = list(check_site(self.options.site_dir, metas, test_pages, files))
+        reference = self.options.config.reference
+        if (
+            self.cache.fingerprint("program") != self.program_fingerprint
+            or self.loader.rendered.keys() & reference.values()
         ):
-            problems += check_reference(self.site, self.bundle, self.config.reference, anchors)
+            anchors = {page_path: meta.anchors for page_path, meta in metas.items()}
+            problems += check_reference(
+                self.options.site_dir, self.options.bundle, reference, anchors
+            )
         if problems:
             raise BuildError(*sorted(problems))
 
-    def _aliases(self, facts: dict[str, Facts], files: dict[str, Path | None]) -> list[Problem]:
-        taken = {url_of(source): source for source in facts} | {url: url for url in files}
-        problems = []
-        for source, found in facts.items():
-            for alias in found.aliases:
-                if alias in taken or not alias.endswith(".html") or alias.startswith("/"):
-                    why = f"is what {taken[alias]} is called" if alias in taken else "is no page"
-                    cure = 'Write the old address below the site, as in aliases = ["docs/old-name.html"]'
-                    problems.append(
-                        Problem(self.site / source, 1, f"the alias {alias!r} {why}. {cure}")
-                    )
-                taken[alias] = source
-        return problems
-
-    # Whole pages.
-
-    def _layouts(self, facts: dict[str, Facts], navigation: Navigation, progress: Progress) -> None:
-        self.urls = {url_of(source) for source in facts}
-        self.header = [
-            place
-            for folder in navigation.sections("docs")
-            if (place := navigation.index_of(folder))
-        ]
-        common = digest_of(
-            self.source,
-            self.api,
-            self.live,
-            repr(self.config),
-            str(self.has_pages),
-            *(f"{p.url}{p.title}" for p in self.header),
-        )
-        self.common = common
-        stale: list[_Layout] = []
-        for source, found in facts.items():
-            url, near = url_of(source), navigation.of(source)
-            children = (
-                self._children(navigation, source.rpartition("/")[0])
-                if source.endswith("/index.md")
-                else []
-            )
-            known = self.known[source]
-            listed = "\n".join(
-                f"{p.url}\t{p.title}\t{p.summary}" for group in children for p in group
-            )
-            layout = digest_of(
-                known.digest, self.templates[found.template], common, near.digest_part, listed
-            )
-            self.pages.append(url)
-            if known.layout == layout and url in self.output.there:
-                self.output.keep(url)
-            else:
-                stale.append(_Layout(source, found, near, children, layout))
-        for one in stale:
-            if one.source not in self.contents.fresh:
-                self.contents.fresh[one.source] = self.cache.body(one.source)
-            # Folders and templates are made here, once, and not in each process.
-            self.output.make_room(url_of(one.source))
-            self._template(one.facts.template)
-        begun = len(facts) + len(self.contents.fresh)
-        for done, url in enumerate(spread(self._layout, stale), begun - len(stale)):
-            progress(done, begun)
-            self.output.note(url)
-        self.cache.set_layout([(one.layout, one.source) for one in stale])
-
-    def _layout(self, one: "_Layout") -> str:
-        """Writes the page of a document. May run in a process of its own."""
-        url = url_of(one.source)
-        html, sections = self.contents.fresh[one.source]
-        is_file = (self.site / one.source).is_file() if self.config.edit else False
-        text = self._render(
-            url,
-            one.facts.template,
-            page=Place(one.source, url, one.facts.title, one.facts.summary),
-            content=Markup(html),  # noqa: S704 - rendered from our own sources
-            toc=[section for section in sections if section.level in (2, 3)],
-            near=one.near,
-            children=one.children,
-            edit=self.config.edit.format(path=one.source) if is_file else "",
-        )
-        self.output.put(url, text)
-        return url
-
-    def _children(self, navigation: Navigation, folder: str) -> list[list[Place]]:
-        """What the first page of a section lists: its pages, then those of each section below."""
-        below = [navigation.index_of(name) for name in navigation.sections(folder)]
-        return [navigation.pages(folder), [place for place in below if place]]
-
-    def _test_pages(self, pages: list[Page]) -> None:
-        if not pages:
-            return
-        expected = {page.document.slug: _expected(page) for page in pages}
-        index = digest_of(
-            self.templates["pages.html"],
-            self.common,
-            json.dumps(expected),
-            repr([p.document.meta for p in pages]),
-        )
-        self._made("pages/index.html", index, lambda: self._pages_index(pages, expected))
-        for page in pages:
-            document = page.document
-            key = digest_of(
-                document.body,
-                repr(document.meta),
-                self.stage,
-                self.templates["page.html"],
-                self.common,
-            )
-            self._made(
-                f"pages/{document.slug}.html",
-                key,
-                partial(self._test_page, page, expected[document.slug]),
-            )
-
-    def _made(self, url: str, key: str, make: Callable[[], None]) -> None:
-        """Makes a page unless it was made of the same before."""
-        self.pages.append(url)
-        if url in self.output.there and self.cache.get(f"made {url}") == key:
-            self.output.keep(url)
-        else:
-            make()
-            self.cache.set(f"made {url}", key)
-
-    def _pages_index(self, pages: list[Page], expected: dict[str, Any]) -> None:
-        place = Place(
-            "",
-            "pages/index.html",
-            "Test pages",
-            "Scenarios that declare what must be stored, and say by themselves whether it was.",
-        )
-        self._write("pages/index.html", "pages.html", page=place, pages=pages, expected=expected)
-
-    def _test_page(self, page: Page, expected: dict[str, Any]) -> None:
-        from .javascript import JavaScriptError, check_html
-
-        document = page.document
-        try:
-            check_html("\n" * document.offset + document.body)
-        except JavaScriptError as error:
-            raise BuildError(
-                Problem(
-                    document.path, error.line, f"this script does not parse: {error}. Correct it."
-                )
-            ) from error
-        source = self.source if page.source == "demo" else UNKNOWN_SOURCE
-        url = f"pages/{document.slug}.html"
-        try:
-            template = templates.environment().from_string(
-                "{% extends 'page.html' %}" + document.body
-            )
-        except TemplateError as error:
-            templates.explain(error, document.path, paths.TEMPLATES, document.offset)
-        self._write(
-            url,
-            template,
-            document,
-            page=Place("", url, document.title, document.summary),
-            test=page,
-            expected=expected,
-            expected_json=Markup(json.dumps(expected).replace("<", "\\u003c")),  # noqa: S704
-            snippet=Markup(self._snippet(page.form, source)),  # noqa: S704
-            api=self.api,
-        )
-
-    def _rest(
-        self, facts: dict[str, Facts], files: dict[str, Path | None], navigation: Navigation
-    ) -> None:
-        for url, path in files.items():
-            if path:
-                self.output.write_if_changed(url, path.read_bytes())
-        self.output.write_if_changed("assets/code.css", code_css())
-        if not self.output.cold and not self.output.written:
-            self.output.keep("assets/search-index.js")
-        else:
-            names = {
-                folder: place.title
-                for folder in navigation.folders
-                if (place := navigation.index_of(folder))
-            }
-            entries = ",\n".join(self.cache.search())
-            index = f"thamesthriveSearch({json.dumps(names)}, [\n{entries}\n]);\n"
-            self.output.write_if_changed("assets/search-index.js", index)
-        for source, found in facts.items():
-            for alias in found.aliases:
-                target = relative_url(url_of(source), alias)
-                html = (
-                    templates.environment()
-                    .get_template("moved.html")
-                    .render(target=target, title=found.title, config=self.config)
-                )
-                self.output.write_if_changed(alias, html)
-        missing = Place("", "404.html", "There is no such page", "The address leads nowhere.")
-        self._write_if_changed("404.html", "404.html", page=missing, root=self.config.root)
-        base = self.config.url.rstrip("/")
-        rows = "".join(
-            f"<url><loc>{base}/{url.removesuffix('index.html')}</loc></url>\n"
-            for url in sorted(self.pages)
-        )
-        sitemap = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{rows}</urlset>\n'
-        self.output.write_if_changed("sitemap.xml", sitemap)
-
-    # The means.
-
-    def _snippet(self, form: str, source: str) -> str:
-        key = (form, source)
-        if key not in self._snippets:
-            self._snippets[key] = render_snippet(
-                source, self.api, self.bundle, one_line=form == "one-line"
-            ).html
-        return self._snippets[key]
-
-    def _template(self, name: str) -> Template:
-        if name not in self._templates:
-            try:
-                self._templates[name] = templates.environment().get_template(name)
-            except TemplateError as error:
-                templates.explain(error, paths.TEMPLATES / name, paths.TEMPLATES)
-        return self._templates[name]
-
-    def _render(
-        self, url: str, template: str | Template, origin: Document | None = None, **values: Any
-    ) -> str:
-        if isinstance(template, str):
-            template = self._template(template)
-        root = values.pop("root", "../" * url.count("/"))
-        try:
-            return template.render(
-                root=root,
-                config=self.config,
-                header=self.header,
-                live=self.live,
-                example={"source": self.source, "api": self.api},
-                has_pages=self.has_pages,
-                near=values.pop("near", None),
-                **values,
-            )
-        except TemplateError as error:
-            path = origin.path if origin else paths.TEMPLATES / str(template.name)
-            templates.explain(error, path, paths.TEMPLATES, origin.offset if origin else 0)
-
     def _write(
-        self, url: str, template: str | Template, origin: Document | None = None, **values: Any
-    ) -> None:
-        self.output.write(url, self._render(url, template, origin, **values))
-
-    def _write_if_changed(self, url: str, template: str, **values: Any) -> None:
-        self.output.write_if_changed(url, self._render(url, template, **values))
-
-
-def _links_of(page: Page) -> list[Link]:
-    """The links in a test page's own HTML, those aside that scripts and templates put together."""
-    document = page.document
-    links = []
-    for number, line in enumerate(document.body.split("\n"), document.offset + 1):
-        for found in _LINKS.finditer(line):
-            path, _, anchor = found[1].partition("#")
-            if not re.match(r"[a-z]+:|//|\?", path) and path.endswith(
-                (".html", ".js", ".css", ".png", ".svg", ".json")
-            ):
-                links.append(Link(number, found[1], os.path.normpath(f"pages/{path}"), anchor))
-    return links
-
-
-def _wrong_template_links(known: set[str]) -> Iterator[Problem]:
-    """A problem for each file of the site that a template asks for by name, and that there is
-    not."""
-    for path in sorted(paths.TEMPLATES.glob("*.html")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-            for name in re.findall(r"{{ root }}([\w./-]+)", line):
-                if name not in known and not name.startswith("pages/"):
-                    yield Problem(
-                        path,
-                        number,
-                        f"there is no {name} to link to. Correct the name, or add the file.",
-                    )
+        self,
+        metas: dict[str, PageMeta],
+        test_pages: list[TestPage],
+        assets: dict[str, Path],
+        progress: Progress,
+    ) -> list[str]:
+        options, cache, output = self.options, self.cache, self.output
+        navigation = Navigation(metas)
+        renderer = TemplateRenderer(
+            options,
+            navigation.subsections("docs"),
+            has_test_pages=(options.site_dir / "pages").is_dir(),
+        )
+        pages = PageWriter(options, cache, output, self.loader, navigation, renderer)
+        urls = pages.write(metas, progress)
+        scenarios = TestPageWriter(
+            options, cache, output, renderer, self.render_snippet, self.build_fingerprint
+        )
+        urls += scenarios.write(test_pages)
+        files = SiteFilesWriter(options, cache, output, renderer)
+        files.write_assets(assets)
+        files.write_search_index(navigation)
+        files.write_aliases(metas)
+        files.write_not_found()
+        files.write_sitemap(urls)
+        return urls
 
 
-def _expected(page: Page) -> dict[str, Any]:
-    return {
-        "requests": page.requests,
-        "console": page.console,
-        "events": [asdict(event) for event in page.events],
-    }
-
-
-def _code_digest() -> str:
-    """Of the builder itself: with another one, everything is made anew."""
-    here = Path(__file__).parent
-    return digest_of(*(path.read_bytes() for path in sorted(here.glob("*.py"))))
+def _build_fingerprint(options: SiteOptions) -> str:
+    """Returns a fingerprint of what every page depends on: this code, the tracker, the snippet's
+    values. Raises Missing if the tracker is not built."""
+    try:
+        manifest = (options.bundle / "manifest.json").read_bytes()
+    except FileNotFoundError as error:
+        raise Missing("The tracker is not built. Run: thamesthrive build bundle") from error
+    code = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return fingerprint_of(*code, manifest, options.source_id, options.api)

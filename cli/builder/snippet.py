@@ -4,21 +4,24 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from ..errors import BuildError, Missing, Usage
-from .templates import environment
+from .templates import template_environment
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
+_TRACKER: dict[str, str | None] = {"name": "tracker.min.js", "integrity": None}
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """`html` to paste; `csp_hash` of its inline script, None if it has none."""
+    """The `html` to paste, and the `csp_hash` of its inline script, None if it has none."""
 
     html: str
     csp_hash: str | None
@@ -33,10 +36,10 @@ def render_snippet(
     integrity: bool = False,
     nonce: str | None = None,
 ) -> Snippet:
-    """The snippet of a source, for a collector that pages reach at `api`. `bundle`: folder of the
-    built tracker.
+    """Renders the snippet of a source, for a collector that pages reach at `api`.
 
-    Raises Usage for an address that is none, Missing if the tracker is not built.
+    `bundle` is the folder of the built tracker. Raises Usage if `api` is not an address, and
+    Missing if the tracker is not built.
     """
     from .javascript import JavaScriptError, check_html
 
@@ -44,42 +47,56 @@ def render_snippet(
     if not _ADDRESS.fullmatch(api):
         raise Usage(f"{api!r} is not an address. Write it as in https://events.example.com")
     manifest = _manifest(bundle)
-    template = environment().get_template("snippet.html")
+    loader = (bundle / "loader.min.js").read_text(encoding="utf-8")
+    template = template_environment().get_template("snippet.html")
     html = template.render(
-        source=source_id,
+        source_id=source_id,
         api=api,
         one_line=one_line,
         nonce=nonce,
-        loader=Markup((bundle / "loader.min.js").read_text(encoding="utf-8")),  # noqa: S704 - our own build
-        tracker=_pinned(manifest) if integrity else {"name": "tracker.min.js", "integrity": None},
-        js=_js,
+        loader=Markup(loader),  # noqa: S704 - our own build
+        tracker=_hashed_tracker(manifest) if integrity else _TRACKER,
+        js=_js_string,
     ).strip()
     try:
         check_html(html)
     except JavaScriptError as error:
+        cause = f"{error} (line {error.line})"
         raise BuildError(
-            f"The snippet would not parse: {error} (line {error.line}). Is {bundle} from a finished build?"
+            f"The snippet does not parse: {cause}. Is {bundle} from a finished build?"
         ) from error
     return Snippet(html, None if one_line else _csp_hash(html))
 
 
-def _js(value: str) -> Markup:
-    """A text as a JavaScript literal that cannot end the script element."""
+def snippet_renderer(api: str, bundle: Path) -> Callable[[str, str], str]:
+    """Returns a function that renders the snippet of a form and a source id, once each."""
+
+    @cache
+    def render(form: str, source_id: str) -> str:
+        return render_snippet(source_id, api, bundle, one_line=form == "one-line").html
+
+    return render
+
+
+def _js_string(value: str) -> Markup:
+    """Returns a JavaScript string literal that cannot end the script element."""
     return Markup(json.dumps(value).replace("<", "\\u003c"))  # noqa: S704
 
 
 def _manifest(bundle: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+        text = (bundle / "manifest.json").read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise Missing("The tracker is not built. Run: thamesthrive build bundle") from error
-    return found
+    manifest: dict[str, Any] = json.loads(text)
+    return manifest
 
 
-def _pinned(manifest: dict[str, Any]) -> dict[str, str]:
-    for name, facts in manifest["files"].items():
-        if facts["immutable"]:
-            return {"name": name, "integrity": facts["integrity"]}
+def _hashed_tracker(manifest: dict[str, Any]) -> dict[str, str | None]:
+    """Returns the tracker whose name has a hash of its content, with its integrity."""
+    for name, file in manifest["files"].items():
+        if file["immutable"]:
+            return {"name": name, "integrity": file["integrity"]}
     raise BuildError("The manifest names no file with a hash. Run: thamesthrive build bundle")
 
 

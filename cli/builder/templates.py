@@ -1,4 +1,4 @@
-"""The Jinja environment: everything is escaped, and a name that does not exist is an error."""
+"""The Jinja environment of the templates. Values are escaped, and an undefined name is an error."""
 
 import re
 from functools import lru_cache
@@ -16,34 +16,34 @@ from jinja2 import (
 
 from .. import paths
 from ..errors import BuildError, Problem
-from .digest import digest_of
+from .fingerprint import fingerprint_of
 
 _USES = re.compile(r"{%-?\s*(?:extends|include|import|from)\s+[\"']([^\"']+)")
 
 
 @lru_cache
-def environment(folder: Path = paths.TEMPLATES) -> Environment:
-    """Templates of this project."""
+def template_environment() -> Environment:
+    """Returns the Jinja environment of the project's templates."""
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader(paths.TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        bytecode_cache=_compiled(),
+        bytecode_cache=_bytecode_cache(),
     )
 
 
-def _compiled() -> FileSystemBytecodeCache | None:
-    """Templates are compiled once for each of their versions, not once for each build."""
+def _bytecode_cache() -> FileSystemBytecodeCache | None:
+    """Keeps compiled templates between builds."""
     if not paths.COMPILED:
         return None
     paths.COMPILED.mkdir(parents=True, exist_ok=True)
     return FileSystemBytecodeCache(str(paths.COMPILED))
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """Each template's name → a digest of it and of all that it uses."""
+def template_fingerprints(folder: Path) -> dict[str, str]:
+    """Returns a fingerprint for each template of a folder, which covers the templates it uses."""
     texts = {
         path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()
     }
@@ -52,28 +52,35 @@ def digests(folder: Path) -> dict[str, str]:
         for name, text in texts.items()
     }
 
-    def closure(name: str, seen: tuple[str, ...] = ()) -> set[str]:
-        return {name}.union(
-            *(closure(other, (*seen, name)) for other in uses[name] if other not in seen)
-        )
+    def with_used(name: str, seen: tuple[str, ...] = ()) -> set[str]:
+        inner = (with_used(other, (*seen, name)) for other in uses[name] if other not in seen)
+        return {name}.union(*inner)
 
-    return {name: digest_of(*(texts[other] for other in sorted(closure(name)))) for name in texts}
+    return {
+        name: fingerprint_of(*(texts[used] for used in sorted(with_used(name)))) for name in texts
+    }
 
 
-def explain(error: TemplateError, path: Path, folder: Path, offset: int = 0) -> NoReturn:
-    """Raises BuildError with the place where a template went wrong: `path` itself, or the template
-    in `folder` that it uses."""
+def raise_template_error(
+    error: TemplateError, path: Path, folder: Path, body_offset: int = 0
+) -> NoReturn:
+    """Raises BuildError with the file and line of a template's mistake.
+
+    The file is `path`, whose template starts after `body_offset` lines, or a template in `folder`
+    that it uses.
+    """
     if isinstance(error, TemplateSyntaxError):
-        place, line = Path(error.filename) if error.filename else path, error.lineno
+        file, line = Path(error.filename) if error.filename else path, error.lineno
     else:
-        place, line = path, 1
+        file, line = path, 1
         trace = error.__traceback__
         while trace:
             name = trace.tb_frame.f_code.co_filename
-            if name == "<template>" or name.startswith(str(folder)):
-                place, line = path if name == "<template>" else Path(name), trace.tb_lineno
+            if name == "<template>":
+                file, line = path, trace.tb_lineno
+            elif name.startswith(str(folder)):
+                file, line = Path(name), trace.tb_lineno
             trace = trace.tb_next
-    line += offset if place == path else 0
-    raise BuildError(
-        Problem(place, line, f"{error}. Correct the template, or pass it that value.")
-    ) from error
+    line += body_offset if file == path else 0
+    message = f"{error}. Fix the template, or pass it that value."
+    raise BuildError(Problem(file, line, message)) from error

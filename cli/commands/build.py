@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -13,44 +13,52 @@ from collector.settings import default_bundle
 
 from .. import paths
 from ..builder.bundle import FEATURES, Bundle, build_bundle, check_features, feature_sizes
-from ..builder.example import EXAMPLE_API, EXAMPLE_SOURCE
+from ..builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 from ..errors import BuildError, Missing
-from ..output import json_data, note, progress, table
+from ..output import Step, json_data, note, progress, table
 from .options import JsonOption
 
 if TYPE_CHECKING:
-    from ..builder.site import Built
+    from ..builder.page_loader import Progress
+    from ..builder.site import BuiltSite
 
 app = typer.Typer(invoke_without_command=True)
 
-WATCHED = (
-    "loader.min.js",
-    "tracker.min.js",
-    "page.min.js",
-)  # whose sizes a build says while watching
-QUIET_SECONDS = 1.0  # a build that is done by then shows no progress
+WATCHED_FILES = ("loader.min.js", "tracker.min.js", "page.min.js")  # in the lines of `--watch`
+PROGRESS_DELAY = 1.0  # seconds: shorter builds show no progress
 
-SiteSource = Annotated[str, typer.Option("--source", help="The source id in the site's snippets.")]
-SiteApi = Annotated[
+SourceOption = Annotated[
+    str, typer.Option("--source", help="The source id in the site's snippets.")
+]
+ApiOption = Annotated[
     str, typer.Option("--api", help="The collector's address in the site's snippets.")
 ]
-SiteOut = Annotated[Path, typer.Option("--out", help="Where the site goes.")]
-SiteFrom = Annotated[
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        help="The site's public address, for its sitemap and canonical links.",
+        show_default="`url` in `site.toml`",
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="The folder for the built site.")]
+SiteDirOption = Annotated[
     Path | None,
     typer.Option(
         "--from",
-        help="A folder of site sources, with its Markdown in `docs/`.",
+        help="The folder of the site's files, with Markdown in `docs/`.",
         show_default="this program's own documentation",
     ),
 ]
 
 
 @app.callback()
-def both(
+def build(
     context: typer.Context,
-    source: SiteSource = EXAMPLE_SOURCE,
-    api: SiteApi = EXAMPLE_API,
-    out: SiteOut = Path("build/site"),
+    source_id: SourceOption = EXAMPLE_SOURCE_ID,
+    api: ApiOption = EXAMPLE_API,
+    url: UrlOption = None,
+    out: OutOption = Path("build/site"),
     as_json: JsonOption = False,
 ) -> None:
     """Builds the tracker into `js/dist/` and the site into `build/site/`; with a subcommand, one of
@@ -61,14 +69,15 @@ def both(
     - `thamesthrive build`
     - `thamesthrive build --source ID --api https://events.example.com`
     """
-    if context.invoked_subcommand is None:
-        built = bundle_here()
-        made = _site(out, source, api, built.folder, None)
-        if as_json:
-            json_data({**built.as_dict(), **_told(made)})
-        else:
-            _show_bundle(built)
-            note(_sentence(made))
+    if context.invoked_subcommand is not None:
+        return
+    built = bundle_here()
+    site = _build_site(out, source_id, api, url, built.folder)
+    if as_json:
+        json_data({**built.as_dict(), **_site_dict(site)})
+    else:
+        _show_bundle(built)
+        note(_site_summary(site))
 
 
 @app.command()
@@ -76,20 +85,20 @@ def bundle(
     features: Annotated[
         str | None,
         typer.Option(
-            help=f"Only these, with commas between, or `none`: {', '.join(FEATURES)}.",
+            help=f"Only these, separated by commas, or `none`: {', '.join(FEATURES)}.",
             show_default="all",
         ),
     ] = None,
     sizes: Annotated[
-        bool, typer.Option("--sizes", help="Shows what each feature adds, and builds nothing.")
+        bool, typer.Option("--sizes", help="Shows what each feature adds; builds nothing.")
     ] = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Builds again whenever a source changes, until Ctrl-C.")
+        bool, typer.Option("--watch", help="Rebuilds when a source file changes, until Ctrl-C.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Builds the tracker from `js/src/` into `js/dist/`, and shows its sizes. Fails when it has
-    grown over its budget.
+    """Builds the tracker from `js/src/` into `js/dist/`, and shows its sizes. Fails if a file is
+    over its budget.
 
     Examples:
 
@@ -97,11 +106,7 @@ def bundle(
     - `thamesthrive build bundle --features views,consent`
     - `thamesthrive build bundle --sizes`
     """
-    wanted = (
-        [name for name in (features or "").split(",") if name not in ("", "none")]
-        if features is not None
-        else [*FEATURES]
-    )
+    wanted = [*FEATURES] if features is None else _split_features(features)
     if sizes:
         _show_sizes(feature_sizes(_js()), as_json=as_json)
     elif watch:
@@ -114,136 +119,146 @@ def bundle(
             _show_bundle(built)
 
 
-def _show_sizes(found: dict[str, int], *, as_json: bool) -> None:
+def _split_features(text: str) -> list[str]:
+    return [name for name in text.split(",") if name not in ("", "none")]
+
+
+def _show_sizes(sizes: dict[str, int], *, as_json: bool) -> None:
     if as_json:
-        json_data(found)
+        json_data(sizes)
     else:
         table(
             ["feature", "brotli", "what"],
-            [[name, f"+{size}", FEATURES[name]] for name, size in found.items()],
+            [[name, f"+{size}", FEATURES[name]] for name, size in sizes.items()],
             numbers=["brotli"],
         )
 
 
 def _watch(features: list[str]) -> None:
-    """One line for each build; a mistake in the sources is shown, and the next change builds
-    again."""
-    from watchfiles import watch as changes
+    """Rebuilds at each change and prints a line for each build. After a mistake in the sources, it
+    waits for the next change."""
+    from watchfiles import watch
 
-    source = _js() / "src"
-    before: dict[str, int] | None = None
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # also where it was started in the background, with that ignored
-    note(f"Watching {source}. Ctrl-C ends it.")
-    # It watches before the first build begins, so that nothing is missed.
-    looks = changes(
-        source, step=10, debounce=20, rust_timeout=50, yield_on_timeout=True, raise_interrupt=True
+    folder = _js() / "src"
+    # A shell starts background jobs with SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    note(f"Watching {folder}. Stop with Ctrl-C.")
+    # Watching starts before the first build, so that no change is missed.
+    batches = watch(
+        folder, step=10, debounce=20, rust_timeout=50, yield_on_timeout=True, raise_interrupt=True
     )
-    for changed in looks:
-        if before is not None and not changed:
-            continue
-        started = perf_counter()
-        try:
-            built = build_bundle(_js(), features, types=False)
-        except BuildError as error:
-            note(str(error))
-            before = before or {}
-            continue
-        took = (perf_counter() - started) * 1000
-        now = {f.name: f.brotli for f in built.files if f.name in WATCHED}
-        parts = [
-            f"{name} {size} B ({size - (before or now).get(name, size):+d})"
-            for name, size in now.items()
-        ]
-        note(f"Built in {took:.0f} ms: {', '.join(parts)}")
-        before = now
+    sizes: dict[str, int] | None = None
+    for changes in batches:
+        if changes or sizes is None:
+            sizes = _rebuild(features, sizes or {})
+
+
+def _rebuild(features: list[str], before: dict[str, int]) -> dict[str, int]:
+    """Builds once, and returns the sizes of the watched files; those of `before` if it failed."""
+    started = perf_counter()
+    try:
+        built = build_bundle(_js(), features, types=False)
+    except BuildError as error:
+        note(str(error))
+        return before
+    milliseconds = (perf_counter() - started) * 1000
+    sizes = {file.name: file.brotli for file in built.files if file.name in WATCHED_FILES}
+    parts = [
+        f"{name} {size} B ({size - before.get(name, size):+d})" for name, size in sizes.items()
+    ]
+    note(f"Built in {milliseconds:.0f} ms: {', '.join(parts)}")
+    return sizes
 
 
 @app.command()
 def site(
-    source: SiteSource = EXAMPLE_SOURCE,
-    api: SiteApi = EXAMPLE_API,
-    out: SiteOut = Path("build/site"),
-    sources: SiteFrom = None,
+    source_id: SourceOption = EXAMPLE_SOURCE_ID,
+    api: ApiOption = EXAMPLE_API,
+    url: UrlOption = None,
+    out: OutOption = Path("build/site"),
+    site_dir: SiteDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Renders documentation and test pages. What did not change since the last time is not rendered
-    again.
+    """Builds the documentation and the test pages. Renders only what changed since the last build.
 
-    Links, anchors, examples and the completeness of the reference are checked; each mistake is told
-    with file, line and cure, and then the old site stays as it was.
+    Checks links, anchors, examples, and that the reference is complete. Reports each mistake with
+    its file, its line and a cure, and then keeps the old site.
 
     Examples:
 
     - `thamesthrive build site`
     - `thamesthrive build site --source ID --api https://events.example.com --out build/ours`
     """
-    made = _site(out, source, api, default_bundle(), sources)
+    built = _build_site(out, source_id, api, url, default_bundle(), site_dir)
     if as_json:
-        json_data(_told(made))
+        json_data(_site_dict(built))
     else:
-        note(_sentence(made))
+        note(_site_summary(built))
 
 
-def _site(out: Path, source: str, api: str, bundle: Path, sources: Path | None) -> "Built":
+def _build_site(
+    out: Path,
+    source_id: str,
+    api: str,
+    url: str | None,
+    bundle: Path,
+    site_dir: Path | None = None,
+) -> "BuiltSite":
     from ..builder.site import build_site
 
-    with _shown_late() as step:
-        return build_site(out, source=source, api=api, bundle=bundle, site=sources, progress=step)
+    with _delayed_progress("Rendering pages") as report:
+        return build_site(
+            out,
+            source_id=source_id,
+            api=api,
+            bundle=bundle,
+            site_dir=site_dir,
+            url=url,
+            progress=report,
+        )
 
 
 @contextmanager
-def _shown_late() -> "Iterator[_Late]":
-    late = _Late()
-    try:
-        yield late
-    finally:
-        late.end()
+def _delayed_progress(title: str) -> "Iterator[Progress]":
+    """Yields a function that shows progress once the build has taken longer than PROGRESS_DELAY."""
+    started = perf_counter()
+    step: Step | None = None
+    with ExitStack() as stack:
+
+        def report(done: int, total: int) -> None:
+            nonlocal step
+            if step is None and perf_counter() - started > PROGRESS_DELAY:
+                step = stack.enter_context(progress(title))
+            if step is not None:
+                step(done, total)
+
+        yield report
 
 
-class _Late:
-    """Progress of a build, shown when it takes longer than a moment."""
-
-    def __init__(self) -> None:
-        self._begun = perf_counter()
-        self._bar = progress("Rendering pages")
-        self._step: object = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if self._step is None and perf_counter() - self._begun > QUIET_SECONDS:
-            self._step = self._bar.__enter__()
-        if callable(self._step):
-            self._step(done, total)
-
-    def end(self) -> None:
-        if self._step is not None:
-            self._bar.__exit__(None, None, None)
-
-
-def _told(made: "Built") -> dict[str, object]:
+def _site_dict(built: "BuiltSite") -> dict[str, object]:
     return {
-        "site": str(made.out),
-        "pages": len(made.pages),
-        "written": len(made.written),
-        "seconds": round(made.seconds, 3),
+        "site": str(built.out),
+        "pages": len(built.pages),
+        "written": len(built.written),
+        "seconds": round(built.seconds, 3),
     }
 
 
-def _sentence(made: "Built") -> str:
-    return f"{len(made.pages)} pages in {made.out}: {len(made.written)} files written in {made.seconds:.2f} s"
+def _site_summary(built: "BuiltSite") -> str:
+    pages, written = len(built.pages), len(built.written)
+    return f"{pages} pages in {built.out}: {written} files written in {built.seconds:.2f} s"
 
 
 def bundle_here() -> Bundle:
-    """The bundle, built from the source tree that this program runs from. Raises Missing if it was
-    installed without one."""
+    """Builds the bundle from the source tree. Raises Missing in an installed copy."""
     return build_bundle(_js())
 
 
 def _js() -> Path:
     if not paths.SOURCE_TREE:
         raise Missing(
-            "This is an installed copy: it carries the built tracker, and its sources are not here."
+            "Building the tracker needs the source tree, which an installed copy does not have."
+            " Clone the repository."
         )
     return paths.JS
 

@@ -54,7 +54,7 @@ def demo(
     source = demo_source(settings.db)
     address = f"http://{settings.host}:{settings.port}"
     note("Building the pages …")
-    build_site(FOLDER / "site", source=source, api=address, bundle=bundle)
+    build_site(FOLDER / "site", source_id=source, api=address, bundle=bundle)
     log_to_stderr(settings)
 
     with shown_events(settings.db) as begin:

@@ -186,7 +186,7 @@ def machine() -> str:
 
 
 def median(runs: list[Run], field: str) -> float:
-    return statistics.median(getattr(run, field) for run in runs)
+    return float(statistics.median(getattr(run, field) for run in runs))
 
 
 def report(layouts: list[Layout], rounds: int, seconds: int) -> str:

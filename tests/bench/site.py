@@ -19,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from ..browser.install import find_chromium, launch
-from ..site.workshop import Workshop
+from ..site.dev_server import DevServer
 from ..support import ROOT
 from .__main__ import machine, talk
 
@@ -235,21 +235,21 @@ def changes(folder: Path) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     chromium = find_chromium()
     assert chromium
-    with Workshop(folder / "copy") as workshop, sync_playwright() as playwright:
+    with DevServer(folder / "copy") as server, sync_playwright() as playwright:
         browser = launch(playwright, chromium)
         for kind, (source, before, pattern, address) in kinds.items():
-            text = (workshop.root / source).read_text()
+            text = (server.root / source).read_text()
             page = browser.new_page()
-            page.goto(f"{workshop.url}/{address}")
+            page.goto(f"{server.url}/{address}")
             for n in range(CHANGES):
                 words = pattern.format(n=f"x{n}x").removeprefix("<span>").removeprefix('["')
                 changed = text.replace(before, pattern.format(n=f"x{n}x"), 1)
                 assert changed != text
                 started = time.perf_counter()
-                (workshop.root / source).write_text(changed)
+                (server.root / source).write_text(changed)
                 page.get_by_text(words).filter(visible=True).first.wait_for()
                 found.setdefault(kind, []).append((time.perf_counter() - started) * 1000)
-            (workshop.root / source).write_text(text)
+            (server.root / source).write_text(text)
             page.close()
         browser.close()
     return found
@@ -335,7 +335,7 @@ def report(
             for pages, row in grown.items()
         ),
         "",
-        "Memory is that of the largest process. A page shows its neighbourhood and never the whole site, so the output grows with the pages alone.",
+        "Memory is that of the largest process. A page's navigation lists its section and never the whole site, so the output grows in proportion to the pages.",
         "",
         "## A change until it is seen",
         "",

@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 from ..support import ROOT, Collector
 from .visitor import EVENTS, Network, Site, Visitor, settled, split_snippet
 
-CONTRACT = ROOT / "tests" / "contract"
+CONTRACT = ROOT / "tests" / "recordings" / "thamesthrive"
 SCHEMA = jsonschema_rs.validator_for(
     json.loads((ROOT / "site/assets/track.schema.json").read_text()), validate_formats=True
 )
@@ -101,7 +101,7 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
             )
             after(page)
         settled(page_collector, source, len(types))
-        requests = [
+        requests: list[dict[str, Any]] = [
             {
                 "method": "POST",
                 "path": "/track",

@@ -8,32 +8,32 @@ from typing import Any
 
 import pytest
 
-from cli.builder.documents import Page, load_pages
 from cli.builder.site import build_site
+from cli.builder.testpages import TestPage, load_test_pages
 from collector.store import update_source
 
 from ..support import ROOT, Collector, wait_for, web_server
 from .visitor import DIST, Visitor, settled
 
-PAGES = load_pages(ROOT / "site" / "pages")
+PAGES = load_test_pages(ROOT / "site" / "pages")
 
 
 @pytest.fixture
 def built(page_collector: Collector, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Origin of the built site, and the source in its snippets."""
     source = page_collector.add_source()
-    build_site(tmp_path / "site", source=source, api=page_collector.url, bundle=DIST)
+    build_site(tmp_path / "site", source_id=source, api=page_collector.url, bundle=DIST)
     with web_server(tmp_path / "site") as origin:
         yield origin, source
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.document.slug)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.slug)
 def test_page_stores_what_it_declares(
-    page: Page, built: tuple[str, str], page_collector: Collector, visitor: Visitor
+    page: TestPage, built: tuple[str, str], page_collector: Collector, visitor: Visitor
 ) -> None:
     origin, source = built
     before = page_collector.counts()
-    opened = visitor.open(f"{origin}/pages/{page.document.slug}.html")
+    opened = visitor.open(f"{origin}/pages/{page.slug}.html")
     if page.console:
         wait_for(lambda: visitor.said(page.console or ""), f"the console to say {page.console!r}")
     settled(page_collector, source, len(page.events))
@@ -75,7 +75,7 @@ def test_a_page_served_by_the_collector_shows_the_stored_rows(
     collector.port = 0
     (tmp_path / "site").mkdir()
     collector.start()
-    build_site(tmp_path / "site", source=source, api=collector.url, bundle=DIST)
+    build_site(tmp_path / "site", source_id=source, api=collector.url, bundle=DIST)
     collector.stop()
     collector.start()
     page = visitor.open(f"{collector.url}/pages/basic.html")
@@ -101,7 +101,7 @@ def test_a_page_that_is_not_as_expected_says_why(tmp_path: Path, visitor: Visito
     source = collector.add_source()
     with collector.database() as database:
         update_source(database, source, {"enabled": False})
-    build_site(tmp_path / "site", source=source, api=collector.url, bundle=DIST)
+    build_site(tmp_path / "site", source_id=source, api=collector.url, bundle=DIST)
     page = visitor.open(f"{collector.url}/pages/basic.html")
     page.wait_for_selector("#verdict.bad")
     said = page.inner_text("#verdict")

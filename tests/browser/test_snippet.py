@@ -40,7 +40,7 @@ def test_the_documentations_snippet_pasted_verbatim(
 ) -> None:
     """Three events, cross-origin, in one request, become three rows with the exact properties."""
     source = page_collector.add_source()
-    build_site(site.folder / "docs-site", source=source, api=page_collector.url, bundle=DIST)
+    build_site(site.folder / "docs-site", source_id=source, api=page_collector.url, bundle=DIST)
     examples = _Examples()
     examples.feed((site.folder / "docs-site/docs/how-to/install-html.html").read_text())
     pasted = next(text for text in examples.texts if "onThamesThriveReady" in text)

@@ -12,7 +12,7 @@ import pytest
 
 from ..support import Collector, wait_for
 from .install import ENGINE, find_webkit
-from .visitor import EVENTS, TYPES, Network, Site, settled, snippet, split_snippet
+from .visitor import EVENTS, TYPES, Network, Reply, Site, settled, snippet, split_snippet
 
 pytestmark = [
     pytest.mark.skipif(ENGINE != "webkit", reason="ENGINE=webkit runs it: make test-browsers"),
@@ -95,9 +95,8 @@ def test_a_failure_is_tried_again_and_a_lost_answer_counts_once(
 ) -> None:
     source = page_collector.add_source()
     with Network(page_collector) as network:
-        network.weather = lambda _: {1: (503, {"Retry-After": "1"}, b"{}"), 2: "lost"}.get(
-            len(network.bodies)
-        )
+        replies: dict[int, Reply | str] = {1: (503, {"Retry-After": "1"}, b"{}"), 2: "lost"}
+        network.weather = lambda _: replies.get(len(network.bodies))
         webkit.get(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
         wait_for(lambda: len(network.bodies) > 2, "a third request")
         assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
 from cli.builder.snippet import render_snippet
 
@@ -92,16 +92,20 @@ class Visitor:
         self.console: list[str] = []
         self.errors: list[str] = []
 
+    def _keep_message(self, message: ConsoleMessage) -> None:
+        # Browsers ask for an icon by themselves, and say so when there is none, or when a strict
+        # policy keeps them from it. Chromium has its address in the location only.
+        if "favicon.ico" not in message.text + message.location["url"]:
+            self.console.append(message.text)
+
+    def _keep_error(self, error: Error) -> None:
+        if "favicon.ico" not in str(error):
+            self.errors.append(str(error))
+
     def open(self, url: str) -> Page:
         page = self.context.new_page()
-        # Firefox says that a strict policy keeps it from its own request for an icon.
-        page.on(
-            "console",
-            lambda message: "favicon.ico" in message.text or self.console.append(message.text),
-        )
-        page.on(
-            "pageerror", lambda error: "favicon.ico" in str(error) or self.errors.append(str(error))
-        )
+        page.on("console", self._keep_message)
+        page.on("pageerror", self._keep_error)
         page.goto(url)
         return page
 

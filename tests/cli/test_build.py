@@ -1,4 +1,4 @@
-"""The builder: what it makes, and what it refuses with file, line and cure."""
+"""`thamesthrive build`: what it builds, and the mistakes it reports with file, line and cure."""
 
 import json
 import os
@@ -33,9 +33,9 @@ def js(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", BUDGETS)
 def test_files_stay_within_their_budget(name: str) -> None:
     """Loader at most 600 bytes brotli, tracker at most 4,096."""
-    facts = json.loads((DIST / "manifest.json").read_text())["files"][name]
-    assert facts["brotli"] <= facts["budget"] == BUDGETS[name]
-    assert facts["brotli"] == (DIST / f"{name}.br").stat().st_size
+    file = json.loads((DIST / "manifest.json").read_text())["files"][name]
+    assert file["brotli"] <= file["budget"] == BUDGETS[name]
+    assert file["brotli"] == (DIST / f"{name}.br").stat().st_size
 
 
 def test_build_bundle_prints_a_table_of_sizes_and_hashes() -> None:
@@ -81,14 +81,14 @@ def test_a_missing_esbuild_says_how_to_install_it(tmp_path: Path) -> None:
     assert raised.value.exit_code == 3
 
 
-def test_source_maps_lead_back_to_the_sources() -> None:
-    """The loader's first mapping points behind its longer head; its sources are inside."""
-    facts = json.loads((DIST / "loader.min.js.map").read_text())
+def test_source_maps_point_to_the_sources() -> None:
+    """The loader's first mapping points behind its longer head; the sources are included."""
+    source_map = json.loads((DIST / "loader.min.js.map").read_text())
     code = (DIST / "loader.min.js").read_text()
-    column = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(facts["mappings"][0]) >> 1
+    column = "ABCDEFGHIJKLMNOPQRSTUVWXYZ".index(source_map["mappings"][0]) >> 1
     assert code[:column] == "!function(){"
-    assert any(source.endswith("src/loader.ts") for source in facts["sources"])
-    assert len(facts["sourcesContent"]) == len(facts["sources"])
+    assert any(source.endswith("src/loader.ts") for source in source_map["sources"])
+    assert len(source_map["sourcesContent"]) == len(source_map["sources"])
 
 
 def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
@@ -100,6 +100,8 @@ def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
         "s-1",
         "--api",
         "https://e.example.com",
+        "--url",
+        "https://docs.example.com",
         "--json",
         cwd=ROOT,
     )
@@ -109,6 +111,7 @@ def test_build_makes_bundle_and_site(tmp_path: Path) -> None:
     assert "s-1" in guide
     assert "https://e.example.com" in guide
     assert "ee2db027" not in guide
+    assert '<link rel="canonical" href="https://docs.example.com/docs/tutorial/">' in guide
     assert (tmp_path / "site" / "pages" / "basic.html").is_file()
 
 
@@ -134,21 +137,21 @@ def test_a_build_with_fewer_features_leaves_them_out(js: Path) -> None:
     assert "data-thamesthrive-tag" not in (js / "dist" / "page.min.js").read_text()
 
 
-def test_a_feature_that_there_is_not_is_named() -> None:
+def test_an_unknown_feature_is_a_usage_error() -> None:
     done = run("build", "bundle", "--features", "views,cookies", cwd=ROOT)
     assert done.returncode == 2
     assert "'cookies'" in done.stderr
     assert "triggers" in done.stderr
 
 
-def test_sizes_of_features_are_told() -> None:
+def test_sizes_of_features_are_printed() -> None:
     sizes = json.loads(run("build", "bundle", "--sizes", "--json", cwd=ROOT).stdout)
     assert set(sizes) == set(FEATURES)
     assert sizes["triggers"] > 200
 
 
 def test_a_watching_build_builds_again() -> None:
-    """In the repository itself, as contributors use it; a source is touched, none is changed."""
+    """Runs in the repository itself; a source is touched, and none is changed."""
     command = [sys.executable, "-m", "cli.main", "build", "bundle", "--watch"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
@@ -169,7 +172,7 @@ def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Pat
       const result = await createTracker({source: {id: "s"}, url: {api: "http://x"}}).track("a");
       console.log(JSON.stringify(result));
     """
-    # Where npm came with a Python package, so did Node.
+    # npm from a Python package brings Node along, in the same folder.
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["node", "--input-type=module", "-e", script, str(DIST / "tracker.mjs")],

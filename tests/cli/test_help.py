@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlite_utils import Database
 
-from cli.builder.reference import commands, examples_of
+from cli.builder.command_reference import commands, examples_of
 from collector import Settings, running, store
 
 from ..support import ROOT, run, wait_for

@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -52,10 +53,9 @@ def test_without_a_token_nothing_is_read_or_changed(
 ) -> None:
     before = shared_collector.counts(), shared_collector.rows("SELECT count(*) AS n FROM sources")
     for method, path in routes(shared_collector):
-        headers = {
-            "Origin": ORIGIN,
-            **({"Authorization": header.encode("latin-1")} if header else {}),
-        }
+        headers = {b"Origin": ORIGIN.encode()}
+        if header:
+            headers[b"Authorization"] = header.encode("latin-1")
         answer = httpx.request(
             method,
             shared_collector.url + re.sub(r"\{\w+\}", "x", path),
@@ -275,7 +275,8 @@ def test_events_come_in_pages_the_latest_first(
         shared_collector.post(
             {"source": {"id": source}, "events": [{"type": "a", "properties": {"n": n}}]}
         )
-    found, cursor = [], {}
+    found: list[int] = []
+    cursor: dict[str, str] = {}
     while True:
         page = api.get("/api/events", params={"source_id": source, "limit": 3, **cursor}).json()
         found += [event["properties"]["n"] for event in page["events"]]
@@ -299,7 +300,7 @@ def test_a_forgotten_visitor_is_gone_and_late_repeats_do_not_bring_them_back(
     api: httpx.Client, shared_collector: Collector
 ) -> None:
     source = shared_collector.add_source()
-    body = {
+    body: dict[str, Any] = {
         "source": {"id": source}, "session": {"id": source}, "context": {"browser": {"language": "en"}},
         "events": [{"id": f"{source}-{n}", "type": "a", "properties": {"name": "Ada"}} for n in range(3)] + [{"properties": {"name": "Ada"}}],
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`thamesthrive dev`: open pages follow what is saved, and show what keeps it from being built."""
+"""`thamesthrive dev`: open pages reload when a file is saved, and show why a build failed."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
 from ..support import PATIENCE, wait_for
-from .workshop import Workshop
+from .dev_server import DevServer
 
 MILLISECONDS = PATIENCE * 1000
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    with Workshop(tmp_path_factory.mktemp("dev") / "copy") as workshop:
-        yield workshop
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    with DevServer(tmp_path_factory.mktemp("dev") / "copy") as server:
+        yield server
 
 
 @pytest.fixture
@@ -61,87 +61,85 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_change_is_in_the_browser_by_itself(workshop: Workshop, page: Page, what: str) -> None:
-    address, source, before, after, visible = CHANGES[what]
-    page.goto(f"{workshop.url}/{address}")
-    workshop.change(source, before, after)
+def test_a_change_reaches_the_browser(server: DevServer, page: Page, what: str) -> None:
+    address, name, old, new, visible = CHANGES[what]
+    page.goto(f"{server.url}/{address}")
+    server.replace(name, old, new)
     expect(page.get_by_text(visible).filter(visible=True).first).to_be_visible(timeout=MILLISECONDS)
 
 
-def test_a_change_of_the_tracker_reaches_the_page(workshop: Workshop, page: Page) -> None:
-    page.goto(f"{workshop.url}/pages/basic.html")
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    workshop.change(
+def test_a_change_of_the_tracker_reaches_the_page(server: DevServer, page: Page) -> None:
+    page.goto(f"{server.url}/pages/basic.html")
+    messages: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    server.replace(
         "js/src/tracker.ts", "const config =", 'console.log("from a new tracker");\nconst config ='
     )
 
     def new_tracker() -> bool:
-        with contextlib.suppress(Error):  # the page is just being reloaded
-            page.evaluate("0")  # messages of the browser are delivered while it is being talked to
-        return "from a new tracker" in said
+        with contextlib.suppress(Error):  # the page may be reloading
+            page.evaluate("0")  # Playwright delivers console messages during a call only
+        return "from a new tracker" in messages
 
     wait_for(new_tracker, "the page to run the new tracker")
 
 
-def test_styles_change_without_a_reload(workshop: Workshop, page: Page) -> None:
-    page.goto(f"{workshop.url}/docs/how-to/spa.html")
+def test_styles_change_without_a_reload(server: DevServer, page: Page) -> None:
+    page.goto(f"{server.url}/docs/how-to/spa.html")
     page.evaluate("window.stillHere = true")
-    workshop.change("templates/assets/style.css", ":root {", ":root { --changed: yes;")
+    server.replace("templates/assets/style.css", ":root {", ":root { --changed: yes;")
     look = "getComputedStyle(document.documentElement).getPropertyValue('--changed')"
     wait_for(lambda: page.evaluate(look) == "yes", "the new styles")
     assert page.evaluate("window.stillHere")
 
 
-def test_a_mistake_is_shown_over_the_page_until_it_is_mended(
-    workshop: Workshop, page: Page
-) -> None:
-    page.goto(f"{workshop.url}/docs/how-to/consent.html")
-    workshop.change(
+def test_a_mistake_is_shown_on_the_page_until_it_is_fixed(server: DevServer, page: Page) -> None:
+    page.goto(f"{server.url}/docs/how-to/consent.html")
+    server.replace(
         "site/docs/how-to/consent.md", "(../explanation/privacy.md)", "(../explanation/privcy.md)"
     )
     overlay = page.get_by_role("alertdialog", name="The build failed")
     expect(overlay).to_contain_text("site/docs/how-to/consent.md:", timeout=MILLISECONDS)
     expect(overlay).to_contain_text("Did you mean ../explanation/privacy.md?")
     expect(overlay).to_contain_text("[privacy](../explanation/privcy.md)")  # the line itself
-    assert any("privcy" in note for note in workshop.notes)
-    workshop.change("site/docs/how-to/consent.md", "privcy", "privacy")
+    wait_for(lambda: any("privcy" in note for note in server.notes), "the error in the terminal")
+    server.replace("site/docs/how-to/consent.md", "privcy", "privacy")
     expect(overlay).to_have_count(0, timeout=MILLISECONDS)
     expect(page.get_by_role("heading", name="Ask for consent first")).to_be_visible()
 
 
-def test_a_mistake_in_typescript_is_shown_with_its_line(workshop: Workshop, page: Page) -> None:
-    page.goto(f"{workshop.url}/docs/how-to/consent.html")
-    workshop.change("js/src/queue.ts", "export ", "export const = 5; export ")
+def test_a_mistake_in_typescript_is_shown_with_its_line(server: DevServer, page: Page) -> None:
+    page.goto(f"{server.url}/docs/how-to/consent.html")
+    server.replace("js/src/queue.ts", "export ", "export const = 5; export ")
     overlay = page.get_by_role("alertdialog", name="The build failed")
     expect(overlay).to_contain_text("js/src/queue.ts:", timeout=MILLISECONDS)
     expect(overlay).to_contain_text("export const = 5;")
-    workshop.change("js/src/queue.ts", "export const = 5; ", "")
+    server.replace("js/src/queue.ts", "export const = 5; ", "")
     expect(overlay).to_have_count(0, timeout=MILLISECONDS)
 
 
-def test_events_appear_in_the_terminal(workshop: Workshop, page: Page) -> None:
-    page.goto(f"{workshop.url}/pages/basic.html")
+def test_events_appear_in_the_terminal(server: DevServer, page: Page) -> None:
+    page.goto(f"{server.url}/pages/basic.html")
     wait_for(
-        lambda: any("purchase-order" in line for line in workshop.output),
+        lambda: any("purchase-order" in line for line in server.output),
         "the event in the terminal",
     )
     expect(page.get_by_text("As expected: 3 events stored.")).to_be_visible(timeout=MILLISECONDS)
 
 
-def test_it_starts_with_a_mistake_in_place_and_stops_as_it_should(
+def test_it_starts_despite_a_mistake_and_stops_at_ctrl_c(
     tmp_path_factory: pytest.TempPathFactory, page: Page
 ) -> None:
-    workshop = Workshop(tmp_path_factory.mktemp("broken") / "copy")
-    workshop.change("site/docs/index.md", "(tutorial/index.md)", "(tutorial/nowhere.md)")
-    with workshop:
-        page.goto(f"{workshop.url}/index.html")
+    server = DevServer(tmp_path_factory.mktemp("broken") / "copy")
+    server.replace("site/docs/index.md", "(tutorial/index.md)", "(tutorial/nowhere.md)")
+    with server:
+        page.goto(f"{server.url}/index.html")
         expect(page.get_by_role("alertdialog")).to_contain_text(
             "tutorial/nowhere.md", timeout=MILLISECONDS
         )
-        workshop.change("site/docs/index.md", "nowhere", "index")
+        server.replace("site/docs/index.md", "nowhere", "index")
         expect(page.get_by_role("heading", level=1)).to_contain_text(
             "Every event", timeout=MILLISECONDS
         )
-        assert workshop.stop() == 0
-        assert "Stopped." in workshop.notes[-1]
+        assert server.stop() == 0
+        assert "Stopped." in server.notes[-1]

@@ -5,14 +5,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from .examples import EXAMPLE_API, Example, Info, examples, reader
+from cli.builder.code_fence import FenceInfo
+from cli.builder.example_values import EXAMPLE_API
 
-EXAMPLES = examples()
+from .examples import Example, load_examples, open_reader
+
+EXAMPLES = load_examples()
 
 
 @pytest.mark.parametrize("page", EXAMPLES)
 def test_the_examples_of_a_page(browser: Browser, tmp_path: Path, page: str) -> None:
-    with reader(tmp_path, browser, EXAMPLES[page]) as one:
+    with open_reader(tmp_path, browser, EXAMPLES[page]) as one:
         for example in EXAMPLES[page]:
             one.run(example)
 
@@ -25,13 +28,13 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_example_is_told_with_its_place(
+def test_a_broken_example_is_reported_with_file_and_line(
     browser: Browser, tmp_path: Path, what: str
 ) -> None:
     language, code = BROKEN[what]
-    example = Example("docs/page.md", 12, Info(language, {}), code)
+    example = Example("docs/page.md", 12, FenceInfo(language, {}), code)
     with (
-        reader(tmp_path, browser, [example]) as one,
+        open_reader(tmp_path, browser, [example]) as one,
         pytest.raises(AssertionError, match=r"docs/page\.md:12"),
     ):
         one.run(example)

@@ -1,5 +1,5 @@
-"""What readers do with a page: search, put in their own values, copy, choose colours, go by
-keyboard, read from a file."""
+"""What readers do with a page: search, enter their own values, copy, choose colours, use the
+keyboard, open it from a file."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def page(context: BrowserContext) -> Page:
 OWN = "11111111-2222-4333-8444-555555555555"
 SEARCHES = {
     "an option": ("settings.consent", "docs/reference/options.html"),
-    "a reason word": ("unknown_source", "docs/reference/reasons.html#unknown-source"),
+    "a reason code": ("unknown_source", "docs/reference/reasons.html#unknown-source"),
     "a command": ("source add", "docs/reference/cli.html#thamesthrive-source-add"),
     "a setting": ("--queue-mb", "docs/reference/settings.html"),
     "words": ("behind nginx", "docs/how-to/proxy.html"),
@@ -35,11 +35,11 @@ SEARCHES = {
 
 @pytest.mark.parametrize("what", SEARCHES)
 def test_the_search_finds(page: Page, served: ServedSite, what: str) -> None:
-    words, place = SEARCHES[what]
+    words, address = SEARCHES[what]
     page.goto(f"{served.url}/docs/tutorial/index.html")
     page.keyboard.press("/")
     page.keyboard.type(words)
-    expect(page.locator(f'#search-results a[href$="{place}"]').first).to_be_visible()
+    expect(page.locator(f'#search-results a[href$="{address}"]').first).to_be_visible()
 
 
 def test_the_search_by_keyboard(page: Page, served: ServedSite) -> None:
@@ -60,7 +60,7 @@ def test_the_search_by_keyboard(page: Page, served: ServedSite) -> None:
     page.wait_for_url("**/docs/reference/metrics.html*")
 
 
-def test_a_search_without_results_says_what_to_do(page: Page, served: ServedSite) -> None:
+def test_a_search_without_results_suggests_fewer_words(page: Page, served: ServedSite) -> None:
     page.goto(f"{served.url}/index.html")
     page.get_by_role("button", name="Search").click()
     page.keyboard.type("xyzzyplugh")
@@ -72,7 +72,6 @@ def test_a_search_without_results_says_what_to_do(page: Page, served: ServedSite
 
 
 def test_the_search_works_from_a_file(page: Page, served: ServedSite) -> None:
-    """Without any server."""
     page.goto((served.built.out / "docs" / "tutorial" / "index.html").as_uri())
     page.get_by_role("button", name="Search").click()
     page.keyboard.type("retry-after")
@@ -81,7 +80,7 @@ def test_the_search_works_from_a_file(page: Page, served: ServedSite) -> None:
     assert page.url.startswith("file://")
 
 
-def test_a_readers_own_values_are_in_every_snippet_of_every_page_and_stay_here(
+def test_a_readers_own_values_fill_every_snippet_and_stay_in_the_browser(
     page: Page, context: BrowserContext, served: ServedSite
 ) -> None:
     requests: list[str] = []
@@ -101,7 +100,7 @@ def test_a_readers_own_values_are_in_every_snippet_of_every_page_and_stay_here(
     )
     page.goto(f"{served.url}/docs/how-to/server-side.html")
     expect(page.locator("main pre code").first).to_contain_text("https://events.mine.example/track")
-    assert served.source not in page.locator("main").inner_text()
+    assert served.source_id not in page.locator("main").inner_text()
     expect(page.get_by_text(f"thamesthrive source set {OWN} --bridge rest")).to_be_visible()
     page.get_by_role("button", name="Your values").click()
     page.get_by_role("button", name="Back to the example").click()
@@ -109,7 +108,7 @@ def test_a_readers_own_values_are_in_every_snippet_of_every_page_and_stay_here(
     expect(page.locator("main pre code").first).to_contain_text(f"{served.url}/track")
 
 
-def test_values_that_cannot_be_are_refused_with_words(page: Page, served: ServedSite) -> None:
+def test_invalid_values_are_rejected_with_a_message(page: Page, served: ServedSite) -> None:
     page.goto(f"{served.url}/docs/how-to/install-html.html")
     page.get_by_role("button", name="Your values").click()
     page.get_by_label("Source id").fill('"><script>')
@@ -166,7 +165,7 @@ def test_tabs_work_by_keyboard_and_without_scripts(browser: Browser, served: Ser
     context.close()
 
 
-def test_the_first_key_leads_past_the_navigation(page: Page, served: ServedSite) -> None:
+def test_the_first_tab_stop_skips_the_navigation(page: Page, served: ServedSite) -> None:
     page.goto(f"{served.url}/docs/tutorial/index.html")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -174,7 +173,7 @@ def test_the_first_key_leads_past_the_navigation(page: Page, served: ServedSite)
     assert page.url.endswith("#main")
 
 
-def test_on_paper_there_is_the_text_alone(page: Page, served: ServedSite) -> None:
+def test_print_has_the_text_alone(page: Page, served: ServedSite) -> None:
     page.goto(f"{served.url}/docs/how-to/server-side.html")
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation", name="Site")).to_be_hidden()

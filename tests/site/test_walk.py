@@ -1,18 +1,15 @@
-"""Every page in a browser: nothing fails, everybody can read it, it is small, and it does not
-jump."""
+"""Every page in a browser: nothing fails, it is accessible and small, and its layout does not
+shift."""
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Response
 
 from ..support import ROOT
 from .conftest import ServedSite
 
 AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-COLOURS = [
-    "color-contrast",
-    "link-in-text-block",
-]  # the rules that another choice of colours can break
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]  # those that dark colours can break
 BUDGET = 60 * 1024  # bytes over the wire for a page of the docs, without the search
 
 DOCS = ["index.html", "404.html"] + [
@@ -28,15 +25,18 @@ TESTS = ["pages/index.html"] + [
 
 SHIFT = """() => new Promise((done) => {
   let sum = 0;
-  new PerformanceObserver((list) => list.getEntries().forEach((entry) => sum += entry.value)).observe({type: "layout-shift", buffered: true});
+  new PerformanceObserver((list) => list.getEntries().forEach((entry) => sum += entry.value))
+    .observe({type: "layout-shift", buffered: true});
   requestAnimationFrame(() => setTimeout(() => done(sum)));
 })"""
-WIRE = """() => performance.getEntriesByType("navigation").concat(performance.getEntriesByType("resource"))
+TRANSFERRED = """() => performance.getEntriesByType("navigation")
+  .concat(performance.getEntriesByType("resource"))
   .reduce((sum, {transferSize}) => sum + transferSize, 0)"""
 
 
 def violations(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds against WCAG 2.2 AA, or against some rules, as rule and place."""
+    """Returns what axe-core finds against WCAG 2.2 AA, or against some rules, as rule and
+    element."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text() + "; 0")
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
@@ -53,57 +53,53 @@ def violations(page: Page, *rules: str) -> list[str]:
 @pytest.mark.parametrize("address", DOCS)
 def test_a_page_of_the_docs(browser: Browser, served: ServedSite, address: str) -> None:
     page = browser.new_page()
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
-    page.on(
-        "response",
-        lambda response: (
-            response.status >= 400 and said.append(f"{response.status}: {response.url}")
-        ),
-    )
+    problems: list[str] = []
+
+    def check_status(response: Response) -> None:
+        if response.status >= 400:
+            problems.append(f"{response.status}: {response.url}")
+
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfailed", lambda request: problems.append(f"failed: {request.url}"))
+    page.on("response", check_status)
     page.goto(f"{served.url}/{address}")
     assert page.evaluate(SHIFT) == 0
-    assert 1000 < page.evaluate(WIRE) < BUDGET
+    assert 1000 < page.evaluate(TRANSFERRED) < BUDGET
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
-    assert violations(page, *COLOURS) == []
-    assert said == []
+    assert violations(page, *COLOUR_RULES) == []
+    assert problems == []
     page.close()
 
 
 @pytest.mark.parametrize("address", TESTS)
-def test_a_test_page_can_be_read_by_everybody(
-    browser: Browser, served: ServedSite, address: str
-) -> None:
-    """What it stores and says is seen to by tests/browser/test_pages.py."""
+def test_a_test_page_is_accessible(browser: Browser, served: ServedSite, address: str) -> None:
+    """What it stores is checked by tests/browser/test_pages.py."""
     page = browser.new_page()
     page.goto(f"{served.url}/{address}")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
-    assert violations(page, *COLOURS) == []
+    assert violations(page, *COLOUR_RULES) == []
     page.goto("about:blank")
     page.close()
 
 
-def test_every_page_that_is_built_is_walked(served: ServedSite) -> None:
+def test_every_built_page_is_tested_here(served: ServedSite) -> None:
     assert sorted(served.built.pages) == sorted({*DOCS, *TESTS} - {"404.html"})
 
 
-def test_an_address_that_leads_nowhere_has_a_page_for_people(
-    browser: Browser, served: ServedSite
-) -> None:
+def test_a_wrong_address_shows_the_404_page(browser: Browser, served: ServedSite) -> None:
     page = browser.new_page()
     answer = page.goto(f"{served.url}/docs/nowhere/at-all.html")
     assert answer
     assert answer.status == 404
-    page.get_by_role("link", name="the first page").click()
+    page.get_by_role("link", name="home page").click()
     assert page.url == f"{served.url}/index.html"
     page.close()
 
 
-def test_an_address_of_old_leads_to_the_page(browser: Browser, served: ServedSite) -> None:
+def test_an_alias_redirects_to_the_page(browser: Browser, served: ServedSite) -> None:
     page = browser.new_page()
     page.goto(f"{served.url}/docs/getting-started.html")
     page.wait_for_url("**/docs/tutorial/index.html")

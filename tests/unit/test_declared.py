@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlite_utils import Database
 
-from cli.builder.reference import commands
+from cli.builder.command_reference import commands
 from collector import store
 from collector.errors import REASONS, Internal, Refused, refusal
 from collector.settings import Settings, flag_of

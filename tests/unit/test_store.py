@@ -65,7 +65,8 @@ def test_the_source_cache_sees_changes_whoever_makes_them(db: Path) -> None:
         cache.MAX_AGE = cache.MISS_AGE = 0.0
         assert cache.get(f" {source.id.upper()} ") == source
         connection.execute("UPDATE sources SET name = 'B'")
-        assert cache.get(source.id).name == "B"
+        assert (found := cache.get(source.id))
+        assert found.name == "B"
         connection.execute("DELETE FROM sources")
         assert cache.get(source.id) is None
 

@@ -1,4 +1,4 @@
-"""The Markdown that is understood, and the HTML that it becomes."""
+"""The Markdown parser and its HTML rules: blocks, tabs, headings, tables and code."""
 
 from collections.abc import MutableMapping, Sequence
 from functools import lru_cache
@@ -18,7 +18,8 @@ BLOCKS = (*NOTES, "tabs", "tab")
 
 
 @lru_cache
-def parser_of_documents() -> MarkdownIt:
+def markdown_parser() -> MarkdownIt:
+    """Returns the parser of all pages: CommonMark with tables, footnotes, task lists and blocks."""
     parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
     parser.use(footnote_plugin).use(tasklists_plugin, label=True).use(
         attrs_plugin, allowed=["id", "class"]
@@ -56,7 +57,8 @@ def _render_heading_close(
 ) -> str:
     opening = next(token for token in reversed(tokens[:index]) if token.type == "heading_open")
     label = escape(f"Link to this section: {opening.meta['text']}")
-    return f' <a class="anchor" href="#{opening.attrs["id"]}" aria-label="{label}">#</a></{opening.tag}>\n'
+    link = f'<a class="anchor" href="#{opening.attrs["id"]}" aria-label="{label}">#</a>'
+    return f" {link}</{opening.tag}>\n"
 
 
 def _render_block(
@@ -71,21 +73,31 @@ def _render_block(
     if token.nesting < 0:
         return "</div>\n"
     if name == "tabs":
-        number, titles = token.meta["group"]
-        switches = "".join(
-            f'<input type="radio" name="tabs-{number}" id="tab-{number}-{place}"{" checked" if not place else ""}>'
-            f'<label for="tab-{number}-{place}">{escape(title)}</label>'
-            for place, title in enumerate(titles)
-        )
-        return f'<div class="tabs" role="group" aria-label="{escape(" or ".join(titles))}">{switches}\n'
+        return _tabs_html(*token.meta["group"])
     title = token.info.strip().removeprefix(name).strip()
     if name == "tab":
         return f'<div class="panel" role="group" aria-label="{escape(title)}">\n'
-    return f'<div class="admonition {name}" role="note"><p class="admonition-title">{escape(title or NOTES[name])}</p>\n'
+    return (
+        f'<div class="admonition {name}" role="note">'
+        f'<p class="admonition-title">{escape(title or NOTES[name])}</p>\n'
+    )
 
 
-def join_tabs(tokens: list[Token]) -> None:
-    """Names of tabs go before all of their contents, so that no script is needed to switch them."""
+def _tabs_html(group: int, titles: list[str]) -> str:
+    """Returns the start of a group of tabs: radio buttons switch them, without a script."""
+    buttons = "".join(
+        f'<input type="radio" name="tabs-{group}" id="tab-{group}-{number}"'
+        f"{'' if number else ' checked'}>"
+        f'<label for="tab-{group}-{number}">{escape(title)}</label>'
+        for number, title in enumerate(titles)
+    )
+    label = escape(" or ".join(titles))
+    return f'<div class="tabs" role="group" aria-label="{label}">{buttons}\n'
+
+
+def group_tabs(tokens: list[Token]) -> None:
+    """Gives each group of tabs its number and its tabs' titles, which are rendered before the first
+    tab."""
     groups: list[tuple[int, list[str]]] = []
     count = 0
     for token in tokens:

@@ -1,4 +1,4 @@
-"""A copy of the repository that a test may change, and `thamesthrive dev` running in it."""
+"""`thamesthrive dev`, running in a copy of the repository that a test may change."""
 
 import os
 import re
@@ -17,7 +17,7 @@ PARTS = ("cli", "collector", "templates", "site")
 
 
 def copy_repository(target: Path) -> Path:
-    """What the command line needs, without what was built of the site."""
+    """Copies what the command line needs, without a built site."""
     target.mkdir(parents=True)
     ignore = shutil.ignore_patterns("__pycache__")
     for part in PARTS:
@@ -30,7 +30,7 @@ def copy_repository(target: Path) -> Path:
     return target
 
 
-class Workshop:
+class DevServer:
     """`thamesthrive dev` in a copy of the repository."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Workshop:
         self.notes: list[str] = []
         self.url = ""
 
-    def __enter__(self) -> "Workshop":
+    def __enter__(self) -> "DevServer":
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cli.main", "dev", "--port", "0"],
             cwd=self.root,
@@ -58,22 +58,22 @@ class Workshop:
         for reader in self._readers:
             reader.start()
         address = wait_for(
-            lambda: self.output and self.output[0].strip(),
+            lambda: "".join(self.output[:1]).strip(),
             f"dev to be up: {self.notes}",
             PATIENCE * 2,
         )
         self.url = re.sub(r"/index\.html$", "", address)
         return self
 
-    def change(self, name: str, right: str, wrong: str) -> None:
-        """Replaces a text in a source, as an editor does when it saves."""
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Replaces a text in a file, as an editor does when it saves."""
         path = self.root / name
         text = path.read_text()
-        assert right in text, name
-        path.write_text(text.replace(right, wrong, 1))
+        assert old in text, name
+        path.write_text(text.replace(old, new, 1))
 
     def stop(self) -> int:
-        """Ctrl-C, and the exit code."""
+        """Presses Ctrl-C, and returns the exit code."""
         self.process.send_signal(signal.SIGINT)
         code = self.process.wait(PATIENCE)
         for reader in self._readers:
