@@ -17,6 +17,7 @@ check: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" node js/node_modules/pyright/index.js
 	cd js && node_modules/.bin/tsc --noEmit
 
 unit: $(VENV)/.dev js/node_modules/.ready

@@ -75,7 +75,7 @@ class LiveReload:
         live = self
 
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
                 pass
 
             def do_GET(self) -> None:

@@ -237,7 +237,7 @@ def running(server: ThreadingHTTPServer) -> Iterator[int]:
 
 
 class _Pages(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         pass
 
     def end_headers(self) -> None:

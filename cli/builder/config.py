@@ -68,9 +68,10 @@ def load_config(site_dir: Path, url: str | None = None) -> SiteConfig:
 def _read_config(path: Path) -> SiteConfig:
     try:
         text = path.read_text(encoding="utf-8")
-        return msgspec.convert(tomllib.loads(text), SiteConfig)
     except FileNotFoundError:
         return SiteConfig()
+    try:
+        return msgspec.convert(tomllib.loads(text), SiteConfig)
     except tomllib.TOMLDecodeError as error:
         raise BuildError(toml_problem(path, error)) from error
     except msgspec.ValidationError as error:

@@ -31,7 +31,8 @@ def check_javascript(code: str) -> None:
 
 def _parses(code: str) -> bool:
     # Without the sentinel, a comment would compile to an empty string as well.
-    return bool(transform(f"{code}\n;'parsed'").strip())
+    compiled = transform(f"{code}\n;'parsed'")
+    return bool(compiled and compiled.strip())
 
 
 def parses_together(codes: list[str]) -> bool:

@@ -22,6 +22,7 @@ from ..store import SourceCache, connect_readonly
 from .admission import Admission
 from .answer import refused
 from .http import api, bridges, docs, health, qa, static_site, track, tracker_files
+from .http.body import MAX_WIRE
 from .http.cors import cors_headers, is_ingestion
 from .http.responses import IngestionResponse
 from .pipeline import NO_SOURCE, Pipeline
@@ -29,7 +30,6 @@ from .writer_client import WriterClient
 
 log = logging.getLogger("collector")
 
-MAX_WIRE = 256 * 1024  # bytes of a body as it arrives
 _numbers = count(1)
 
 

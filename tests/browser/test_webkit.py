@@ -7,6 +7,7 @@ Runs with ENGINE=webkit only: `make test-browsers`.
 import os
 import subprocess
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,10 +22,7 @@ pytestmark = [
     ),  # Selenium's own
 ]
 
-if ENGINE == "webkit":
-    from selenium import webdriver
-    from selenium.webdriver.webkitgtk.options import Options
-    from selenium.webdriver.webkitgtk.service import Service
+if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
 
 READY = "return !!(window.tracker && window.tracker.flush && document.readyState == 'complete')"
@@ -45,6 +43,10 @@ def screen() -> Iterator[str]:
 @pytest.fixture
 def webkit(screen: str) -> "Iterator[WebDriver]":
     """A browser without a past."""
+    from selenium import webdriver
+    from selenium.webdriver.webkitgtk.options import Options
+    from selenium.webdriver.webkitgtk.service import Service
+
     driver, browser = find_webkit()
     assert driver, "no WebKitGTK: python -m tests.browser.install webkit"
     assert browser

@@ -60,7 +60,7 @@ def page_server(
     file, for https."""
 
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
             pass
 
         def do_GET(self) -> None:
@@ -142,7 +142,7 @@ class Network:
         network = self
 
         class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
                 pass
 
             def do_POST(self) -> None:
@@ -186,10 +186,8 @@ class Network:
                 self.wfile.write(content)
 
         class Server(ThreadingHTTPServer):
-            def handle_error(
-                self, *_: Any
-            ) -> None:  # a browser that hangs up is part of the weather
-                pass
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                pass  # a browser that hangs up is part of the weather
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"

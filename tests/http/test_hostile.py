@@ -199,7 +199,10 @@ ENVELOPES = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[*HealthCheck.__members__.values()],
 )
 @given(envelope=ENVELOPES)
 def test_whatever_is_sent_is_refused_or_stored(
@@ -221,7 +224,10 @@ def test_whatever_is_sent_is_refused_or_stored(
 
 
 @settings(
-    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[*HealthCheck.__members__.values()],
 )
 @given(
     cut=st.integers(0, 400),
