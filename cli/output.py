@@ -69,7 +69,7 @@ def show(value: Any, for_people: Callable[[], object], *, as_json: bool) -> None
 
 def show_list(
     found: Sequence[T],
-    columns: Mapping[str, Callable[[T], str]],
+    columns: Mapping[str, str | Callable[[T], str]],
     *,
     empty: str,
     as_json: bool,
@@ -77,14 +77,18 @@ def show_list(
 ) -> None:
     """Prints a list: as JSON, as a table, or as the note `empty`.
 
-    `columns`: each column's heading, and its text for an item; `numbers`: those that align right.
+    `columns`: each column's heading, and the attribute or the function that gives its text for an
+    item; `numbers`: the headings of those that align right.
     """
+
+    def text(cell: str | Callable[[T], str], item: T) -> str:
+        return str(getattr(item, cell)) if isinstance(cell, str) else cell(item)
 
     def for_people() -> None:
         if not found:
             note(empty)
         else:
-            rows = [[cell(item) for cell in columns.values()] for item in found]
+            rows = [[text(cell, item) for cell in columns.values()] for item in found]
             table([*columns], rows, numbers=numbers)
 
     show(found, for_people, as_json=as_json)

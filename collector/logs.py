@@ -33,7 +33,7 @@ def log_to_stderr(settings: Settings) -> None:
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     for name in ("sanic", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # What a sender did wrong is told to the sender: nobody can fill the log from outside.
+    # A sender's mistakes are answered, not logged, so that nobody can fill the log from outside.
     logging.getLogger("sanic.error").addFilter(
         lambda record: "body not consumed" not in record.getMessage()
     )

@@ -83,7 +83,7 @@ class Settings:
     )
     queue_mb: int = _setting(
         64,
-        "Megabytes of requests that may wait for the disk before senders are told to come back.",
+        "Megabytes of requests that may wait for the disk before requests are refused with 503.",
         low=1,
         high=65536,
     )

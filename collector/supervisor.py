@@ -33,11 +33,9 @@ STOP_TIMEOUT = 20.0  # seconds a process may take to finish what it has
 START_TIMEOUT = 30.0  # seconds until the first answer
 BACKLOG = 1024
 _PREFIX = "thamesthrive-"  # of the folder with a collector's inner socket and counts
-MIN_PAUSE, MAX_PAUSE = (
-    0.05,
-    5.0,
-)  # seconds before a process is replaced; the longer, the oftener it ended at once
-LONG_LIVED = 1.5  # seconds after which a process did not end at once
+# Seconds before a process is replaced. The pause doubles while it keeps ending within `LONG_LIVED`.
+MIN_PAUSE, MAX_PAUSE = 0.05, 5.0
+LONG_LIVED = 1.5
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:

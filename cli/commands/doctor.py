@@ -72,11 +72,7 @@ def doctor(
     found = [finding for check in checks for finding in check(settings)]
     show_list(
         found,
-        {
-            "check": lambda finding: finding.check,
-            "state": lambda finding: finding.state,
-            "detail": lambda finding: finding.detail,
-        },
+        {"check": "check", "state": "state", "detail": "detail"},
         empty="",
         as_json=as_json,
     )

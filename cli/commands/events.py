@@ -149,9 +149,9 @@ def _show(events: list[StoredEvent], as_json: bool, *, filtered: bool) -> None:
     show_list(
         events,
         {
-            "received": lambda event: event.received_at,
-            "type": lambda event: event.type,
-            "source": lambda event: event.source_id,
+            "received": "received_at",
+            "type": "type",
+            "source": "source_id",
             "session": lambda event: event.session_id or "",
             "properties": lambda event: json.dumps(event.properties, ensure_ascii=False),
         },

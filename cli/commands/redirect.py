@@ -6,8 +6,9 @@ import typer
 
 from collector import store
 
-from ..output import data, note, show, show_list
+from ..output import data, note, show
 from .options import DbOption, JsonOption, open_database
+from .shared import add_list, add_removal
 from .source import SourceArgument
 
 app = typer.Typer(
@@ -45,45 +46,12 @@ def add(
         )
 
 
-@app.command("list")
-def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lists the redirects, oldest first.
-
-    Examples:
-
-    - `thamesthrive redirect list`
-    """
-    with open_database(db) as database:
-        found = store.list_redirects(database)
-    show_list(
-        found,
-        {
-            "id": lambda redirect: redirect.id,
-            "type": lambda redirect: redirect.event_type,
-            "target": lambda redirect: redirect.target,
-            "source": lambda redirect: redirect.source_id,
-        },
-        empty="No redirects yet. Create one: thamesthrive redirect add ID TARGET",
-        as_json=as_json,
-    )
-
-
-@app.command()
-def remove(
-    redirect_id: Annotated[str, typer.Argument(metavar="REDIRECT", help="The redirect's id.")],
-    db: DbOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Removes a redirect. Its address then answers 404.
-
-    Examples:
-
-    - `thamesthrive redirect remove REDIRECT`
-    """
-    with open_database(db) as database:
-        store.remove_redirect(database, redirect_id)
-    show(
-        {"id": redirect_id, "removed": True},
-        lambda: note(f"Removed redirect {redirect_id}."),
-        as_json=as_json,
-    )
+add_list(
+    app,
+    "redirect",
+    "redirects",
+    store.list_redirects,
+    {"id": "id", "type": "event_type", "target": "target", "source": "source_id"},
+    "No redirects yet. Create one: thamesthrive redirect add ID TARGET",
+)
+add_removal(app, "redirect", "remove", store.remove_redirect, "Its address then answers 404.")

@@ -60,12 +60,12 @@ def list_(
     show_list(
         found,
         {
-            "seq": lambda row: str(row.seq),
-            "last seen": lambda row: row.last_seen_at,
-            "seen": lambda row: str(row.seen),
-            "reason": lambda row: row.reason,
+            "seq": "seq",
+            "last seen": "last_seen_at",
+            "seen": "seen",
+            "reason": "reason",
             "type": lambda row: row.type or "",
-            "detail": lambda row: row.detail,
+            "detail": "detail",
         },
         empty=NONE_MATCH if source or type_ or reason else NONE,
         as_json=as_json,

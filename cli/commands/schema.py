@@ -71,11 +71,7 @@ def list_(
         found = store.list_schemas(database, source)
     show_list(
         found,
-        {
-            "source": lambda schema: schema.source_id,
-            "type": lambda schema: schema.type,
-            "updated": lambda schema: schema.updated_at,
-        },
+        {"source": "source_id", "type": "type", "updated": "updated_at"},
         empty="No schemas: events are stored whatever their properties."
         " Set one: thamesthrive schema set ID TYPE FILE",
         as_json=as_json,

@@ -8,9 +8,10 @@ from collector import store
 from collector.store import Source
 
 from ..errors import Usage
-from ..output import data, key_values, note, show, show_list
+from ..output import data, key_values, note, show
 from .declared import with_options
 from .options import DbOption, JsonOption, complete_sources, open_database
+from .shared import add_list
 from .source_options import source_options, source_values
 
 app = typer.Typer(
@@ -79,30 +80,6 @@ def set_(
     with open_database(db) as database:
         source = store.update_source(database, source_id, changes)
     show(source, lambda: key_values(_described(source)), as_json=as_json)
-
-
-@app.command("list")
-def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lists the event sources, oldest first.
-
-    Examples:
-
-    - `thamesthrive source list`
-    """
-    with open_database(db) as database:
-        found = store.list_sources(database)
-    show_list(
-        found,
-        {
-            "id": lambda source: source.id,
-            "name": lambda source: source.name,
-            "state": _state,
-            "bridges": lambda source: " ".join(source.bridges),
-            "origins": _origins,
-        },
-        empty="No event sources yet. Create one: thamesthrive source add NAME",
-        as_json=as_json,
-    )
 
 
 @app.command("show")
@@ -196,3 +173,19 @@ def _described(source: Source) -> dict[str, str]:
         "events kept": kept,
         "created": source.created_at,
     }
+
+
+add_list(
+    app,
+    "source",
+    "event sources",
+    store.list_sources,
+    {
+        "id": "id",
+        "name": "name",
+        "state": _state,
+        "bridges": lambda source: " ".join(source.bridges),
+        "origins": _origins,
+    },
+    "No event sources yet. Create one: thamesthrive source add NAME",
+)

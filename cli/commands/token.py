@@ -6,8 +6,9 @@ import typer
 
 from collector import store
 
-from ..output import data, note, show, show_list
+from ..output import data, note, show
 from .options import DbOption, JsonOption, open_database
+from .shared import add_list, add_removal
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,50 +40,14 @@ def create(
     show({**token.as_dict(), "token": secret}, for_people, as_json=as_json)
 
 
-@app.command("list")
-def list_(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Lists the tokens, without their secrets.
-
-    Examples:
-
-    - `thamesthrive token list`
-    """
-    with open_database(db) as database:
-        found = store.list_tokens(database)
-    show_list(
-        found,
-        {
-            "id": lambda token: token.id,
-            "name": lambda token: token.name,
-            "created": lambda token: token.created_at,
-        },
-        empty="No tokens: nobody can use the management API."
-        " Create one: thamesthrive token create NAME",
-        as_json=as_json,
-    )
-
-
-@app.command()
-def revoke(
-    token_id: Annotated[
-        str,
-        typer.Argument(
-            metavar="TOKEN", help="The token's id, as `thamesthrive token list` shows it."
-        ),
-    ],
-    db: DbOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Revokes a token. Running collectors notice within a second.
-
-    Examples:
-
-    - `thamesthrive token revoke TOKEN`
-    """
-    with open_database(db) as database:
-        store.revoke_token(database, token_id)
-    show(
-        {"id": token_id, "revoked": True},
-        lambda: note(f"Revoked token {token_id}."),
-        as_json=as_json,
-    )
+add_list(
+    app,
+    "token",
+    "tokens, without their secrets",
+    store.list_tokens,
+    {"id": "id", "name": "name", "created": "created_at"},
+    "No tokens: nobody can use the management API. Create one: thamesthrive token create NAME",
+)
+add_removal(
+    app, "token", "revoke", store.revoke_token, "Running collectors notice within a second."
+)

@@ -1,4 +1,4 @@
-"""Redirects: addresses that store an event and lead on to a target that an administrator has
+"""Redirects: addresses that store an event and redirect to a target that an administrator has
 chosen."""
 
 import re
@@ -21,7 +21,7 @@ TARGET = r"https?://[A-Za-z0-9][A-Za-z0-9.\-]*(:[0-9]{1,5})?([/?#][!-\[\]-~]*)?"
 
 @dataclass(frozen=True)
 class Redirect:
-    """`/redirect/<id>` stores an event of `event_type` and leads on to `target`."""
+    """`/redirect/<id>` stores an event of `event_type` and redirects to `target`."""
 
     id: str
     source_id: str

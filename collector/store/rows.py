@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-# In one statement. Each number of rows is a statement of its own, which stays prepared.
+# In one statement. Each number of rows is a separate statement, which stays prepared.
 MAX_ROWS = 128
 
 

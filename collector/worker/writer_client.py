@@ -127,7 +127,7 @@ class WriterClient(asyncio.Protocol):
             self._settle(result)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Refuses all that waits: nobody knows what the writer still stored, so nothing is
+        """Refuses all that waits. What the writer has stored of it is unknown, so nothing is
         acknowledged, and senders try again."""
         self._transport = None
         self._outgoing = []
