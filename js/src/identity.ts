@@ -28,7 +28,10 @@ export const sessionId = (): string => {
 };
 
 const recall = (name: string): string | undefined => (memory[name] = read(name) || memory[name]);
-const remember = (name: string, value: string): string => (write(name, (memory[name] = value)), value);
+const remember = (name: string, value: string): string => (
+  write(name, (memory[name] = value)),
+  value
+);
 
 export const profileId = (): string | null => recall(PROFILE) || null;
 export const adoptProfile = (id: string): unknown => id != profileId() && remember(PROFILE, id);

@@ -10,14 +10,21 @@ export type * from "./types";
  * `track` says so.
  */
 export const createTracker = (config: TrackerOptions): Tracker => {
-  if (!config.source?.id || !config.url) throw new TypeError("createTracker needs url and source.id");
+  if (!config.source?.id || !config.url)
+    throw new TypeError("createTracker needs url and source.id");
   if (typeof document != "undefined") {
     const tracker = {};
     create(config, tracker, startPage);
     return tracker as Tracker;
   }
   return {
-    track: () => Promise.resolve({ stored: false, id: "", reason: "disabled_source", detail: "there is no page" }),
+    track: () =>
+      Promise.resolve({
+        stored: false,
+        id: "",
+        reason: "disabled_source",
+        detail: "there is no page",
+      }),
     flush: () => Promise.resolve(),
     ready: Promise.resolve(null),
     profileId: null,

@@ -42,7 +42,12 @@ const start = (): void => {
     const key = `${QUEUE}.${source!.id!.trim()}.`;
     // Read as text, which is shorter than the names.
     const set = JSON.stringify(settings);
-    if (/Track":true/.test(set) && (+navigator.doNotTrack! > 0 || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)) return;
+    if (
+      /Track":true/.test(set) &&
+      (+navigator.doNotTrack! > 0 ||
+        (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)
+    )
+      return;
     if (!/"(memory|pending|denied)"/.test(set)) prefix = key;
     calls.map(keep);
     load(src);
@@ -59,7 +64,11 @@ else {
       const key = Date.now() * 1e3 + calls.length + Math.random().toFixed(15);
       return new Promise((done) => {
         // As JSON at once: what the page does to its objects afterwards does not reach the event.
-        const call: LoaderCall = [key, JSON.stringify([document.URL, document.title, document.referrer, ...given]), done];
+        const call: LoaderCall = [
+          key,
+          JSON.stringify([document.URL, document.title, document.referrer, ...given]),
+          done,
+        ];
         calls.push(call);
         keep(call);
       }).catch((error) => (console.error(error), { stored: false, id: key, reason: "invalid" }));

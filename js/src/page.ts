@@ -23,14 +23,23 @@ export const startPage = ({ tracker, config, nonce, answers, place }: Part): voi
   const { source, context = {}, settings = {}, auto: { triggers } = {} } = config;
   if (WITH_EXTRAS && context.location?.url) {
     // An address that does not answer leaves what is known as it is; the browser says so in the console.
-    void fetch(context.location.url).then((response) => response.json()).then((found) => Object.assign(place, found), () => 0);
+    void fetch(context.location.url)
+      .then((response) => response.json())
+      .then(
+        (found) => Object.assign(place, found),
+        () => 0,
+      );
   }
   if (WITH_TRIGGERS && triggers) {
-    watchTriggers(triggers, ({ event, properties, options }) => tracker.track(event, properties, options));
+    watchTriggers(triggers, ({ event, properties, options }) =>
+      tracker.track(event, properties, options),
+    );
   }
-  if (WITH_LINKS && settings.trackExternalLinks) watchLinks(settings.trackExternalLinks, tracker, source!.id!.trim());
+  if (WITH_LINKS && settings.trackExternalLinks)
+    watchLinks(settings.trackExternalLinks, tracker, source!.id!.trim());
   if (WITH_UX && settings.allowUx) {
-    const show = (answer: Answer | null): number => answer?.ux?.splice(0).map((widget) => inject(widget, nonce)).length || 0;
+    const show = (answer: Answer | null): number =>
+      answer?.ux?.splice(0).map((widget) => inject(widget, nonce)).length || 0;
     answers.map(show);
     answers.push = show;
   }

@@ -41,7 +41,11 @@ export interface Queue {
 }
 
 /** A result before it has the event's id. */
-export type Verdict = TrackResult extends infer R ? (R extends TrackResult ? Omit<R, "id"> : never) : never;
+export type Verdict = TrackResult extends infer R
+  ? R extends TrackResult
+    ? Omit<R, "id">
+    : never
+  : never;
 
 const MAX_EVENTS = 1000;
 const MAX_BYTES = 1e6;
@@ -49,13 +53,17 @@ const MAX_BYTES = 1e6;
 export const bytes = (text: string): number => new TextEncoder().encode(text).length;
 
 /** `adopt` makes an entry's session and wire JSON of a call that a loader kept, before either was known. */
-export const createQueue = (prefix: string, adopt: (key: string, call: string) => [session: string, json: string]): Queue => {
+export const createQueue = (
+  prefix: string,
+  adopt: (key: string, call: string) => [session: string, json: string],
+): Queue => {
   let held = 0;
   const index = (entry: Entry): void => {
     queue.entries_.set(entry.key_, entry);
     held += entry.size_ ||= bytes(entry.json_);
   };
-  const keep = ({ key_, session_, json_ }: Entry): unknown => write(prefix + key_, session_ + "|" + json_);
+  const keep = ({ key_, session_, json_ }: Entry): unknown =>
+    write(prefix + key_, session_ + "|" + json_);
   const queue: Queue = {
     entries_: new Map(),
     dropped_: 0,
@@ -91,11 +99,16 @@ export const createQueue = (prefix: string, adopt: (key: string, call: string) =
         const key_ = name.slice(prefix.length);
         const value = read(name) || "";
         if (known.has(key_) || !(Date.now() - timeOf(key_) >= age)) continue;
-        const [session_, json_] = (value[0] == "[" ? adopt(key_, value) : value.split(/\|(.*)/s)) as [string, string];
+        const [session_, json_] = (
+          value[0] == "[" ? adopt(key_, value) : value.split(/\|(.*)/s)
+        ) as [string, string];
         if (json_) index({ key_, json_, session_, due_: true });
       }
       // Older events first.
-      known.forEach((entry, key) => (entry.done_ || entry.sent_ || found.includes(prefix + key)) && index(entry));
+      known.forEach(
+        (entry, key) =>
+          (entry.done_ || entry.sent_ || found.includes(prefix + key)) && index(entry),
+      );
     },
   };
   return queue;

@@ -9,8 +9,14 @@ export const attempt = <T>(action: () => T): T | undefined => {
   }
 };
 
-export const read = (key: string): string | undefined => attempt(() => localStorage[key] as string | undefined);
-export const write = (key: string, value: string): unknown => attempt(() => (localStorage[key] = value));
+export const read = (key: string): string | undefined =>
+  attempt(() => localStorage[key] as string | undefined);
+export const write = (key: string, value: string): unknown =>
+  attempt(() => (localStorage[key] = value));
 export const forget = (key: string): unknown => attempt(() => delete localStorage[key]);
 export const keys = (prefix: string): string[] =>
-  attempt(() => Object.keys(localStorage).filter((key) => key.startsWith(prefix)).sort()) || [];
+  attempt(() =>
+    Object.keys(localStorage)
+      .filter((key) => key.startsWith(prefix))
+      .sort(),
+  ) || [];

@@ -26,5 +26,6 @@ else if (config) {
   const bound = (page.onThamesThriveReady ||= { bind }) as ReadyQueue;
   bound.bind = bind;
   bound.map?.(bind);
-  if (WITH_DEBUG && (config.settings?.debug || /#thamesthrive-debug/.test(location.href))) load("debug", { config });
+  if (WITH_DEBUG && (config.settings?.debug || /#thamesthrive-debug/.test(location.href)))
+    load("debug", { config });
 } else console.error("[ThamesThrive] no data-source, no options.tracker: see docs");

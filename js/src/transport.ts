@@ -87,7 +87,8 @@ export const createTransport = (
         room -= bytes(head);
       }
       room -= entry.size_! + 1;
-      if (batch[0] && (room < 0 || batch.length >= atMost || entry.session_ != batch[0].session_)) break;
+      if (batch[0] && (room < 0 || batch.length >= atMost || entry.session_ != batch[0].session_))
+        break;
       batch.push(entry);
     }
     return [batch, `${head},"events":[${batch.map((entry) => entry.json_)}]}`];
@@ -108,7 +109,9 @@ export const createTransport = (
         method: "POST",
         body,
         keepalive: inFlight < BODY_BYTES,
-        signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(ANSWER_TIMEOUT) as AbortSignal,
+        signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(
+          ANSWER_TIMEOUT,
+        ) as AbortSignal,
       });
       ({ status, headers } = answer);
       text = await answer.text(); // to its end, whatever the status
@@ -128,7 +131,9 @@ export const createTransport = (
     let left = batch.length;
     if (refused || (status == 200 && Array.isArray(events))) {
       if (refused) {
-        say(`${api} refused source ${config.source!.id}: ${status} ${detail}${reason == "unknown_source" ? " See `thamesthrive source list`" : ""}`);
+        say(
+          `${api} refused source ${config.source!.id}: ${status} ${detail}${reason == "unknown_source" ? " See `thamesthrive source list`" : ""}`,
+        );
       } else {
         atMost = Infinity;
         queue.dropped_ -= dropped_;
@@ -148,7 +153,7 @@ export const createTransport = (
         } else continue;
         left--;
       }
-      onAnswer(refused ? null : data as Answer);
+      onAnswer(refused ? null : (data as Answer));
     }
     if (status == 413 && left) atMost = left >> 1;
     // What has no verdict goes again: nobody knows what became of it.
@@ -160,7 +165,7 @@ export const createTransport = (
     while (again) {
       again = false;
       queue.recover_(YOUNG);
-      for (let next; (next = nextBatch())[0][0]; ) {
+      for (let next; (next = nextBatch())[0][0];) {
         const rest = readPause();
         if (rest > 0) return schedule_(rest);
         await send(...next);
@@ -209,7 +214,8 @@ export const createTransport = (
     },
     leave_() {
       makeDue();
-      for (let next; (next = nextBatch())[0][0] && inFlight + bytes(next[1]) < BODY_BYTES; ) void send(...next);
+      for (let next; (next = nextBatch())[0][0] && inFlight + bytes(next[1]) < BODY_BYTES;)
+        void send(...next);
     },
   };
 };

@@ -174,7 +174,12 @@ export interface Helpers {
   /** Returns what unbinds. */
   onClick(target: Target, listener: (event: Event) => void): () => void;
   /** `names`: of events, with blanks between. Returns what unbinds. */
-  addListener(target: Target, names: string, listener: (event: Event) => void, options?: AddEventListenerOptions): () => void;
+  addListener(
+    target: Target,
+    names: string,
+    listener: (event: Event) => void,
+    options?: AddEventListenerOptions,
+  ): () => void;
 }
 
 export type ReadyCallback = (ready: {
