@@ -30,8 +30,8 @@ FEATURES = {
 SCRIPTS = {
     "loader": "loader.ts",
     "tracker": "tracker.ts",
-    "page": "page-chunk.ts",
-    "debug": "debug-chunk.ts",
+    "page": "page-entry.ts",
+    "debug": "debug-entry.ts",
 }
 MODULE, TYPES = "tracker.mjs", "tracker.d.ts"
 SITE = (
@@ -42,7 +42,7 @@ SITE = (
     "test-page",
     "test-index",
 )  # scripts of the documentation, beside the bundle
-ESBUILD, TYPESCRIPT = "@esbuild/{machine}/bin/esbuild", "@typescript/typescript-{machine}/lib/tsc"
+ESBUILD = "@esbuild/{machine}/bin/esbuild"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
     "--bundle",
@@ -193,7 +193,7 @@ def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> 
 
 
 def _run_module(js: Path, out: Path, features: list[str]) -> None:
-    _esbuild(js, ["src/index.ts", f"--outfile={out.relative_to(js)}", "--format=esm"], features)
+    _esbuild(js, ["src/module.ts", f"--outfile={out.relative_to(js)}", "--format=esm"], features)
 
 
 def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
@@ -231,13 +231,13 @@ def _declarations(js: Path) -> str:
         done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout.strip())
-        types, index = (
+        types, module = (
             (out / "src" / f"{name}.d.ts").read_text(encoding="utf-8")
-            for name in ("types", "index")
+            for name in ("types", "module")
         )
     finally:
         shutil.rmtree(out, ignore_errors=True)
-    return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", index)
+    return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", module)
 
 
 def _as_statement(loader: Path) -> None:

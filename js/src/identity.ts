@@ -1,5 +1,5 @@
 import { privateId } from "./ids";
-import { DEVICE, PROFILE, SESSION } from "./names";
+import { DEVICE, PROFILE, SESSION } from "./storage-keys";
 import { attempt, forget, read, write } from "./storage";
 
 const VISIT = 18e5; // milliseconds

@@ -4,7 +4,7 @@
  * either, and the visitor may close the tab before it is back. `callKey` and `refusesTracking` are written out here: a
  * function that is called once costs bytes.
  */
-import { QUEUE } from "./names";
+import { QUEUE } from "./storage-keys";
 import type { LoaderCall, ReadyQueue, Tracker, TrackerOptions, TrackerWindow } from "./types";
 
 declare const options: { tracker: TrackerOptions };

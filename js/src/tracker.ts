@@ -1,6 +1,6 @@
 /** The bundle's entry: takes over from the loader, or starts from a script tag with `data-source`. */
 import { readConfig } from "./config";
-import { create } from "./create";
+import { create } from "./core";
 import type { ReadyQueue, TrackerWindow } from "./types";
 
 const page = window as unknown as TrackerWindow;

@@ -2,7 +2,7 @@
 import { apiOf } from "./config";
 import { adoptProfile, deviceId, profileId } from "./identity";
 import { eventId } from "./ids";
-import { QUEUE } from "./names";
+import { QUEUE } from "./storage-keys";
 import { bytes, type Entry, type Queue } from "./queue";
 import { read, write } from "./storage";
 import type { Answer, Json, Note, TrackerOptions } from "./types";

@@ -1,6 +1,6 @@
 /** The module build: `import { createTracker } from "@thamesthrive/tracker"`. Importing it does nothing, on a server either. */
-import { create } from "./create";
-import { startPage } from "./page";
+import { create } from "./core";
+import { startPage } from "./page-features";
 import type { Tracker, TrackerOptions } from "./types";
 
 export type * from "./types";

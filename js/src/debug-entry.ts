@@ -3,7 +3,7 @@
  * Loaded on demand, so it may be long; it looks from outside and changes nothing.
  */
 import { apiOf } from "./config";
-import { QUEUE } from "./names";
+import { QUEUE } from "./storage-keys";
 import type { Answer, TrackerOptions, TrackerWindow, TrackResult } from "./types";
 
 const { config } = (

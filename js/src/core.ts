@@ -1,11 +1,10 @@
 /** One tracker: what `window.tracker` is, and what `createTracker` of the module gives. */
 import { sessionContext } from "./context";
-import { eventJson } from "./event";
 import { addListener } from "./helpers";
 import { forgetVisitor, newVisit, profileId, sessionId } from "./identity";
-import { callKey, eventId } from "./ids";
-import { QUEUE, queueKey } from "./names";
-import type { Part } from "./page";
+import { callKey, eventId, timeOf } from "./ids";
+import { QUEUE, queueKey } from "./storage-keys";
+import type { Part } from "./page-features";
 import { refusesTracking } from "./privacy";
 import { createQueue } from "./queue";
 import { forget, keys, storage } from "./storage";
@@ -22,7 +21,27 @@ import type {
   TrackerOptions,
   TrackResult,
 } from "./types";
-import { watchViews } from "./views";
+import { watchViews } from "./page-views";
+
+/** The wire JSON of an event: what was tracked, when, on the page as it was then. */
+export const eventJson = (
+  key: string,
+  [url, title, referrer, type, properties, given]: TrackCall,
+  page: unknown,
+): string => {
+  const { context, ...options } = given || {};
+  return JSON.stringify({
+    id: eventId(key),
+    type,
+    time: { create: new Date(timeOf(key)) },
+    properties,
+    context: {
+      page: page != false ? { url, path: new URL(url).pathname, title, referrer } : undefined,
+      ...context,
+    },
+    options,
+  });
+};
 
 /** The object that a page knows as its tracker, and the calls that a loader has gathered in it. */
 export type Loaded = Partial<Tracker> & { calls?: LoaderCall[] };
