@@ -1,5 +1,5 @@
-"""The tracker's bundle: esbuild's executable, pinned in js/package-lock.json, then sizes, hashes
-and a manifest."""
+"""The tracker's bundle: esbuild and terser, pinned in js/package-lock.json, then sizes, hashes and
+a manifest."""
 
 import base64
 import hashlib
@@ -8,11 +8,13 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import paths
 from ..errors import BuildError, Missing, Usage
 
 BUDGETS = {"loader.min.js": 600, "tracker.min.js": 4096}  # bytes, brotli
@@ -122,6 +124,7 @@ def build_bundle(
     fresh.mkdir()
     _run_esbuild(js, [*SCRIPTS], fresh, wanted)
     _run_module(js, fresh / MODULE, wanted)
+    _run_terser(path for path in sorted(fresh.iterdir()) if path.suffix != ".map")
     _as_statement(fresh / "loader.min.js")
     tracker = (fresh / "tracker.min.js").read_bytes()
     hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
@@ -174,8 +177,10 @@ def _size(js: Path, out: Path, features: list[str]) -> int:
     import brotli
 
     names = ["tracker", "page"]
+    scripts = [out / f"{name}.min.js" for name in names]
     _run_esbuild(js, names, out, features)
-    return sum(len(brotli.compress((out / f"{name}.min.js").read_bytes())) for name in names)
+    _run_terser(scripts)
+    return sum(len(brotli.compress(script.read_bytes())) for script in scripts)
 
 
 def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
@@ -206,6 +211,21 @@ def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
     if done.returncode:
         # esbuild names the file relative to js/ and draws the line: people want both from here.
         raise BuildError(re.sub(r"(?m)^( +)(src/)", rf"\1{js.name}/\2", done.stderr.strip()))
+
+
+def _run_terser(scripts: Iterable[Path]) -> None:
+    """Replaces scripts and their source maps by what terser makes of them: see `js/minify.mjs`.
+    Raises Missing, or BuildError with terser's words."""
+    # The Makefile installs Node beside Python where the machine has none.
+    node = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
+    if not node:
+        raise Missing("Node is not installed. Install Node 20 or later.")
+    if not (paths.JS / "node_modules" / "terser").is_dir():
+        raise Missing(f"terser is not installed. Run: npm ci --prefix {paths.JS}")
+    command = [node, str(paths.JS / "minify.mjs"), *map(str, scripts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(done.stderr.strip())
 
 
 def _declarations(js: Path) -> str:

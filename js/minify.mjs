@@ -1,0 +1,19 @@
+/**
+ * node minify.mjs FILE…
+ *
+ * Minifies what esbuild has minified once more, and continues its source maps. Terser inlines
+ * functions and names variables function by function, which compresses better: it saves 5 % of the
+ * tracker, and so pays for sources in small functions.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { minify } from "terser";
+
+for (const path of process.argv.slice(2)) {
+  const { code, map } = await minify(await readFile(path, "utf8"), {
+    ecma: 2021,
+    module: path.endsWith(".mjs"),
+    sourceMap: { content: await readFile(path + ".map", "utf8"), includeSources: true },
+  });
+  await writeFile(path, code);
+  await writeFile(path + ".map", map);
+}
