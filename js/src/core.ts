@@ -1,197 +1,218 @@
-/** One tracker: what `window.tracker` is, and what `createTracker` of the module gives. */
+/** One tracker: what `window.tracker` is, and what `createTracker` of the module returns. */
 import { sessionContext } from "./context";
-import { addListener } from "./helpers";
-import { forgetVisitor, newVisit, profileId, sessionId } from "./identity";
+import { type Call, createHelpers, type Outcome } from "./helpers";
+import { forgetVisitor, profileId, renewSession, sessionId } from "./identity";
 import { callKey, eventId, timeOf } from "./ids";
-import { QUEUE, queueKey } from "./storage-keys";
-import type { Part } from "./page-features";
+import { QUEUE_KEY, queuePrefix } from "./storage-keys";
+import type { PageFeatures } from "./page-features";
+import { watchPageViews } from "./page-views";
 import { refusesTracking } from "./privacy";
-import { createQueue } from "./queue";
+import { createQueue, type Queue } from "./queue";
 import { forget, keys, storage } from "./storage";
-import { createTransport } from "./transport";
+import { createTransport, type Transport } from "./transport";
 import type {
   Answer,
-  Helpers,
   Json,
   LoaderCall,
   ReadyCallback,
-  Response,
   TrackCall,
   Tracker,
   TrackerOptions,
   TrackResult,
 } from "./types";
-import { watchViews } from "./page-views";
 
-/** The wire JSON of an event: what was tracked, when, on the page as it was then. */
-export const eventJson = (
-  key: string,
-  [url, title, referrer, type, properties, given]: TrackCall,
-  page: unknown,
-): string => {
+/** What a page has as its tracker before there is one: the calls that a loader has queued. */
+export type TrackerStub = Partial<Tracker> & { calls?: LoaderCall[] };
+
+const REFUSAL = { stored: false, reason: "disabled_source" } as const;
+
+/** The JSON of an event as it is sent: what was tracked, when, and on which page. */
+const eventJson = (key: string, call: TrackCall, withPage: boolean | undefined): string => {
+  const [url, title, referrer, type, properties, given] = call;
   const { context, ...options } = given || {};
+  const page = { url, path: new URL(url).pathname, title, referrer };
   return JSON.stringify({
     id: eventId(key),
     type,
     time: { create: new Date(timeOf(key)) },
     properties,
-    context: {
-      page: page != false ? { url, path: new URL(url).pathname, title, referrer } : undefined,
-      ...context,
-    },
+    context: { page: withPage != false ? page : undefined, ...context },
     options,
   });
 };
 
-/** The object that a page knows as its tracker, and the calls that a loader has gathered in it. */
-export type Loaded = Partial<Tracker> & { calls?: LoaderCall[] };
-
-/** `load` starts the part in page.ts. Returns what binds callbacks to the first answer. */
-export const create = (
-  config: TrackerOptions,
-  tracker: Loaded,
-  load: (part: Part) => void,
-): ((callback: ReadyCallback) => void) => {
-  const { settings = {}, context = {}, auto = {}, listeners = {} } = config;
-  const source = config.source!.id!.trim();
-  const doNotTrack = settings.respectDoNotTrack && refusesTracking();
-  let consent = doNotTrack ? "Do Not Track" : settings.consent || "granted";
-  const place = (WITH_EXTRAS && context.location && { ...context.location.data }) as
-    Json | undefined;
-  const granted = (): boolean => consent == "granted";
-
-  let answered!: (answer: Answer | null) => void;
-  const answers: (Answer | null)[] = [];
-  const ready = new Promise<Answer | null>((resolve) => (answered = resolve));
-  const wire = (key: string, call: TrackCall): string => eventJson(key, call, context.page);
-  const queue = createQueue(queueKey(source), (key, call) => [
-    sessionId(),
-    wire(key, JSON.parse(call)),
-  ]);
-  const {
-    flush_: flush,
-    schedule_,
-    leave_,
-    resume_,
-  } = createTransport(
-    queue,
-    config,
-    () => sessionContext(context, place),
-    granted,
-    (answer) => {
-      if (WITH_UX && settings.allowUx) answers.push(answer);
-      answered(answer);
-    },
-  );
-  const refusal = { stored: false, reason: "disabled_source" } as const;
-
-  const accept = ([key_, text, done_]: LoaderCall): void => {
-    if (!granted() && consent != "pending")
-      return done_({ ...refusal, id: eventId(key_), detail: consent });
-    const call = JSON.parse(text) as TrackCall;
-    queue.add_({ key_, json_: wire(key_, call), session_: sessionId(), done_ });
-    if (call[5]?.fire || call[5]?.asBeacon) void flush();
-    else if (document.readyState == "complete") schedule_(settings.flushInterval ?? 1e3);
-  };
-
-  const calls = tracker.calls || [];
-  let count = calls.length;
-
-  /** Settles with the verdict and the answer it came with. Never rejects. */
-  const call = (referrer: string, ...given: unknown[]): Promise<[TrackResult, Response?]> => {
+/** Makes calls as a loader does. `count`: how many the loader has made. */
+const createCall =
+  (count: number, accept: (call: LoaderCall) => void): Call =>
+  (referrer, ...given) => {
     const key = callKey(count++);
-    return new Promise<[TrackResult, Response?]>((done) => {
-      accept([
-        key,
-        JSON.stringify([document.URL, document.title, referrer, ...given]),
-        (...settled) => done(settled as [TrackResult, Response]),
-      ]);
+    return new Promise<Outcome>((resolve) => {
+      const json = JSON.stringify([document.URL, document.title, referrer, ...given]);
+      accept([key, json, (...outcome) => resolve(outcome)]);
     }).catch((error) => {
       // Circular structures and BigInt: the page must not break, and its owner must hear of it.
       console.error("[ThamesThrive]", error);
       return [{ stored: false, id: eventId(key), reason: "invalid", detail: "" + error }];
     });
   };
+
+/** Sends when the page has loaded or comes back from the cache, and before it may be gone. */
+const followPage = ({ flush_, resume_, leave_ }: Transport): void => {
+  addEventListener("pageshow", flush_);
+  addEventListener("online", resume_);
+  addEventListener("pagehide", leave_);
+  // Mobile browsers kill hidden pages without another event.
+  addEventListener("visibilitychange", () => document.hidden && leave_());
+};
+
+/** Forgets the visitor and all that waits, also what an earlier consent has left in storage. */
+const forgetAll = (queue: Queue, detail: string): void => {
+  queue.entries_.forEach((entry) => queue.settle_(entry, { ...REFUSAL, detail }));
+  forgetVisitor();
+  keys(QUEUE_KEY).forEach(forget);
+};
+
+interface Core {
+  accept_(call: LoaderCall): void;
+  /** Sends what earlier pages have left and loads page-features.ts, once consent is granted. */
+  start_(): void;
+  /** `tracker.consent`. */
+  decide_(decision: "granted" | "denied"): void;
+  ready_: Promise<Answer | null>;
+  transport_: Transport;
+}
+
+/** Decides whether calls become events, and connects queue and transport. */
+const createCore = (
+  config: TrackerOptions,
+  doNotTrack: unknown,
+  tracker: Tracker,
+  loadPageFeatures: (features: PageFeatures) => void,
+): Core => {
+  const { settings = {}, context = {} } = config;
+  let consent = doNotTrack ? "Do Not Track" : settings.consent || "granted";
+  let started = false;
+  const visitorLocation = (WITH_EXTRAS && context.location && { ...context.location.data }) as
+    Json | undefined;
+  const answers: (Answer | null)[] = [];
+  let resolveReady!: (answer: Answer | null) => void;
+  const ready_ = new Promise<Answer | null>((resolve) => {
+    resolveReady = resolve;
+  });
+  const granted_ = (): boolean => consent == "granted";
+  const allowStorage = (allowed: boolean): void => {
+    storage.off_ = !allowed || settings.persistence == "memory";
+  };
+  allowStorage(granted_());
+
+  const queue_ = createQueue(queuePrefix(config.source!.id!.trim()), (key, call) =>
+    eventJson(key, call, context.page),
+  );
+  const transport_ = createTransport(
+    queue_,
+    config,
+    () => sessionContext(context, visitorLocation),
+    granted_,
+    (answer) => {
+      if (WITH_UX && settings.allowUx) answers.push(answer);
+      resolveReady(answer);
+    },
+  );
+
+  const usesPageFeatures =
+    (WITH_TRIGGERS && config.auto?.triggers) ||
+    (WITH_LINKS && settings.trackExternalLinks) ||
+    (WITH_UX && settings.allowUx) ||
+    visitorLocation;
+  const start_ = (): void => {
+    if (!granted_()) return;
+    queue_.recover_(0);
+    if (document.readyState == "complete") void transport_.flush_();
+    if (!started && usesPageFeatures) {
+      loadPageFeatures({ tracker, config, answers, visitorLocation });
+    }
+    started = true;
+  };
+  return {
+    ready_,
+    transport_,
+    start_,
+    accept_([key, json, done]) {
+      if (!granted_() && consent != "pending") {
+        return done({ ...REFUSAL, id: eventId(key), detail: consent });
+      }
+      const call = JSON.parse(json) as TrackCall;
+      const options = call[5];
+      queue_.add_(key, call, done);
+      if (options?.fire || options?.asBeacon) void transport_.flush_();
+      // Until then events gather for the one request that "pageshow" sends.
+      else if (document.readyState == "complete") {
+        transport_.schedule_(settings.flushInterval ?? 1e3);
+      }
+    },
+    decide_(decision) {
+      if (!WITH_CONSENT || doNotTrack || decision == consent) return;
+      consent = decision;
+      allowStorage(true);
+      if (granted_()) {
+        renewSession();
+        queue_.store_(sessionId());
+        start_();
+      } else {
+        forgetAll(queue_, consent);
+        allowStorage(false);
+      }
+    },
+  };
+};
+
+/**
+ * Makes `tracker` a tracker. `loadPageFeatures` starts page-features.ts, if the options ask for it.
+ * Returns what binds callbacks to the first response.
+ */
+export const startTracker = (
+  config: TrackerOptions,
+  stub: TrackerStub,
+  loadPageFeatures: (features: PageFeatures) => void,
+): ((callback: ReadyCallback) => void) => {
+  const { settings = {}, auto = {}, listeners = {} } = config;
+  const tracker = stub as Tracker;
+  const doNotTrack = settings.respectDoNotTrack && refusesTracking();
+  const core = createCore(config, doNotTrack, tracker, loadPageFeatures);
+  const { accept_, ready_, transport_ } = core;
+  const calls = stub.calls || [];
+  const call = createCall(calls.length, accept_);
+  const helpers = createHelpers(call);
   const track = (...given: unknown[]): Promise<TrackResult> =>
     call(document.referrer, ...given).then(([result]) => result);
 
-  let begun = false;
-  /** Now that it is known whether anything may be stored and sent. */
-  const begin = (): void => {
-    if (granted()) {
-      queue.recover_(0);
-      if (document.readyState == "complete") void flush();
-      if (
-        !begun &&
-        ((WITH_TRIGGERS && auto.triggers) ||
-          (WITH_LINKS && settings.trackExternalLinks) ||
-          (WITH_UX && settings.allowUx) ||
-          (WITH_EXTRAS && place))
-      )
-        load({ tracker: tracker as Tracker, config, answers, place: place! });
-      begun = true;
-    }
-  };
-  const mayStore = (allowed: boolean): void => {
-    storage.off_ = !allowed || settings.persistence == "memory";
-  };
-
-  mayStore(granted());
   Object.defineProperties(tracker, {
     profileId: { get: profileId },
     sessionId: { get: sessionId },
   });
   Object.assign(tracker, {
     track,
-    flush,
-    ready,
+    flush: transport_.flush_,
+    ready: ready_,
     reset: forgetVisitor,
-    consent(decision: "granted" | "denied") {
-      if (!WITH_CONSENT || doNotTrack || decision == consent) return;
-      consent = decision;
-      mayStore(true);
-      if (granted()) {
-        queue.keep_((newVisit(), sessionId()));
-        begin();
-      } else {
-        // What an earlier consent has left goes as well.
-        queue.entries_.forEach((entry) => queue.settle_(entry, { ...refusal, detail: consent }));
-        forgetVisitor();
-        keys(QUEUE).map(forget);
-        mayStore(false);
-      }
-    },
+    consent: core.decide_,
   });
+  calls.forEach(accept_);
+  // For pages that have kept the loader's `track`. An assignment would fail where the page has
+  // frozen Array.prototype.
+  Object.defineProperty(calls, "push", { value: accept_ });
 
-  const helpers: Helpers = {
-    track: (...given) =>
-      call(document.referrer, ...given).then(
-        ([, response]) => response || { status: 0, data: null },
-      ),
-    addListener,
-    onClick: (target, listener) => addListener(target, "click", listener),
-  };
-
-  calls.map(accept);
-  Object.defineProperty(calls, "push", { value: accept });
   if (!doNotTrack) {
     for (const event of auto.events || []) void track(...event);
-    if (WITH_VIEWS) watchViews(settings.pageViews, (referrer) => call(referrer, "page-view"));
-    begin();
-    // When the page has loaded, or is back from the cache.
-    addEventListener("pageshow", flush);
-    addEventListener("online", resume_);
-    addEventListener("pagehide", leave_);
-    // A hidden page may never be seen again.
-    addEventListener("visibilitychange", () => document.hidden && leave_());
-    // As in a callback of `ready`: what they throw is reported, and stops nothing.
-    const later = Promise.resolve({ tracker: tracker as Tracker, config });
-    void later.then(listeners.onInit);
-    if (!navigator.cookieEnabled) void later.then(listeners.onCookiesDisabled);
+    if (WITH_VIEWS) watchPageViews(settings.pageViews, (referrer) => call(referrer, "page-view"));
+    core.start_();
+    followPage(transport_);
+    // In jobs of their own: what they throw is reported by the browser, and stops nothing.
+    const started = Promise.resolve({ tracker, config });
+    void started.then(listeners.onInit);
+    if (!navigator.cookieEnabled) void started.then(listeners.onCookiesDisabled);
   }
-  // Each callback in a job of its own: one that throws stops no other, and the browser reports it.
+  // Likewise, one callback that throws does not stop the others.
   return (callback) =>
-    void ready.then((answer) =>
-      callback({ tracker: tracker as Tracker, helpers, context: answer, config }),
-    );
+    void ready_.then((context) => callback({ tracker, helpers, context, config }));
 };

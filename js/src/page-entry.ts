@@ -1,5 +1,5 @@
-/** `page.min.js`: begins with what the core has put on its script element. */
-import { startPage, type Part } from "./page-features";
+/** The entry of `page.min.js`: reads what tracker.ts has put on its script element. */
+import { type PageFeatures, startPageFeatures } from "./page-features";
 
-const { given, nonce } = document.currentScript as HTMLScriptElement & { given: Part };
-startPage({ ...given, nonce });
+const { given, nonce } = document.currentScript as HTMLScriptElement & { given: PageFeatures };
+startPageFeatures({ ...given, nonce });

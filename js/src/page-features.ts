@@ -1,6 +1,7 @@
 /**
- * What the tracker does on the page itself: triggers, links to other sites, elements from the collector. A file of its own,
- * fetched only by pages whose options ask for any of it.
+ * What the tracker does on the page itself: triggers, links to other sites, elements that the
+ * collector sends. It is in `page.min.js`, which the tracker loads only when the options ask for
+ * any of it.
  */
 import { watchLinks } from "./links";
 import { watchTriggers } from "./triggers";
@@ -8,39 +9,46 @@ import type { Answer, Json, Tracker, TrackerOptions } from "./types";
 import { inject } from "./ux";
 
 /** What the core hands over. */
-export interface Part {
+export interface PageFeatures {
   tracker: Tracker;
   config: TrackerOptions;
-  /** What is known of where the visitor is. */
-  place: Json;
-  /** Of the page, for what is added to it. */
+  /** Filled here; the core sends it in the session's context. */
+  visitorLocation?: Json | undefined;
+  /** The page's, for elements that are added to it. */
   nonce?: string | undefined;
-  /** Those that have come, and by `push` those that will. */
+  /** Responses that have come. Those that will are pushed. */
   answers: (Answer | null)[];
 }
 
-export const startPage = ({ tracker, config, nonce, answers, place }: Part): void => {
+/** Completes the visitor's location by what an address of the page's owner knows. */
+const fetchLocation = async (url: string, visitorLocation: Json): Promise<void> => {
+  const response = await fetch(url);
+  Object.assign(visitorLocation, await response.json());
+};
+
+export const startPageFeatures = (features: PageFeatures): void => {
+  const { tracker, config, nonce, answers, visitorLocation } = features;
   const { source, context = {}, settings = {}, auto: { triggers } = {} } = config;
   if (WITH_EXTRAS && context.location?.url) {
-    // An address that does not answer leaves what is known as it is; the browser says so in the console.
-    void fetch(context.location.url)
-      .then((response) => response.json())
-      .then(
-        (found) => Object.assign(place, found),
-        () => 0,
-      );
+    // An address that does not answer leaves the location as it is; the browser's console says so.
+    fetchLocation(context.location.url, visitorLocation!).catch(() => undefined);
   }
   if (WITH_TRIGGERS && triggers) {
     watchTriggers(triggers, ({ event, properties, options }) =>
       tracker.track(event, properties, options),
     );
   }
-  if (WITH_LINKS && settings.trackExternalLinks)
+  if (WITH_LINKS && settings.trackExternalLinks) {
     watchLinks(settings.trackExternalLinks, tracker, source!.id!.trim());
+  }
   if (WITH_UX && settings.allowUx) {
-    const show = (answer: Answer | null): number =>
-      answer?.ux?.splice(0).map((widget) => inject(widget, nonce)).length || 0;
-    answers.map(show);
+    const show = (answer: Answer | null): number => {
+      // `splice` empties the list: no element is injected twice.
+      const widgets = answer?.ux?.splice(0) || [];
+      widgets.forEach((widget) => inject(widget, nonce));
+      return widgets.length;
+    };
+    answers.forEach(show);
     answers.push = show;
   }
 };

@@ -1,12 +1,20 @@
-/** `settings.pageViews`: one for the page, and in `spa` one for each address that it takes on. */
-export const watchViews = (mode: string | undefined, view: (referrer: string) => void): void => {
-  let seen = document.URL;
+/**
+ * `settings.pageViews`: calls `view` with the referrer for the page, and in mode "spa" for each
+ * address that it takes on.
+ */
+export const watchPageViews = (
+  mode: string | undefined,
+  view: (referrer: string) => void,
+): void => {
+  let current = document.URL;
   const look = (): void => {
-    const before = seen;
-    if (before != (seen = document.URL)) view(before);
+    const previous = current;
+    current = document.URL;
+    if (current != previous) view(previous);
   };
   if (/load|spa/.test(mode!)) view(document.referrer);
   if (mode == "spa") {
+    // Browsers fire no event for these two.
     for (const name of ["pushState", "replaceState"] as const) {
       const original = history[name];
       history[name] = (...given) => {
@@ -14,6 +22,6 @@ export const watchViews = (mode: string | undefined, view: (referrer: string) =>
         look();
       };
     }
-    addEventListener("popstate", look); // hash routes too
+    addEventListener("popstate", look); // and for hash routes
   }
 };

@@ -1,6 +1,6 @@
 import type { Widget } from "./types";
 
-/** Elements that the collector wants on the page. Called only where the page's owner has allowed it. */
+/** Adds an element of the collector to the page. Only called where `settings.allowUx` is set. */
 export const inject = (
   { tag, props = {}, content = "" }: Widget,
   nonce: string | undefined,
