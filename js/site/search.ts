@@ -1,4 +1,7 @@
-/** The search: an index made in the browser of `search-index.js`, which is a script, so that it can be loaded from files too. */
+/**
+ * The search: an index made in the browser of `search-index.js`. That is a script, because pages
+ * opened from files can load nothing else.
+ */
 import MiniSearch from "minisearch";
 
 type Part = [id: string, heading: string, text: string];

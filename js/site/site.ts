@@ -1,4 +1,7 @@
-/** What every page of the documentation does: colours, copying, the reader's own values, and opening the search. */
+/**
+ * What every page of the documentation does: colours, copying, the reader's own values, opening the
+ * search.
+ */
 
 const root = document.body.dataset["root"]!;
 const find = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -73,7 +76,7 @@ for (const example of document.querySelectorAll<HTMLElement>(".example")) {
       await navigator.clipboard.writeText(copied(code));
       button.textContent = "Copied";
     } catch {
-      // The clipboard is refused, as from a file: the text is marked, so that it can be copied by hand.
+      // The clipboard is refused, as from a file: the text is selected, to be copied by hand.
       getSelection()!.selectAllChildren(code);
       button.textContent = "Marked";
     }
@@ -147,7 +150,8 @@ const CHECKS: Record<keyof Values, (text: string) => string> = {
   source: (text) =>
     /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)
       ? ""
-      : "A source id looks like the example's, in five groups. Copy it from: thamesthrive source list",
+      : "A source id looks like the example's, in five groups. " +
+        "Copy it from: thamesthrive source list",
   api: (text) =>
     !/^https?:\/\/[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(text)
       ? "An address begins with https:// or http://, as in https://events.example.com"

@@ -1,4 +1,4 @@
-/** The list of test pages: what each of them ended with when it was opened in this browser. */
+/** The list of test pages: shows how each of them ended when it was last opened in this browser. */
 
 const show = (): void => {
   for (const cell of document.querySelectorAll<HTMLElement>("[data-page]")) {
@@ -10,7 +10,8 @@ const show = (): void => {
         at: string;
       };
       kind = found.state;
-      text = `${kind == "good" ? "as expected" : "not as expected"}, ${new Date(found.at).toLocaleString()}`;
+      const time = new Date(found.at).toLocaleString();
+      text = `${kind == "good" ? "as expected" : "not as expected"}, ${time}`;
     } catch {
       // never opened, or storage is refused
     }

@@ -1,4 +1,7 @@
-/** Shows on a test page what was tracked, sent, answered and stored, green or red against what the page declares, and why it is red. */
+/**
+ * Shows on a test page what was tracked, sent, answered and stored; whether that is what the page
+ * declares; and the causes if it is not.
+ */
 import type { Sent, Watched } from "./test-watch";
 
 interface Expected {
@@ -40,7 +43,7 @@ const page = window as unknown as {
 };
 page.onThamesThriveReady?.bind(({ tracker }) => sessions.add(tracker.sessionId));
 
-/** Of this page, wherever it has taken its address; not of another test page that is open at the same time. */
+/** Whether a row is of this page, whatever its address is now, and not of another test page. */
 const isOurs = ({ occurred_at, context }: Row): boolean => {
   const path = context.page?.path;
   return occurred_at >= opened && (!path || path == home || !path.includes("/pages/"));
@@ -110,50 +113,61 @@ const holds = (whole: Record<string, unknown>, part: object): boolean =>
       : plain(whole[key]) == plain(value),
   );
 
-/** What differs between the rows and what the page declares, and what is known of the causes; none when all is well. */
+/** What differs between the rows and what the page declares. */
 const differences = (events: Row[]): string[] => {
   const found: string[] = [];
   expected.events.forEach(({ type, properties, context }, n) => {
     const row = events[n];
-    const place = `Row ${n + 1}`;
-    if (!row) found.push(`${place}: ${type} is missing.`);
-    else if (row.type != type) found.push(`${place}: expected ${type}, stored is ${row.type}.`);
-    else if (plain(row.properties) != plain(properties))
-      found.push(
-        `${place}: ${type} should have the properties ${JSON.stringify(properties)}, stored are ${JSON.stringify(row.properties)}.`,
-      );
-    else if (!holds(row.context, context))
-      found.push(`${place}: ${type} lacks the context ${JSON.stringify(context)}.`);
+    const label = `Row ${n + 1}`;
+    if (!row) found.push(`${label}: ${type} is missing.`);
+    else if (row.type != type) found.push(`${label}: expected ${type}, stored is ${row.type}.`);
+    else if (plain(row.properties) != plain(properties)) {
+      const wanted = JSON.stringify(properties);
+      const stored = JSON.stringify(row.properties);
+      found.push(`${label}: ${type} should have the properties ${wanted}, stored are ${stored}.`);
+    } else if (!holds(row.context, context)) {
+      found.push(`${label}: ${type} lacks the context ${JSON.stringify(context)}.`);
+    }
   });
-  for (const row of events.slice(expected.events.length))
+  for (const row of events.slice(expected.events.length)) {
     found.push(`${row.type} was stored, and is not expected.`);
+  }
   return found;
 };
 
 /** Why something may be missing, as far as this page can see. */
 const causes = (): string[] => {
   const found = new Set<string>();
-  const told = (reason: string, detail = ""): string =>
+  const explain = (reason: string, detail = ""): string =>
     reason + (detail ? ` (${detail.replace(/\.$/, "")})` : "");
-  for (const { result, type } of tracked)
-    if (result && !result.stored)
-      found.add(`${type} was not stored: ${told(result.reason, result.detail)}.`);
-  for (const { status, errors } of sent) {
-    if (status < 0)
-      found.add(
-        "A request had no answer: the collector cannot be reached. Its events wait in this browser and go again.",
-      );
-    // What is said of an event already need not be said of its request.
-    for (const { reason, detail } of errors)
-      if (!tracked.some(({ result }) => result && !result.stored && result.reason == reason))
-        found.add(`The collector said ${told(reason, detail)}.`);
+  const isKnown = (reason: string): boolean =>
+    tracked.some(({ result }) => result && !result.stored && result.reason == reason);
+  for (const { result, type } of tracked) {
+    if (result && !result.stored) {
+      found.add(`${type} was not stored: ${explain(result.reason, result.detail)}.`);
+    }
   }
-  if (!sent.length && tracked.length)
+  for (const { status, errors } of sent) {
+    if (status < 0) {
+      found.add(
+        "A request had no answer: the collector cannot be reached. " +
+          "Its events wait in this browser and go again.",
+      );
+    }
+    // What an event already says need not be said of its request.
+    for (const { reason, detail } of errors) {
+      if (!isKnown(reason)) found.add(`The collector said ${explain(reason, detail)}.`);
+    }
+  }
+  if (!sent.length && tracked.length) {
     found.add(
-      "Nothing was sent. Is the address in the snippet that of the collector? The browser's console may say more.",
+      "Nothing was sent. Is the address in the snippet that of the collector? " +
+        "The browser's console may say more.",
     );
-  if (!tracked.length && !sent.length)
+  }
+  if (!tracked.length && !sent.length) {
     found.add("Nothing was tracked. Does the browser block scripts of the collector?");
+  }
   return [...found];
 };
 
@@ -202,7 +216,8 @@ const look = async (): Promise<void> => {
   if (!events) {
     showSteps([]);
     return say(
-      "This server does not show what is stored. Open the page from `thamesthrive demo`, or look with `thamesthrive events list`.",
+      "This server does not show what is stored. Open the page from `thamesthrive demo`, " +
+        "or look with `thamesthrive events list`.",
     );
   }
   showSteps(events);
@@ -222,7 +237,7 @@ const look = async (): Promise<void> => {
   else if (!wrong.length && waited > SILENCE)
     return say("As expected: nothing was stored.", "good");
   else if (waited > PATIENCE) return say("Not what was expected.", "bad", [...wrong, ...causes()]);
-  // Everything has its verdict, and it is not the one that was expected; should more come, this changes.
+  // Everything has a verdict, and not the expected one. If more comes, this changes.
   else if (waited > GRACE && tracked.length && tracked.every(({ result }) => result))
     say("Not what was expected.", "bad", [...wrong, ...causes()]);
   setTimeout(() => void look(), 300);

@@ -1,6 +1,6 @@
 /**
- * On test pages, before and after the snippet: notes what is tracked, sent and answered. It looks from outside, as somebody with
- * the browser's tools would; the tracker does not know of it.
+ * On test pages, before and after the snippet: records what is tracked, sent and answered. It looks
+ * from outside, as the browser's own tools do; the tracker does not know of it.
  */
 import type { Answer, TrackResult } from "../src/types";
 
