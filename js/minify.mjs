@@ -2,8 +2,8 @@
  * node minify.mjs FILE…
  *
  * Minifies what esbuild has minified once more, and continues its source maps. Terser inlines
- * functions and names variables function by function, which compresses better: it saves 5 % of the
- * tracker, and so pays for sources in small functions.
+ * functions and names variables function by function, which compresses better: it takes 4 %
+ * off the tracker, and so pays for sources in small functions.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { minify } from "terser";

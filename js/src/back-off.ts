@@ -24,11 +24,12 @@ export const readPause = (): number => {
 };
 
 /**
- * After a failure: pauses twice as long as last time, and as long as the response's `Retry-After`
- * says, which has seconds or a date. Returns the pause in milliseconds.
+ * After a failure: pauses twice as long as last time, and as long as the response asks for. Returns
+ * the pause in milliseconds.
  */
-export const extendPause = (retryAfter: string): number => {
+export const extendPause = (headers: Headers | undefined): number => {
   readPause(); // Another tab may have failed meanwhile.
+  const retryAfter = headers?.get("Retry-After") as string; // seconds or a date
   const doubled = Math.min(delay * 2 || FIRST_DELAY, MAX_DELAY);
   const asked = +retryAfter * 1e3 || Date.parse(retryAfter) - Date.now() || 0;
   // With jitter, so that tabs and visitors do not all come back at once.

@@ -1,6 +1,7 @@
 /** The session's context: what is true of a visit rather than of one event. */
 import type { Json, TrackerOptions } from "./types";
 
+type Wanted = NonNullable<TrackerOptions["context"]>;
 type Pairs = [name: string, value: string][];
 
 /** The properties of `from` that `names` lists, with blanks between. */
@@ -21,9 +22,8 @@ const matching = (pairs: Pairs, pattern: RegExp, prefixLength = 0): Json | undef
 /** Names that are not the tracker's own. */
 const NOT_OURS = /^(?!thamesthrive-)./;
 
-/** What a page has stored and set itself. */
-const storedByPage = (wanted: NonNullable<TrackerOptions["context"]>): Json => {
-  const context: Json = {};
+/** Adds what the page itself has stored, as far as it is wanted. */
+const addPageStorage = (context: Json, wanted: Wanted): void => {
   try {
     if (wanted.storage) {
       context["storage"] = {
@@ -38,14 +38,10 @@ const storedByPage = (wanted: NonNullable<TrackerOptions["context"]>): Json => {
   } catch {
     // Sandboxed frames refuse both.
   }
-  return context;
 };
 
 /** Each part can be switched on or off. `visitorLocation` is what is known of it. */
-export const sessionContext = (
-  wanted: NonNullable<TrackerOptions["context"]>,
-  visitorLocation?: Json,
-): Json => {
+export const sessionContext = (wanted: Wanted, visitorLocation?: Json): Json => {
   const query = [...new URLSearchParams(location.search)];
   const context: Json = {
     browser: {
@@ -66,7 +62,7 @@ export const sessionContext = (
   }
   if (WITH_EXTRAS) {
     if (wanted.performance) context["performance"] = performance;
-    Object.assign(context, storedByPage(wanted));
+    addPageStorage(context, wanted);
   }
   return context;
 };

@@ -3,12 +3,12 @@ import { sessionContext } from "./context";
 import { type Call, createHelpers, type Outcome } from "./helpers";
 import { forgetVisitor, profileId, renewSession, sessionId } from "./identity";
 import { callKey, eventId, timeOf } from "./ids";
-import { QUEUE_KEY, queuePrefix } from "./storage-keys";
 import type { PageFeatures } from "./page-features";
 import { watchPageViews } from "./page-views";
 import { refusesTracking } from "./privacy";
 import { createQueue, type Queue } from "./queue";
 import { forget, keys, storage } from "./storage";
+import { QUEUE_KEY, queuePrefix } from "./storage-keys";
 import { createTransport, type Transport } from "./transport";
 import type {
   Answer,
@@ -36,7 +36,7 @@ const eventJson = (key: string, call: TrackCall, withPage: boolean | undefined):
     type,
     time: { create: new Date(timeOf(key)) },
     properties,
-    context: { page: withPage != false ? page : undefined, ...context },
+    context: { page: withPage == false ? undefined : page, ...context },
     options,
   });
 };
@@ -55,15 +55,6 @@ const createCall =
       return [{ stored: false, id: eventId(key), reason: "invalid", detail: "" + error }];
     });
   };
-
-/** Sends when the page has loaded or comes back from the cache, and before it may be gone. */
-const followPage = ({ flush_, resume_, leave_ }: Transport): void => {
-  addEventListener("pageshow", flush_);
-  addEventListener("online", resume_);
-  addEventListener("pagehide", leave_);
-  // Mobile browsers kill hidden pages without another event.
-  addEventListener("visibilitychange", () => document.hidden && leave_());
-};
 
 /** Forgets the visitor and all that waits, also what an earlier consent has left in storage. */
 const forgetAll = (queue: Queue, detail: string): void => {
@@ -206,7 +197,7 @@ export const startTracker = (
     for (const event of auto.events || []) void track(...event);
     if (WITH_VIEWS) watchPageViews(settings.pageViews, (referrer) => call(referrer, "page-view"));
     core.start_();
-    followPage(transport_);
+    transport_.followPage_();
     // In jobs of their own: what they throw is reported by the browser, and stops nothing.
     const started = Promise.resolve({ tracker, config });
     void started.then(listeners.onInit);

@@ -64,7 +64,6 @@ export const renewSession = (): void => {
 export const forgetVisitor = (): void => {
   renewSession();
   memory = {};
-  forget(PROFILE_KEY);
-  forget(DEVICE_KEY);
+  [PROFILE_KEY, DEVICE_KEY].forEach(forget);
   attempt(() => setCookie("", 0));
 };

@@ -30,6 +30,8 @@ export interface Queue {
   entries_: Map<string, Entry>;
   /** Events given up for lack of room and not yet reported to the collector. */
   dropped_: number;
+  /** How many events a request may have: after a 413, half of what it had. */
+  limit_: number;
   add_(key: string, call: TrackCall, done: Settle): void;
   /** Stores all entries as events of `session`, because only now they may be stored. */
   store_(session: string): void;
@@ -66,7 +68,7 @@ export const createQueue = (
   };
   const store = ({ key_, session_, json_ }: Entry): void =>
     write(prefix + key_, session_ + "|" + json_);
-  const entryOf = (key_: string, call: TrackCall, done_?: Settle): Entry => ({
+  const entryFromCall = (key_: string, call: TrackCall, done_?: Settle): Entry => ({
     key_,
     json_: toJson(key_, call),
     session_: sessionId(),
@@ -76,15 +78,18 @@ export const createQueue = (
   const restore = (key_: string): void => {
     const value = read(prefix + key_) || "";
     const [session_, json_] = value.split(/\|(.*)/s) as [string, string];
-    const entry = value[0] == "[" ? entryOf(key_, JSON.parse(value)) : { key_, session_, json_ };
-    if (entry.json_) hold({ ...entry, due_: true });
+    const entry: Entry =
+      value[0] == "[" ? entryFromCall(key_, JSON.parse(value)) : { key_, session_, json_ };
+    entry.due_ = true;
+    if (entry.json_) hold(entry);
   };
 
   const queue: Queue = {
     entries_: new Map(),
     dropped_: 0,
+    limit_: Infinity,
     add_(key, call, done) {
-      const entry = entryOf(key, call, done);
+      const entry = entryFromCall(key, call, done);
       hold(entry);
       store(entry);
       for (const oldest of queue.entries_.values()) {
@@ -108,16 +113,17 @@ export const createQueue = (
       }
     },
     recover_(age) {
-      const stored = keys(prefix).map((name) => name.slice(prefix.length));
+      const stored = keys(prefix);
       const known = queue.entries_;
       queue.entries_ = new Map();
       heldBytes = 0;
       // What storage alone has is older, so it comes first.
-      for (const key of stored) {
+      for (const name of stored) {
+        const key = name.slice(prefix.length);
         if (!known.has(key) && Date.now() - timeOf(key) >= age) restore(key);
       }
       for (const [key, entry] of known) {
-        if (entry.done_ || entry.sent_ || stored.includes(key)) hold(entry);
+        if (entry.done_ || entry.sent_ || stored.includes(prefix + key)) hold(entry);
       }
     },
   };

@@ -3,7 +3,7 @@ import { deviceId, profileId } from "./identity";
 import { bytes, type Entry, type Queue } from "./queue";
 import type { Answer, Json, TrackerOptions } from "./types";
 
-export type Request = [batch: Entry[], body: string];
+export type TrackRequest = [batch: Entry[], body: string];
 
 /** A response, read to its end. `status` is 0 where there was none. */
 export type Reply = [
@@ -24,17 +24,16 @@ let inFlight = 0;
 export const fitsKeepalive = (body: string): boolean => inFlight + bytes(body) < MAX_BODY_BYTES;
 
 /**
- * The longest run of due events of one session that fits a request, `limit` at most; undefined when
- * none is due.
+ * Makes a request of the longest run of due events of one session that fits; undefined when none is
+ * due.
  */
 export const nextRequest = (
   queue: Queue,
   config: TrackerOptions,
   context: () => Json,
-  limit: number,
-): Request | undefined => {
+): TrackRequest | undefined => {
   const due = [...queue.entries_.values()].filter((entry) => entry.due_ && !entry.sent_);
-  const [first] = due;
+  const first = due[0];
   if (!first) return;
   const profile = config.profile?.id || profileId();
   const head = JSON.stringify({
@@ -47,19 +46,19 @@ export const nextRequest = (
     dropped: queue.dropped_ || undefined,
   }).slice(0, -1);
   const batch: Entry[] = [];
-  let room = MAX_BODY_BYTES - 12 - bytes(head);
+  let room = MAX_BODY_BYTES - 12 - bytes(head); // 12: what encloses the events
   for (const entry of due) {
     room -= entry.size_! + 1; // and its comma
     // An event that is too large for any request goes alone, and the collector decides.
-    const fits = room >= 0 && batch.length < limit && entry.session_ == first.session_;
-    if (!fits && batch[0]) break;
+    const isFull = room < 0 || batch.length >= queue.limit_ || entry.session_ != first.session_;
+    if (batch[0] && isFull) break;
     batch.push(entry);
   }
   return [batch, `${head},"events":[${batch.map((entry) => entry.json_)}]}`];
 };
 
 /** Sends a request, with its events marked meanwhile. Never rejects. */
-export const post = async (url: string, [batch, body]: Request): Promise<Reply> => {
+export const post = async (url: string, [batch, body]: TrackRequest): Promise<Reply> => {
   let [status, data, text, headers]: Reply = [0, {}, ""];
   const size = bytes(body);
   for (const entry of batch) entry.sent_ = true;
@@ -70,8 +69,9 @@ export const post = async (url: string, [batch, body]: Request): Promise<Reply> 
     const response = await fetch(url, {
       method: "POST",
       body,
+      // So that it survives leaving the page. Beyond the budget browsers reject it.
       keepalive: inFlight < MAX_BODY_BYTES,
-      // Safari has it since 16.
+      // Safari has it from 16 on.
       signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(TIMEOUT) as AbortSignal,
     });
     ({ status, headers } = response);

@@ -29,11 +29,11 @@ export const settle = (
   let undecided = 0;
   for (const entry of batch) {
     const id = eventId(entry.key_);
-    const isAboutIt = (note: Note): boolean => note.id == id;
-    const error = refusal || errors.find(isAboutIt);
+    const isOfEntry = (note: Note): boolean => note.id == id;
+    const error = refusal || errors.find(isOfEntry);
     if (events?.includes(id)) {
-      const duplicate = warnings.some((note) => isAboutIt(note) && note.duplicate);
-      queue.settle_(entry, { stored: true, ...(duplicate && { duplicate }) }, response);
+      const isDuplicate = warnings.some((note) => isOfEntry(note) && note.duplicate);
+      queue.settle_(entry, { stored: true, ...(isDuplicate && { duplicate: true }) }, response);
     } else if (error) {
       const { reason, detail = "" } = error;
       if (!refusal) reportError(`not stored: ${reason} ${detail}`);

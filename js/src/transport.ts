@@ -4,7 +4,7 @@ import { apiOf } from "./config";
 import { reportError } from "./console";
 import { adoptProfile } from "./identity";
 import type { Queue } from "./queue";
-import { fitsKeepalive, nextRequest, post, type Request } from "./request";
+import { fitsKeepalive, nextRequest, post, type TrackRequest } from "./request";
 import { refusalOf, settle } from "./response";
 import { withTabLock } from "./tab-lock";
 import type { Answer, Json, TrackerOptions } from "./types";
@@ -15,16 +15,53 @@ const ABANDONED_AGE = 3e3; // milliseconds
 export interface Transport {
   /** Sends everything that waits now; what is tracked later goes with a later request. */
   flush_(): Promise<void>;
-  /** The page may be left: sends what waits at once, as far as the keepalive budget reaches. */
-  leave_(): void;
   /** Flushes in `delay` ms, together with whatever else has come by then. */
   schedule_(delay: number): void;
-  /** Flushes now, whatever the pause after failures. */
-  resume_(): void;
+  /** Sends from now on when the page has loaded, comes back, goes online, is hidden or left. */
+  followPage_(): void;
 }
 
 /** Called with each response's body, and with null when the collector refused a request. */
 type OnAnswer = (answer: Answer | null) => void;
+
+/**
+ * Makes a function that sends a request and settles its events. It calls `schedule` when some of
+ * them must go again.
+ */
+const createSend = (
+  queue: Queue,
+  config: TrackerOptions,
+  onAnswer: OnAnswer,
+  schedule: (delay: number) => void,
+): ((request: TrackRequest) => Promise<void>) => {
+  const api = apiOf(config);
+  return async (request) => {
+    const { dropped_ } = queue;
+    const [batch] = request;
+    const reply = await post(api + "/track", request);
+    const [status, data, , headers] = reply;
+    const refusal = refusalOf(reply, batch.length);
+    const accepted = status == 200 && Array.isArray(data.events);
+    let undecided = batch.length;
+    if (refusal) {
+      const { reason, detail } = refusal;
+      const hint = reason == "unknown_source" ? " See `thamesthrive source list`" : "";
+      reportError(`${api} refused source ${config.source!.id}: ${status} ${detail}${hint}`);
+    } else if (accepted) {
+      queue.limit_ = Infinity;
+      queue.dropped_ -= dropped_; // They have been reported.
+      if (data.profile?.id) adoptProfile(data.profile.id);
+    }
+    if (refusal || accepted) {
+      undecided = settle(queue, batch, reply, refusal);
+      onAnswer(refusal ? null : (data as Answer));
+    }
+    if (!undecided) endPause();
+    else if (status == 413) queue.limit_ = undecided >> 1;
+    // What has no verdict goes again: nobody knows what became of it.
+    else schedule(extendPause(headers));
+  };
+};
 
 /** `context`: the session's, asked for each request. `granted`: whether anything may be sent. */
 export const createTransport = (
@@ -34,42 +71,19 @@ export const createTransport = (
   granted: () => boolean,
   onAnswer: OnAnswer,
 ): Transport => {
-  const api = apiOf(config);
-  /** Events of a request: after a 413 half of what it had. */
-  let limit = Infinity;
   let running: Promise<void> | undefined;
   let again = false;
   let timer: unknown;
 
-  const next = (): Request | undefined =>
-    granted() ? nextRequest(queue, config, context, limit) : undefined;
-
-  const send = async (request: Request): Promise<void> => {
-    const { dropped_ } = queue;
-    const [batch] = request;
-    const reply = await post(api + "/track", request);
-    const [status, data, , headers] = reply;
-    const refusal = refusalOf(reply, batch.length);
-    const accepted = status == 200 && Array.isArray(data.events);
-    let left = batch.length;
-    if (refusal) {
-      const { reason, detail } = refusal;
-      const hint = reason == "unknown_source" ? " See `thamesthrive source list`" : "";
-      reportError(`${api} refused source ${config.source!.id}: ${status} ${detail}${hint}`);
-    } else if (accepted) {
-      limit = Infinity;
-      queue.dropped_ -= dropped_; // They have been reported.
-      if (data.profile?.id) adoptProfile(data.profile.id);
-    }
-    if (refusal || accepted) {
-      left = settle(queue, batch, reply, refusal);
-      onAnswer(refusal ? null : (data as Answer));
-    }
-    if (!left) endPause();
-    else if (status == 413) limit = left >> 1;
-    // What has no verdict goes again: nobody knows what became of it.
-    else schedule_(extendPause(headers?.get("Retry-After") as string));
+  const schedule_ = (delay: number): void => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      void flush_();
+    }, delay);
   };
+  const send = createSend(queue, config, onAnswer, schedule_);
+  const next = (): TrackRequest | undefined =>
+    granted() ? nextRequest(queue, config, context) : undefined;
   const drain = async (): Promise<void> => {
     try {
       while (again) {
@@ -98,26 +112,25 @@ export const createTransport = (
     running ||= withTabLock(drain);
     return running;
   };
-  const schedule_ = (delay: number): void => {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      void flush_();
-    }, delay);
+  /** Sends what waits at once, as far as the keepalive budget reaches. */
+  const leave = (): void => {
+    makeDue();
+    for (let request = next(); request && fitsKeepalive(request[1]); request = next()) {
+      void send(request);
+    }
   };
-
-  return {
-    flush_,
-    schedule_,
-    resume_() {
+  const followPage_ = (): void => {
+    // Also when it comes back from the back/forward cache.
+    addEventListener("pageshow", flush_);
+    addEventListener("online", () => {
       readPause(); // Another tab may have set the pause.
       endPause();
       void flush_();
-    },
-    leave_() {
-      makeDue();
-      for (let request = next(); request && fitsKeepalive(request[1]); request = next()) {
-        void send(request);
-      }
-    },
+    });
+    addEventListener("pagehide", leave);
+    // Mobile browsers kill hidden pages without another event.
+    addEventListener("visibilitychange", () => document.hidden && leave());
   };
+
+  return { flush_, schedule_, followPage_ };
 };
