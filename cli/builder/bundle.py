@@ -85,14 +85,14 @@ class Bundle:
         return {"features": self.features, "files": files}
 
 
-def tool(js: Path, place: str) -> str:
+def tool(js: Path, path: str) -> str:
     """A tool's own executable for this machine. npm's shim around it needs Node and costs 90 ms a
     call. Raises Missing."""
     system = platform.system().lower()
     machine = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(
         platform.machine().lower(), platform.machine().lower()
     )
-    executable = js.resolve() / "node_modules" / place.format(machine=f"{system}-{machine}")
+    executable = js.resolve() / "node_modules" / path.format(machine=f"{system}-{machine}")
     if not executable.is_file():
         raise Missing(f"{executable.name} is not installed. Run: npm ci --prefix {js}")
     return str(executable)
@@ -267,16 +267,18 @@ def _as_statement(loader: Path) -> None:
     head, tail = _ARROW
     if not (text.startswith(head) and text.endswith(tail)) or "\n" in text:
         raise BuildError(
-            f"{loader}: esbuild's output has another shape than expected, see _as_statement."
+            f"{loader}: terser's output has another shape than expected, see _as_statement."
         )
     loader.write_text(
         _FUNCTION[0] + text.removeprefix(head).removesuffix(tail) + _FUNCTION[1], encoding="utf-8"
     )
     source_map = loader.with_name(loader.name + ".map")
-    facts = json.loads(source_map.read_text(encoding="utf-8"))
+    mapping = json.loads(source_map.read_text(encoding="utf-8"))
     # The first mapping's column moves by the longer head; all others are relative to it.
-    facts["mappings"] = _vlq(len(_FUNCTION[0])) + facts["mappings"].removeprefix(_vlq(len(head)))
-    source_map.write_text(json.dumps(facts), encoding="utf-8")
+    mapping["mappings"] = _vlq(len(_FUNCTION[0])) + mapping["mappings"].removeprefix(
+        _vlq(len(head))
+    )
+    source_map.write_text(json.dumps(mapping), encoding="utf-8")
 
 
 def _vlq(column: int) -> str:

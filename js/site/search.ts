@@ -4,8 +4,8 @@
  */
 import MiniSearch from "minisearch";
 
-type Part = [id: string, heading: string, text: string];
-type Page = [url: string, title: string, summary: string, parts: Part[]];
+type PageSection = [id: string, heading: string, text: string];
+type Page = [url: string, title: string, summary: string, parts: PageSection[]];
 
 interface Entry {
   id: number;
@@ -46,12 +46,12 @@ const links = (): HTMLElement[] => [...list.querySelectorAll("a")];
 
 /** Some words around the first that was found, with what was found marked. */
 const excerpt = (text: string, terms: string[]): Node[] => {
-  const places = terms
+  const positions = terms
     .map((term) => text.toLowerCase().indexOf(term))
-    .filter((place) => place >= 0);
+    .filter((position) => position >= 0);
   // Whole words, from a little before the first that was found.
-  const before = Math.max(0, Math.min(...places, text.length) - 40);
-  const from = places.length && before ? text.indexOf(" ", before) + 1 : 0;
+  const before = Math.max(0, Math.min(...positions, text.length) - 40);
+  const from = positions.length && before ? text.indexOf(" ", before) + 1 : 0;
   const end = text.indexOf(" ", from + 140);
   const cut = (end < 0 ? text.slice(from) : text.slice(from, end) + " …").trim();
   const pattern = new RegExp(

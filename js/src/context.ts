@@ -40,7 +40,7 @@ const addPageStorage = (context: Json, wanted: Wanted): void => {
   }
 };
 
-/** Each part can be switched on or off. `visitorLocation` is what is known of it. */
+/** `wanted` switches its parts on or off. `visitorLocation` is what is known so far. */
 export const sessionContext = (wanted: Wanted, visitorLocation?: Json): Json => {
   const query = [...new URLSearchParams(location.search)];
   const context: Json = {

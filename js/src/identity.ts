@@ -60,7 +60,7 @@ export const renewSession = (): void => {
   session = "";
 };
 
-/** Makes the visitor somebody else from now on. */
+/** Forgets who the visitor is: from now on it is another one. */
 export const forgetVisitor = (): void => {
   renewSession();
   memory = {};

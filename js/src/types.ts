@@ -201,7 +201,7 @@ export interface Tracker {
   readonly sessionId: string;
   /** Decides what `settings.consent` left open; `denied` forgets the visitor and all that waits. */
   consent(decision: "granted" | "denied"): void;
-  /** Makes the visitor somebody else: a new session, profile and device. */
+  /** Starts a new session, profile and device: the visitor is another one from now on. */
   reset(): void;
 }
 
