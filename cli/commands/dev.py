@@ -145,7 +145,11 @@ class Rebuilder:
 
         started = time.perf_counter()
         try:
-            built = build_bundle(paths.JS, types=False).folder if bundle else paths.JS / "dist"
+            built = (
+                build_bundle(paths.JS, types=False, smallest=False).folder
+                if bundle
+                else paths.JS / "dist"
+            )
             site = build_site(
                 self._out,
                 source_id=self._source_id,

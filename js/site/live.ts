@@ -1,4 +1,4 @@
-/** Pages of `thamesthrive dev`: they reload when something was built, and show what kept it from being built. */
+/** Pages of `thamesthrive dev`: reloads them after a build, and shows why a build failed. */
 
 interface Build {
   number: number;
@@ -24,10 +24,12 @@ const show = ({ error, path, line, source }: Build): void => {
   box.setAttribute("aria-label", "The build failed");
   box.tabIndex = -1;
   box.style.cssText =
-    "position:fixed;inset:0;z-index:2147483647;overflow:auto;padding:2rem;background:#1b1212f2;color:#fff;font:15px/1.6 ui-monospace,monospace";
+    "position:fixed;inset:0;z-index:2147483647;overflow:auto;padding:2rem;" +
+    "background:#1b1212f2;color:#fff;font:15px/1.6 ui-monospace,monospace";
   const title = document.createElement("h1");
   title.textContent = path ? `${path}:${line}` : "The build failed";
-  title.style.cssText = "font:600 1.2rem/1.4 system-ui,sans-serif;color:#ffb4b4;overflow-wrap:anywhere";
+  title.style.cssText =
+    "font:600 1.2rem/1.4 system-ui,sans-serif;color:#ffb4b4;overflow-wrap:anywhere";
   const words = document.createElement("pre");
   words.textContent = error;
   words.style.cssText = "white-space:pre-wrap;overflow-wrap:anywhere";

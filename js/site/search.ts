@@ -1,8 +1,11 @@
-/** The search: an index made in the browser of `search-index.js`, which is a script, so that it can be loaded from files too. */
+/**
+ * The search: an index made in the browser of `search-index.js`. That is a script, because pages
+ * opened from files can load nothing else.
+ */
 import MiniSearch from "minisearch";
 
-type Part = [id: string, heading: string, text: string];
-type Page = [url: string, title: string, summary: string, parts: Part[]];
+type PageSection = [id: string, heading: string, text: string];
+type Page = [url: string, title: string, summary: string, parts: PageSection[]];
 
 interface Entry {
   id: number;
@@ -26,9 +29,16 @@ const index = new MiniSearch<Entry>({
   // Words like `settings.consent`, `--queue-mb` and `unknown_source` are found whole and in parts.
   tokenize: (text) => {
     const words = text.split(/[\s"'`(){}[\]<>,;:=|/]+/);
-    return [...new Set([...words, ...words.flatMap((word) => word.split(/[^\p{L}\p{N}]+/u))])].filter(Boolean);
+    return [
+      ...new Set([...words, ...words.flatMap((word) => word.split(/[^\p{L}\p{N}]+/u))]),
+    ].filter(Boolean);
   },
-  searchOptions: { boost: { title: 4, heading: 2 }, prefix: true, fuzzy: (term) => (term.length > 3 ? 0.25 : 0), combineWith: "AND" },
+  searchOptions: {
+    boost: { title: 4, heading: 2 },
+    prefix: true,
+    fuzzy: (term) => (term.length > 3 ? 0.25 : 0),
+    combineWith: "AND",
+  },
 });
 
 /** The results as links; the arrow keys go through them. */
@@ -36,13 +46,18 @@ const links = (): HTMLElement[] => [...list.querySelectorAll("a")];
 
 /** Some words around the first that was found, with what was found marked. */
 const excerpt = (text: string, terms: string[]): Node[] => {
-  const places = terms.map((term) => text.toLowerCase().indexOf(term)).filter((place) => place >= 0);
+  const positions = terms
+    .map((term) => text.toLowerCase().indexOf(term))
+    .filter((position) => position >= 0);
   // Whole words, from a little before the first that was found.
-  const before = Math.max(0, Math.min(...places, text.length) - 40);
-  const from = places.length && before ? text.indexOf(" ", before) + 1 : 0;
+  const before = Math.max(0, Math.min(...positions, text.length) - 40);
+  const from = positions.length && before ? text.indexOf(" ", before) + 1 : 0;
   const end = text.indexOf(" ", from + 140);
   const cut = (end < 0 ? text.slice(from) : text.slice(from, end) + " …").trim();
-  const pattern = new RegExp(`(${terms.map((term) => term.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`, "giu");
+  const pattern = new RegExp(
+    `(${terms.map((term) => term.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")})`,
+    "giu",
+  );
   const nodes: Node[] = [document.createTextNode(from ? "… " : "")];
   cut.split(pattern).forEach((piece, n) => {
     const node = n % 2 ? document.createElement("mark") : document.createTextNode(piece);
@@ -61,7 +76,11 @@ const show = (): void => {
         boostDocument: (_id, _term, stored) => {
           const { heading, title, text } = stored as unknown as Entry;
           if ((heading || title).toLowerCase() == wanted) return 20;
-          return (heading || title).toLowerCase().includes(wanted) ? 5 : text.toLowerCase().includes(wanted) ? 3 : 1;
+          return (heading || title).toLowerCase().includes(wanted)
+            ? 5
+            : text.toLowerCase().includes(wanted)
+              ? 3
+              : 1;
         },
       })
     : [];
@@ -71,7 +90,9 @@ const show = (): void => {
       const name = document.createElement("strong");
       name.textContent = entry["heading"] || entry["title"];
       const where = document.createElement("small");
-      where.textContent = [entry["section"], entry["title"]].filter((text) => text && text != name.textContent).join(" / ");
+      where.textContent = [entry["section"], entry["title"]]
+        .filter((text) => text && text != name.textContent)
+        .join(" / ");
       const words = document.createElement("small");
       words.append(...excerpt(entry["text"], entry.terms));
       link.append(name, where, words);
@@ -108,18 +129,35 @@ dialog.addEventListener("keydown", (event) => {
   }
 });
 
-(window as unknown as Record<string, unknown>)["thamesthriveSearch"] = (sections: Record<string, string>, pages: Page[]): void => {
+(window as unknown as Record<string, unknown>)["thamesthriveSearch"] = (
+  sections: Record<string, string>,
+  pages: Page[],
+): void => {
   let id = 0;
   index.addAll(
     pages.flatMap(([url, title, summary, parts]) => {
       const section = sections[url.slice(0, url.lastIndexOf("/"))] || "";
       const first = { id: id++, url, title, heading: "", text: summary, section };
-      return [first, ...parts.map(([anchor, heading, text]) => ({ id: id++, url: url + (anchor && "#" + anchor), title, heading, text, section }))];
+      return [
+        first,
+        ...parts.map(([anchor, heading, text]) => ({
+          id: id++,
+          url: url + (anchor && "#" + anchor),
+          title,
+          heading,
+          text,
+          section,
+        })),
+      ];
     }),
   );
   show();
 };
 status.textContent = "Loading the index …";
-const script = Object.assign(document.createElement("script"), { src: `${root}assets/search-index.js` });
-script.onerror = () => (status.textContent = "The search index cannot be loaded. Build the site again: thamesthrive build site");
+const script = Object.assign(document.createElement("script"), {
+  src: `${root}assets/search-index.js`,
+});
+script.onerror = () =>
+  (status.textContent =
+    "The search index cannot be loaded. Build the site again: thamesthrive build site");
 document.head.append(script);

@@ -1,4 +1,7 @@
-/** What every page of the documentation does: colours, copying, the reader's own values, and opening the search. */
+/**
+ * What every page of the documentation does: colours, copying, the reader's own values, opening the
+ * search.
+ */
 
 const root = document.body.dataset["root"]!;
 const find = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -52,18 +55,28 @@ themeButton.onclick = () => {
 const copied = (code: HTMLElement): string => {
   const text = code.textContent!;
   if (code.dataset["language"] != "console") return text;
-  return text.split("\n").filter((line) => line.startsWith("$ ")).map((line) => line.slice(2)).join("\n") + "\n";
+  return (
+    text
+      .split("\n")
+      .filter((line) => line.startsWith("$ "))
+      .map((line) => line.slice(2))
+      .join("\n") + "\n"
+  );
 };
 
 for (const example of document.querySelectorAll<HTMLElement>(".example")) {
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "Copy" });
+  const button = Object.assign(document.createElement("button"), {
+    type: "button",
+    className: "copy",
+    textContent: "Copy",
+  });
   const code = example.querySelector("code")!;
   button.onclick = async () => {
     try {
       await navigator.clipboard.writeText(copied(code));
       button.textContent = "Copied";
     } catch {
-      // The clipboard is refused, as from a file: the text is marked, so that it can be copied by hand.
+      // The clipboard is refused, as from a file: the text is selected, to be copied by hand.
       getSelection()!.selectAllChildren(code);
       button.textContent = "Marked";
     }
@@ -88,7 +101,8 @@ let current = example;
 
 /** In commands, a source's id is written as ID. */
 const ID = /(^|\s)ID(?=\s|$)/;
-const inShell = (code: Element): boolean => code instanceof HTMLElement && code.dataset["language"] == "bash";
+const inShell = (code: Element): boolean =>
+  code instanceof HTMLElement && code.dataset["language"] == "bash";
 
 /** Pieces of text that hold a value, with the text as it was written. */
 const pieces: [node: Text, written: string][] = [];
@@ -96,14 +110,21 @@ for (const code of document.querySelectorAll("main code")) {
   const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode as Text;
-    if (node.data.includes(example.source) || node.data.includes(example.api) || (inShell(code) && ID.test(node.data))) pieces.push([node, node.data]);
+    if (
+      node.data.includes(example.source) ||
+      node.data.includes(example.api) ||
+      (inShell(code) && ID.test(node.data))
+    )
+      pieces.push([node, node.data]);
   }
 }
 
 const useValues = (values: Values): void => {
   current = values;
   for (const [node, written] of pieces) {
-    const text = written.replaceAll(example.source, values.source).replaceAll(example.api, values.api);
+    const text = written
+      .replaceAll(example.source, values.source)
+      .replaceAll(example.api, values.api);
     node.data = values.source == example.source ? text : text.replace(ID, `$1${values.source}`);
   }
 };
@@ -119,11 +140,18 @@ useValues(readValues());
 addEventListener("storage", ({ key }) => key == "docs-values" && useValues(readValues()));
 
 const valuesDialog = find<HTMLDialogElement>("values");
-const fields = { source: find<HTMLInputElement>("values-source"), api: find<HTMLInputElement>("values-api") };
+const fields = {
+  source: find<HTMLInputElement>("values-source"),
+  api: find<HTMLInputElement>("values-api"),
+};
 
 /** What is wrong with what was typed, or nothing. */
 const CHECKS: Record<keyof Values, (text: string) => string> = {
-  source: (text) => (/^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text) ? "" : "A source id looks like the example's, in five groups. Copy it from: thamesthrive source list"),
+  source: (text) =>
+    /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text)
+      ? ""
+      : "A source id looks like the example's, in five groups. " +
+        "Copy it from: thamesthrive source list",
   api: (text) =>
     !/^https?:\/\/[\w.-]+(:\d+)?(\/[\w./-]*)?$/.test(text)
       ? "An address begins with https:// or http://, as in https://events.example.com"
@@ -144,7 +172,8 @@ const check = (name: keyof Values): boolean => {
   fields[name].setAttribute("aria-invalid", String(!!problem));
   return !problem;
 };
-const typed = (name: keyof Values): string => fields[name].value.trim().replace(name == "api" ? /\/+$/ : /$/, "");
+const typed = (name: keyof Values): string =>
+  fields[name].value.trim().replace(name == "api" ? /\/+$/ : /$/, "");
 
 find("open-values").onclick = () => {
   for (const name of ["source", "api"] as const) {
@@ -178,7 +207,9 @@ const searchDialog = find<HTMLDialogElement>("search");
 const load = (name: string): void => {
   // Script elements work from files too, where a page may fetch nothing.
   const script = Object.assign(document.createElement("script"), { src: `${root}assets/${name}` });
-  script.onerror = () => (find("search-status").textContent = "The search index cannot be loaded. Build the site again: thamesthrive build site");
+  script.onerror = () =>
+    (find("search-status").textContent =
+      "The search index cannot be loaded. Build the site again: thamesthrive build site");
   document.head.append(script);
 };
 let loaded = false;
@@ -193,8 +224,13 @@ const openSearch = (): void => {
 find("open-search").onclick = openSearch;
 addEventListener("keydown", (event) => {
   const { key, ctrlKey, metaKey, target } = event;
-  const typing = target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
-  if ((key == "/" && !typing && !ctrlKey && !metaKey) || (key.toLowerCase() == "k" && (ctrlKey || metaKey))) {
+  const typing =
+    target instanceof HTMLElement &&
+    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+  if (
+    (key == "/" && !typing && !ctrlKey && !metaKey) ||
+    (key.toLowerCase() == "k" && (ctrlKey || metaKey))
+  ) {
     event.preventDefault();
     openSearch();
   }
@@ -205,12 +241,18 @@ for (const dialog of document.querySelectorAll("dialog")) {
 
 // Where the reader is on the page.
 
-const toc = new Map([...document.querySelectorAll<HTMLAnchorElement>(".toc a")].map((link) => [link.hash.slice(1), link]));
+const toc = new Map(
+  [...document.querySelectorAll<HTMLAnchorElement>(".toc a")].map((link) => [
+    link.hash.slice(1),
+    link,
+  ]),
+);
 if (toc.size) {
   const seen = new Set<string>();
   const observer = new IntersectionObserver(
     (entries) => {
-      for (const { target, isIntersecting } of entries) seen[isIntersecting ? "add" : "delete"](target.id);
+      for (const { target, isIntersecting } of entries)
+        seen[isIntersecting ? "add" : "delete"](target.id);
       const first = [...toc.keys()].find((id) => seen.has(id));
       if (first) for (const [id, link] of toc) link.toggleAttribute("aria-current", id == first);
     },

@@ -1,13 +1,17 @@
-/** The list of test pages: what each of them ended with when it was opened in this browser. */
+/** The list of test pages: shows how each of them ended when it was last opened in this browser. */
 
 const show = (): void => {
   for (const cell of document.querySelectorAll<HTMLElement>("[data-page]")) {
     let text = "not opened here";
     let kind = "";
     try {
-      const found = JSON.parse(localStorage[`test-page ${cell.dataset["page"]}`] as string) as { state: string; at: string };
+      const found = JSON.parse(localStorage[`test-page ${cell.dataset["page"]}`] as string) as {
+        state: string;
+        at: string;
+      };
       kind = found.state;
-      text = `${kind == "good" ? "as expected" : "not as expected"}, ${new Date(found.at).toLocaleString()}`;
+      const time = new Date(found.at).toLocaleString();
+      text = `${kind == "good" ? "as expected" : "not as expected"}, ${time}`;
     } catch {
       // never opened, or storage is refused
     }

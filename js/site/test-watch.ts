@@ -1,6 +1,6 @@
 /**
- * On test pages, before and after the snippet: notes what is tracked, sent and answered. It looks from outside, as somebody with
- * the browser's tools would; the tracker does not know of it.
+ * On test pages, before and after the snippet: records what is tracked, sent and answered. It looks
+ * from outside, as the browser's own tools do; the tracker does not know of it.
  */
 import type { Answer, TrackResult } from "../src/types";
 
@@ -42,7 +42,12 @@ const watch = (tracker: { track?: Track }): void => {
     return settled;
   };
   // The bundle takes over from the loader by writing its own `track`.
-  Object.defineProperty(tracker, "track", { configurable: true, enumerable: true, get: () => real && seen, set: (track: Track) => (real = track) });
+  Object.defineProperty(tracker, "track", {
+    configurable: true,
+    enumerable: true,
+    get: () => real && seen,
+    set: (track: Track) => (real = track),
+  });
 };
 
 const { fetch } = window;
@@ -65,8 +70,17 @@ window.fetch = (input, init) => {
       entry.answer = await response.clone().text();
       entry.status = response.status;
       try {
-        const { errors = [], detail } = JSON.parse(entry.answer) as Partial<Answer> & { detail?: string };
-        entry.errors = detail ? [{ reason: response.headers.get("X-Collector-Reason") || String(response.status), detail }] : errors;
+        const { errors = [], detail } = JSON.parse(entry.answer) as Partial<Answer> & {
+          detail?: string;
+        };
+        entry.errors = detail
+          ? [
+              {
+                reason: response.headers.get("X-Collector-Reason") || String(response.status),
+                detail,
+              },
+            ]
+          : errors;
       } catch {
         // An answer that is not the collector's is shown as it is.
       }

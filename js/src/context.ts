@@ -1,45 +1,68 @@
+/** The session's context: what is true of a visit rather than of one event. */
 import type { Json, TrackerOptions } from "./types";
 
+type Wanted = NonNullable<TrackerOptions["context"]>;
 type Pairs = [name: string, value: string][];
 
+/** The properties of `from` that `names` lists, with blanks between. */
 const pick = (from: object, names: string): Json =>
   Object.fromEntries(names.split(" ").map((name) => [name, (from as Json)[name]]));
 
-/** Of names and texts those that `pattern` matches, without its first `cut` characters, and no more than says what they are. */
-const some = (pairs: Pairs, pattern: RegExp, cut = 0): Json | undefined => {
-  pairs = pairs.filter(([name]) => pattern.test(name)).slice(0, 50);
-  return pairs[0] && Object.fromEntries(pairs.map(([name, value]) => [name.slice(cut), value?.slice(0, 200)]));
+/** The first 50 pairs whose name matches, values cut at 200 characters; undefined without any. */
+const matching = (pairs: Pairs, pattern: RegExp, prefixLength = 0): Json | undefined => {
+  const found = pairs.filter(([name]) => pattern.test(name)).slice(0, 50);
+  return (
+    found[0] &&
+    Object.fromEntries(
+      found.map(([name, value]) => [name.slice(prefixLength), value?.slice(0, 200)]),
+    )
+  );
 };
 
-/** What is the page's own. */
-const FOREIGN = /^(?!thamesthrive-)./;
+/** Names that are not the tracker's own. */
+const NOT_OURS = /^(?!thamesthrive-)./;
 
-/** What is true of the visit rather than of one event. Each part can be switched off or on. `place`: what is known of it. */
-export const sessionContext = (wanted: NonNullable<TrackerOptions["context"]>, place?: Json): Json => {
+/** Adds what the page itself has stored, as far as it is wanted. */
+const addPageStorage = (context: Json, wanted: Wanted): void => {
+  try {
+    if (wanted.storage) {
+      context["storage"] = {
+        local: matching(Object.entries(localStorage), NOT_OURS),
+        session: matching(Object.entries(sessionStorage), NOT_OURS),
+      };
+    }
+    if (wanted.cookies) {
+      const cookies = document.cookie.split("; ").map((cookie) => cookie.split(/=(.*)/s));
+      context["cookies"] = matching(cookies as Pairs, NOT_OURS);
+    }
+  } catch {
+    // Sandboxed frames refuse both.
+  }
+};
+
+/** `wanted` switches its parts on or off. `visitorLocation` is what is known so far. */
+export const sessionContext = (wanted: Wanted, visitorLocation?: Json): Json => {
   const query = [...new URLSearchParams(location.search)];
   const context: Json = {
     browser: {
       ...pick(navigator, "userAgent language languages platform cookieEnabled"),
-      // Its name would cost twenty milliseconds: the browser loads a library for it.
+      // Not the time zone's name: Chromium loads a library for it, which takes 20 ms.
       timezoneOffset: new Date().getTimezoneOffset(),
     },
     screen: {
       ...pick(screen, "width height colorDepth"),
       ...pick(window, "innerWidth innerHeight devicePixelRatio"),
     },
-    utm: some(query, /^utm_/, 4),
-    pass: some(query, /^__tt_(pid|src)$/),
-    location: place,
+    utm: matching(query, /^utm_/, 4),
+    pass: matching(query, /^__tt_(pid|src)$/),
+    location: visitorLocation,
   };
-  for (const name of Object.keys(context)) if (wanted[name as "utm"] == false) delete context[name];
+  for (const name of Object.keys(context)) {
+    if (wanted[name as "utm"] == false) delete context[name];
+  }
   if (WITH_EXTRAS) {
     if (wanted.performance) context["performance"] = performance;
-    try {
-      if (wanted.storage) context["storage"] = { local: some(Object.entries(localStorage), FOREIGN), session: some(Object.entries(sessionStorage), FOREIGN) };
-      if (wanted.cookies) context["cookies"] = some(document.cookie.split("; ").map((cookie) => cookie.split(/=(.*)/s) as Pairs[0]), FOREIGN);
-    } catch {
-      // A frame without storage has nothing to tell.
-    }
+    addPageStorage(context, wanted);
   }
   return context;
 };

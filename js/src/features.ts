@@ -1,6 +1,6 @@
 /**
- * Parts that a build may leave out: `thamesthrive build bundle --features links,views`. Each is a constant that the build
- * defines, so that what is left out is not in the file.
+ * What a build may leave out: `thamesthrive build bundle --features links,views`. The build defines
+ * each of these constants, and drops the code behind one that is false.
  */
 declare global {
   const WITH_CONSENT: boolean;

@@ -1,16 +1,23 @@
 import type { Tracker } from "./types";
 
-/** `settings.trackExternalLinks`: the visitor's profile goes along to sites of the same owner, in the address. */
+/** Whether `host` of the options covers a link: exactly, or as a suffix that begins with a dot. */
+const covers = (host: string, link: HTMLAnchorElement): boolean =>
+  host == link.host ||
+  host == link.hostname ||
+  (host.startsWith(".") && ("." + link.hostname).endsWith(host));
+
+/** `settings.trackExternalLinks`: adds the profile to links to the owner's other sites. */
 export const watchLinks = (hosts: string[], tracker: Tracker, source: string): void => {
-  // At the moment of use, whatever key or button it is: links may have come or changed since the page was loaded.
-  for (const name of ["click", "auxclick", "contextmenu"]) {
-    addEventListener(name, (event) => {
-      const link = event.composedPath().find((node) => (node as HTMLAnchorElement).hostname) as HTMLAnchorElement | undefined;
-      const id = tracker.profileId;
-      if (id && link && hosts.some((host) => host == link.host || ("." + link.hostname).endsWith(host.replace(/^(?!\.)/, "^")) || host == link.hostname)) {
-        // The rest of the query stays as it is written.
-        link.search = link.search.replace(/[?&]__tt_[^&]*/g, "") + `&__tt_pid=${encodeURIComponent(id)}&__tt_src=${source}`;
-      }
-    }, true);
-  }
+  const addProfile = (event: Event): void => {
+    const link = event.composedPath().find((node) => (node as HTMLAnchorElement).hostname) as
+      HTMLAnchorElement | undefined;
+    const id = tracker.profileId;
+    if (id && link && hosts.some((host) => covers(host, link))) {
+      // Not by URLSearchParams, which would write the rest of the query in another way.
+      const others = link.search.replace(/[?&]__tt_[^&]*/g, "");
+      link.search = `${others}&__tt_pid=${encodeURIComponent(id)}&__tt_src=${source}`;
+    }
+  };
+  // At the moment of use, whatever key or button it is: links may have come or changed meanwhile.
+  for (const name of ["click", "auxclick", "contextmenu"]) addEventListener(name, addProfile, true);
 };

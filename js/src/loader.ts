@@ -1,22 +1,25 @@
 /**
- * The inline loader: defines `window.tracker.track` at once, and at DOMContentLoaded reads `options` and loads the
- * bundle. Until the bundle is there, events are kept in localStorage, because a collector that is down serves no bundle
- * either, and the visitor may close the tab before it is back. `callKey` and `refusesTracking` are written out here: a
- * function that is called once costs bytes.
+ * The inline loader. It defines `window.tracker.track` at once; at DOMContentLoaded it reads
+ * `options` and loads the bundle. Until the bundle is there it stores events in localStorage: a
+ * collector that is down serves no bundle either, and the visitor may close the tab before it is
+ * back. `callKey`, `queuePrefix` and `refusesTracking` are written out here, because each function
+ * costs bytes in every page.
  */
-import { QUEUE } from "./names";
+import { QUEUE_KEY } from "./storage-keys";
 import type { LoaderCall, ReadyQueue, Tracker, TrackerOptions, TrackerWindow } from "./types";
 
 declare const options: { tracker: TrackerOptions };
 
 const page = window as unknown as TrackerWindow;
+// Set only while the script itself runs: later it is null.
 const { nonce } = document.currentScript as HTMLScriptElement;
 const calls: LoaderCall[] = [];
+/** Empty until it is known that events may be stored. */
 let prefix: string;
 let started: unknown;
-let wait = 500;
+let retryDelay = 500; // milliseconds
 
-const keep = ([key, json]: LoaderCall): void => {
+const store = ([key, json]: LoaderCall): void => {
   try {
     if (prefix) localStorage[prefix + key] = json;
   } catch {
@@ -29,7 +32,10 @@ const load = (src: string): void =>
     Object.assign(document.createElement("script"), {
       src,
       nonce,
-      onerror: () => setTimeout(load, (wait *= 2), src),
+      onerror() {
+        retryDelay *= 2;
+        setTimeout(load, retryDelay, src);
+      },
     }),
   );
 
@@ -39,12 +45,18 @@ const start = (): void => {
   try {
     const { url, source, settings } = options.tracker;
     const src = url!.script!.replace(/\/*$/, "/tracker.min.js");
-    const key = `${QUEUE}.${source!.id!.trim()}.`;
-    // Read as text, which is shorter than the names.
-    const set = JSON.stringify(settings);
-    if (/Track":true/.test(set) && (+navigator.doNotTrack! > 0 || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)) return;
-    if (!/"(memory|pending|denied)"/.test(set)) prefix = key;
-    calls.map(keep);
+    const key = `${QUEUE_KEY}.${source!.id!.trim()}.`;
+    // To search the JSON for `respectDoNotTrack` and the rest is shorter than to name them.
+    const json = JSON.stringify(settings);
+    if (
+      /Track":true/.test(json) &&
+      (+navigator.doNotTrack! > 0 ||
+        (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)
+    ) {
+      return;
+    }
+    if (!/"(memory|pending|denied)"/.test(json)) prefix = key;
+    calls.forEach(store);
     load(src);
   } catch {
     console.error("[ThamesThrive] options.tracker needs url.script, source.id: see docs");
@@ -58,17 +70,23 @@ else {
     track(...given: Parameters<Tracker["track"]>) {
       const key = Date.now() * 1e3 + calls.length + Math.random().toFixed(15);
       return new Promise((done) => {
-        // As JSON at once: what the page does to its objects afterwards does not reach the event.
-        const call: LoaderCall = [key, JSON.stringify([document.URL, document.title, document.referrer, ...given]), done];
+        // JSON at once: what the page does to its objects later does not reach the event.
+        const json = JSON.stringify([document.URL, document.title, document.referrer, ...given]);
+        const call: LoaderCall = [key, json, done];
         calls.push(call);
-        keep(call);
-      }).catch((error) => (console.error(error), { stored: false, id: key, reason: "invalid" }));
+        store(call);
+      }).catch((error) => {
+        console.error(error);
+        return { stored: false, id: key, reason: "invalid" };
+      });
     },
   } as Tracker & { calls: LoaderCall[] };
-  const ready = (page.onThamesThriveReady = [] as unknown as ReadyQueue);
-  ready.bind = ready.push;
+  const readyQueue = [] as unknown as ReadyQueue;
+  readyQueue.bind = readyQueue.push;
+  page.onThamesThriveReady = readyQueue;
+  // Not "load", which waits for images. A script that runs later missed it, so there is a timer.
   addEventListener("DOMContentLoaded", start);
-  // A page that is left before DOMContentLoaded keeps its events for the next one.
+  // A page that is left before DOMContentLoaded stores its events for the next one.
   addEventListener("pagehide", start);
   if (document.readyState != "loading") setTimeout(start);
 }

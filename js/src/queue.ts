@@ -1,26 +1,27 @@
 /**
- * Events that have no verdict yet: an in-memory index in sending order, and a localStorage key for each.
- * An event leaves by id, and only when the collector has spoken, or when the queue is full.
+ * Events without a verdict: an index in memory, in sending order, and a localStorage key for each.
+ * An event leaves by its id, and only when the collector has spoken or the queue is full.
  */
+import { sessionId } from "./identity";
 import { eventId, timeOf } from "./ids";
 import { forget, keys, read, write } from "./storage";
-import type { Response, Settle, TrackResult } from "./types";
+import type { Response, Settle, TrackCall, TrackResult } from "./types";
 
-/** Names that end in an underscore are the bundle's own: the build shortens them. */
+/** A waiting event. The build shortens names that end in an underscore. */
 export interface Entry {
-  /** Identifies the call on this browser, in the order of the calls. */
+  /** Identifies the call in this browser, in the order of the calls. */
   key_: string;
-  /** The event as it goes over the wire. */
+  /** The event as it is sent. */
   json_: string;
   /** Bytes of `json_`. */
   size_?: number;
-  /** The visit it belongs to. */
+  /** The session it belongs to. */
   session_: string;
   /** Settles the page's promise; an event found in storage has none. */
   done_?: Settle | undefined;
   /** May go with the next request. */
   due_?: boolean;
-  /** Is in a request whose answer is awaited. */
+  /** Is in a request whose response has not come. */
   sent_?: boolean;
 }
 
@@ -29,73 +30,101 @@ export interface Queue {
   entries_: Map<string, Entry>;
   /** Events given up for lack of room and not yet reported to the collector. */
   dropped_: number;
-  add_(entry: Entry): void;
-  /** Writes everything down, as events of this visit: until now nothing might be stored. */
-  keep_(session: string): void;
-  settle_(entry: Entry, result: Verdict, response?: Response): void;
+  /** How many events a request may have: after a 413, half of what it had. */
+  limit_: number;
+  add_(key: string, call: TrackCall, done: Settle): void;
+  /** Stores all entries as events of `session`, because only now they may be stored. */
+  store_(session: string): void;
+  settle_(entry: Entry, verdict: Verdict, response?: Response): void;
   /**
-   * Takes in what earlier pages and crashed tabs left, and lets go of what another tab has delivered meanwhile.
-   * Events younger than `age` ms are left to the tab that made them.
+   * Takes in what earlier pages and crashed tabs have left, and drops what another tab has
+   * delivered. Events younger than `age` ms are left to the tab that made them.
    */
   recover_(age: number): void;
 }
 
 /** A result before it has the event's id. */
-export type Verdict = TrackResult extends infer R ? (R extends TrackResult ? Omit<R, "id"> : never) : never;
-
-const MAX_EVENTS = 1000;
-const MAX_BYTES = 1e6;
+export type Verdict = TrackResult extends infer R
+  ? R extends TrackResult
+    ? Omit<R, "id">
+    : never
+  : never;
 
 export const bytes = (text: string): number => new TextEncoder().encode(text).length;
 
-/** `adopt` makes an entry's session and wire JSON of a call that a loader kept, before either was known. */
-export const createQueue = (prefix: string, adopt: (key: string, call: string) => [session: string, json: string]): Queue => {
-  let held = 0;
-  const index = (entry: Entry): void => {
+/** `toJson` makes the JSON that is sent of a call. */
+export const createQueue = (
+  prefix: string,
+  toJson: (key: string, call: TrackCall) => string,
+): Queue => {
+  const MAX_EVENTS = 1000;
+  const MAX_BYTES = 1e6;
+  let heldBytes = 0;
+
+  const hold = (entry: Entry): void => {
+    entry.size_ ||= bytes(entry.json_);
+    heldBytes += entry.size_;
     queue.entries_.set(entry.key_, entry);
-    held += entry.size_ ||= bytes(entry.json_);
   };
-  const keep = ({ key_, session_, json_ }: Entry): unknown => write(prefix + key_, session_ + "|" + json_);
+  const store = ({ key_, session_, json_ }: Entry): void =>
+    write(prefix + key_, session_ + "|" + json_);
+  const entryFromCall = (key_: string, call: TrackCall, done_?: Settle): Entry => ({
+    key_,
+    json_: toJson(key_, call),
+    session_: sessionId(),
+    done_,
+  });
+  /** A loader stores calls as they are, because it knows neither session nor context. */
+  const restore = (key_: string): void => {
+    const value = read(prefix + key_) || "";
+    const [session_, json_] = value.split(/\|(.*)/s) as [string, string];
+    const entry: Entry =
+      value[0] == "[" ? entryFromCall(key_, JSON.parse(value)) : { key_, session_, json_ };
+    entry.due_ = true;
+    if (entry.json_) hold(entry);
+  };
+
   const queue: Queue = {
     entries_: new Map(),
     dropped_: 0,
-    add_(entry) {
-      index(entry);
-      keep(entry);
+    limit_: Infinity,
+    add_(key, call, done) {
+      const entry = entryFromCall(key, call, done);
+      hold(entry);
+      store(entry);
       for (const oldest of queue.entries_.values()) {
-        if (queue.entries_.size <= MAX_EVENTS && held <= MAX_BYTES) break;
+        if (queue.entries_.size <= MAX_EVENTS && heldBytes <= MAX_BYTES) break;
         queue.dropped_++;
         queue.settle_(oldest, { stored: false, reason: "overloaded", detail: "queue full" });
       }
     },
-    keep_(session) {
+    store_(session) {
       for (const entry of queue.entries_.values()) {
         entry.session_ = session;
-        keep(entry);
+        store(entry);
       }
     },
     settle_(entry, verdict, response) {
       const { key_ } = entry;
       if (queue.entries_.delete(key_)) {
-        held -= entry.size_!;
+        heldBytes -= entry.size_!;
         forget(prefix + key_);
         entry.done_?.({ id: eventId(key_), ...verdict } as TrackResult, response);
       }
     },
     recover_(age) {
-      const found = keys(prefix);
+      const stored = keys(prefix);
       const known = queue.entries_;
       queue.entries_ = new Map();
-      held = 0;
-      for (const name of found) {
-        const key_ = name.slice(prefix.length);
-        const value = read(name) || "";
-        if (known.has(key_) || !(Date.now() - timeOf(key_) >= age)) continue;
-        const [session_, json_] = (value[0] == "[" ? adopt(key_, value) : value.split(/\|(.*)/s)) as [string, string];
-        if (json_) index({ key_, json_, session_, due_: true });
+      heldBytes = 0;
+      // What storage alone has is older, so it comes first.
+      for (const name of stored) {
+        const key = name.slice(prefix.length);
+        if (!known.has(key) && Date.now() - timeOf(key) >= age) restore(key);
       }
-      // Older events first.
-      known.forEach((entry, key) => (entry.done_ || entry.sent_ || found.includes(prefix + key)) && index(entry));
+      for (const [key, entry] of known) {
+        if (entry.done_ || entry.sent_ || stored.includes(prefix + key)) hold(entry);
+      }
     },
   };
   return queue;

@@ -1,13 +1,14 @@
-/** The bundle's entry: takes over from the loader, or starts from a script tag with `data-source`. */
+/** The entry of `tracker.min.js`: takes over from the loader, or starts from its script tag. */
 import { readConfig } from "./config";
-import { create } from "./create";
+import { startTracker } from "./core";
 import type { ReadyQueue, TrackerWindow } from "./types";
 
 const page = window as unknown as TrackerWindow;
+// Set only while the script itself runs: later it is null, so it is kept.
 const script = document.currentScript as HTMLScriptElement;
 const config = readConfig(script);
 
-/** Another file of the bundle, from where this one came. */
+/** Loads another file of the bundle from where this one came, and hands `given` over to it. */
 const load = (name: string, given: object): void => {
   const { src, nonce } = script;
   document.head.append(
@@ -22,9 +23,13 @@ const load = (name: string, given: object): void => {
 
 if (page.tracker?.flush) console.warn("[ThamesThrive] pasted twice");
 else if (config) {
-  const bind = create(config, (page.tracker ||= {}), (part) => load("page", part));
-  const bound = (page.onThamesThriveReady ||= { bind }) as ReadyQueue;
-  bound.bind = bind;
-  bound.map?.(bind);
-  if (WITH_DEBUG && (config.settings?.debug || /#thamesthrive-debug/.test(location.href))) load("debug", { config });
+  page.tracker ||= {};
+  const bind = startTracker(config, page.tracker, (features) => load("page", features));
+  page.onThamesThriveReady ||= { bind };
+  const readyQueue = page.onThamesThriveReady as ReadyQueue;
+  readyQueue.bind = bind;
+  readyQueue.map?.(bind);
+  if (WITH_DEBUG && (config.settings?.debug || /#thamesthrive-debug/.test(location.href))) {
+    load("debug", { config });
+  }
 } else console.error("[ThamesThrive] no data-source, no options.tracker: see docs");

@@ -1,37 +1,27 @@
-/** `auto.triggers`: elements that carry a tag send events, whenever they came onto the page. */
+/** `auto.triggers`: elements that carry a tag send events, also those that are added later. */
 import type { Trigger } from "./types";
 
 const TAG = "data-thamesthrive-tag";
 
-export const watchTriggers = (triggers: Trigger[], track: (data: Trigger["data"]) => void): void => {
-  /** Tracks what is wanted of one of these elements: `from` is where the pointer was before. */
-  const fire = (name: string, nodes: Iterable<unknown>, from?: unknown): void => {
-    for (const node of nodes as Iterable<Element>) {
-      const tags = node.getAttribute?.(TAG)?.split(/\s+/);
-      // To move within an element is not to enter it.
-      if (tags && !(from && node.contains(from as Node))) {
-        for (const { tag, trigger, data } of triggers) if (trigger == name && tags.includes(tag)) track(data);
-      }
-    }
-  };
-  const watch = (event: string, name: string): void =>
-    addEventListener(event, (happened) => fire(name, happened.composedPath(), (happened as MouseEvent).relatedTarget), true);
-  watch("click", "onClick");
-  watch("mouseover", "onMouseOver");
-  watch("submit", "onSubmit");
+type Fire = (name: Trigger["trigger"], nodes: EventTarget[], from?: EventTarget | null) => void;
 
-  let pause: ReturnType<typeof setTimeout>;
+/** Fires when the visitor has stopped changing the selection for half a second. */
+const watchSelection = (fire: Fire): void => {
+  let timer: ReturnType<typeof setTimeout>;
   document.addEventListener("selectionchange", () => {
-    clearTimeout(pause);
-    // When the selection has come to rest.
-    pause = setTimeout(() => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       const selection = getSelection()!;
       const nodes = [];
-      for (let node = selection.isCollapsed ? null : selection.anchorNode; node; node = node.parentNode) nodes.push(node);
+      let node = selection.isCollapsed ? null : selection.anchorNode;
+      for (; node; node = node.parentNode) nodes.push(node);
       fire("onTextSelect", nodes);
     }, 500);
   });
+};
 
+/** Fires when a tagged element comes into view, once for each. */
+const watchVisibility = (fire: Fire): void => {
   const seen = new WeakSet<Element>();
   const observer = new IntersectionObserver((entries) => {
     for (const { isIntersecting, target } of entries) {
@@ -41,12 +31,48 @@ export const watchTriggers = (triggers: Trigger[], track: (data: Trigger["data"]
       }
     }
   });
-  let due: unknown;
-  const look = (): void => {
-    due = 0;
-    for (const element of document.querySelectorAll(`[${TAG}]`)) if (!seen.has(element)) observer.observe(seen.add(element) && element);
+  let timer: unknown;
+  const observeNew = (): void => {
+    timer = 0;
+    for (const element of document.querySelectorAll(`[${TAG}]`)) {
+      if (!seen.has(element)) observer.observe(element);
+      seen.add(element);
+    }
   };
   // Twice a second at most: a page that builds itself must not pay for each of its elements.
-  new MutationObserver(() => (due ||= setTimeout(look, 500))).observe(document, { subtree: true, childList: true, attributeFilter: [TAG] });
-  look();
+  const mutations = new MutationObserver(() => {
+    timer ||= setTimeout(observeNew, 500);
+  });
+  mutations.observe(document, { subtree: true, childList: true, attributeFilter: [TAG] });
+  observeNew();
+};
+
+export const watchTriggers = (
+  triggers: Trigger[],
+  track: (data: Trigger["data"]) => void,
+): void => {
+  /** Tracks what these elements are tagged for. `from`: the element that the pointer came from. */
+  const fire: Fire = (name, nodes, from) => {
+    for (const node of nodes as Element[]) {
+      const tags = node.getAttribute?.(TAG)?.split(/\s+/);
+      // Moving within an element does not enter it.
+      if (tags && !(from && node.contains(from as Node))) {
+        for (const { tag, trigger, data } of triggers) {
+          if (trigger == name && tags.includes(tag)) track(data);
+        }
+      }
+    }
+  };
+  const listen = (event: string, name: Trigger["trigger"]): void =>
+    addEventListener(
+      event,
+      // The composed path reaches into open shadow trees.
+      (happened) => fire(name, happened.composedPath(), (happened as MouseEvent).relatedTarget),
+      true,
+    );
+  listen("click", "onClick");
+  listen("mouseover", "onMouseOver");
+  listen("submit", "onSubmit");
+  watchSelection(fire);
+  watchVisibility(fire);
 };

@@ -16,16 +16,16 @@ declare global {
 }
 
 export interface TrackOptions {
-  /** Sent now. Whatever waits goes with it, in order, in the same request. @default false */
+  /** Sends the event now, with whatever waits, in order, in one request. @default false */
   fire?: boolean;
-  /** As `fire`, and the request survives leaving the page. @default false */
+  /** Like `fire`, and the request survives leaving the page. @default false */
   asBeacon?: boolean;
   /** Merged over this event's context. */
   context?: Json;
   [more: string]: unknown;
 }
 
-/** A call of `track` and the page it was made on. */
+/** A call of `track`, and the page it was made on. */
 export type TrackCall = [
   url: string,
   title: string,
@@ -35,7 +35,7 @@ export type TrackCall = [
   options?: TrackOptions | null,
 ];
 
-/** An answer as `helpers.track` gives it: `status` 0 and no data where there was none. */
+/** A response as `helpers.track` returns it; without one, `status` is 0 and `data` is null. */
 export interface Response {
   status: number;
   data: Answer | null;
@@ -43,17 +43,20 @@ export interface Response {
 
 export type Settle = (result: TrackResult, response?: Response) => void;
 
-/** What the loader queues until the bundle comes: the call's key, the call as JSON, what settles its promise. */
+/**
+ * What the loader queues until the bundle is there: the call's key, the call as JSON, and what
+ * settles its promise.
+ */
 export type LoaderCall = [key: string, json: string, done: Settle];
 
-/** Body of the collector's answer, as far as the tracker reads it. */
+/** The body of a response, as far as the tracker reads it. */
 export interface Answer {
   events: string[];
   profile?: { id?: string } | null;
   session?: { id?: string } | null;
   errors?: Note[];
   warnings?: Note[];
-  /** Elements for the page; injected only where `settings.allowUx` is true. */
+  /** Elements for the page, only injected where `settings.allowUx` is true. */
   ux?: Widget[];
   response?: Json;
 }
@@ -65,7 +68,7 @@ export interface Note {
   duplicate?: boolean;
 }
 
-/** One entry of an answer's `ux`. */
+/** An element in `ux` of a response. */
 export interface Widget {
   tag: string;
   props?: Record<string, string>;
@@ -73,41 +76,65 @@ export interface Widget {
 }
 
 export interface Trigger {
-  /** Of elements with this word in their `data-thamesthrive-tag`. */
+  /** A word in the `data-thamesthrive-tag` of the elements. */
   tag: string;
   trigger: "onVisible" | "onClick" | "onMouseOver" | "onTextSelect" | "onSubmit";
   data: { event: string; properties?: Json; options?: TrackOptions };
 }
 
 export interface Settings {
-  /** With Do Not Track or Global Privacy Control on, nothing is loaded, stored or sent. @default false */
+  /**
+   * With Do Not Track or Global Privacy Control on, loads, stores and sends nothing.
+   * @default false
+   */
   respectDoNotTrack?: boolean;
-  /** Hosts whose links carry the visitor's profile over: `"example.com"` that host alone, `".example.com"` it and all below. @default [] */
+  /**
+   * Hosts whose links carry the visitor's profile over: `"example.com"` is that host alone,
+   * `".example.com"` includes its subdomains.
+   * @default []
+   */
   trackExternalLinks?: string[];
-  /** `"load"`: a page-view by itself. `"spa"`: one more for each address that the page takes on. @default "off" */
+  /**
+   * `"load"` tracks a page-view when the page is opened, `"spa"` also for each address that the
+   * page takes on.
+   * @default "off"
+   */
   pageViews?: "off" | "load" | "spa";
-  /** Milliseconds that an event waits for company after the page has loaded. @default 1000 */
+  /**
+   * Milliseconds for which events are batched once the page has loaded.
+   * @default 1000
+   */
   flushInterval?: number;
-  /** `"memory"`: no cookie, nothing stored, an identity for this page only. @default "localStorage" */
+  /**
+   * `"memory"` sets no cookie and stores nothing; the identity is this page's only.
+   * @default "localStorage"
+   */
   persistence?: "localStorage" | "memory";
-  /** `"pending"`: events wait in memory, nothing is stored or sent, until `tracker.consent(…)` decides. @default "granted" */
+  /**
+   * `"pending"` keeps events in memory, and stores and sends nothing, until `tracker.consent(…)`
+   * decides.
+   * @default "granted"
+   */
   consent?: "granted" | "pending" | "denied";
-  /** The console explains each step. @default false */
+  /** Explains each step in the console. @default false */
   debug?: boolean;
-  /** Elements that the collector answers with (`ux`: tag, props, content) are put at the end of the page. @default false */
+  /**
+   * Appends the elements that the collector sends (`ux`: tag, props, content) to the page.
+   * @default false
+   */
   allowUx?: boolean;
 }
 
 /** `options.tracker` of the snippet. */
 export interface TrackerOptions {
   url?: {
-    /** Where the bundle comes from: `tracker.min.js` below this address. The classic snippet needs it. */
+    /** The address below which `tracker.min.js` is. The classic snippet needs it. */
     script?: string;
-    /** Where events go. @default the origin of `url.script` */
+    /** The collector that events go to. @default the origin of `url.script` */
     api?: string;
   };
   source?: {
-    /** The event source. Every page needs it. */
+    /** The event source. Every page needs one. */
     id?: string;
   };
   context?: {
@@ -119,15 +146,23 @@ export interface TrackerOptions {
     screen?: boolean;
     /** The `utm_*` parameters of the address, in the session's context. @default true */
     utm?: boolean;
-    /** `__tt_pid` and `__tt_src` of the address, by which another site of yours passes its visitor on. @default true */
+    /**
+     * `__tt_pid` and `__tt_src` of the address, with which another site of yours passes its
+     * visitor on.
+     * @default true
+     */
     pass?: boolean;
     /** The page's timings. @default false */
     performance?: boolean;
-    /** What the page keeps in localStorage and sessionStorage: 50 keys each, 200 characters of each value; not what is the tracker's. @default false */
+    /**
+     * What the page keeps in localStorage and sessionStorage: 50 keys each, 200 characters of each
+     * value, without the tracker's own.
+     * @default false
+     */
     storage?: boolean;
-    /** The page's cookies that scripts can read, within the same bounds. @default false */
+    /** The cookies that scripts can read, within the same bounds. @default false */
     cookies?: boolean;
-    /** What you know of where the visitor is, and an address of yours that answers it as JSON. */
+    /** What you know of the visitor's location, and an address of yours that returns it as JSON. */
     location?: { url?: string; data?: Json };
   };
   profile?: {
@@ -136,15 +171,18 @@ export interface TrackerOptions {
   };
   settings?: Settings;
   auto?: {
-    /** Events that are sent with the page's batch, whether or not the page tracks any itself. @default [] */
+    /**
+     * Events sent with the page's batch, whether or not the page tracks any itself.
+     * @default []
+     */
     events?: [type: string, properties?: Json][];
-    /** Elements that track events by themselves. @default [] */
+    /** Elements that track events on their own. @default [] */
     triggers?: Trigger[];
   };
   listeners?: {
-    /** Called when the tracker is there. */
+    /** Called when the tracker has started. */
     onInit?: (ready: { tracker: Tracker; config: TrackerOptions }) => void;
-    /** Called where the browser takes no cookies. */
+    /** Called when the browser refuses cookies. */
     onCookiesDisabled?: () => void;
   };
 }
@@ -155,15 +193,15 @@ export interface Tracker {
     properties?: (T extends keyof ThamesThriveEvents ? ThamesThriveEvents[T] : Json) | null,
     options?: TrackOptions | null,
   ): Promise<TrackResult>;
-  /** Sends what waits; settles when everything sent has its answer. */
+  /** Sends what waits. Resolves when every request has its response. */
   flush(): Promise<void>;
-  /** The body of the first answer; null when the collector refused. */
+  /** The body of the first response; null when the collector refused. */
   ready: Promise<Answer | null>;
   readonly profileId: string | null;
   readonly sessionId: string;
-  /** What `settings.consent` began with, decided: `denied` forgets the visitor here and everything that waits. */
+  /** Decides what `settings.consent` left open; `denied` forgets the visitor and all that waits. */
   consent(decision: "granted" | "denied"): void;
-  /** The visitor is somebody else from now on: a new session, profile and device. */
+  /** Starts a new session, profile and device: the visitor is another one from now on. */
   reset(): void;
 }
 
@@ -171,10 +209,15 @@ type Target = string | EventTarget | Iterable<EventTarget>;
 
 export interface Helpers {
   track(type: string, properties?: Json | null, options?: TrackOptions | null): Promise<Response>;
-  /** Returns what unbinds. */
+  /** Returns a function that unbinds. */
   onClick(target: Target, listener: (event: Event) => void): () => void;
-  /** `names`: of events, with blanks between. Returns what unbinds. */
-  addListener(target: Target, names: string, listener: (event: Event) => void, options?: AddEventListenerOptions): () => void;
+  /** `names`: events, separated by blanks. Returns a function that unbinds. */
+  addListener(
+    target: Target,
+    names: string,
+    listener: (event: Event) => void,
+    options?: AddEventListenerOptions,
+  ): () => void;
 }
 
 export type ReadyCallback = (ready: {
@@ -184,7 +227,7 @@ export type ReadyCallback = (ready: {
   config: TrackerOptions;
 }) => void;
 
-/** Callbacks bound before the bundle came. */
+/** Callbacks bound before the bundle is there. */
 export type ReadyQueue = ReadyCallback[] & { bind(callback: ReadyCallback): unknown };
 
 export interface TrackerWindow {

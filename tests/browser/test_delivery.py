@@ -92,6 +92,22 @@ def test_the_tab_closed_during_an_outage_and_the_page_opened_again(
     )
 
 
+def test_an_event_fired_as_soon_as_another_is_stored_is_sent(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    """The flush before has ended by then, and its lock is not free yet."""
+    source = page_collector.add_source()
+    page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
+    page.wait_for_function(READY)
+    page.evaluate(
+        """() => { (async () => {
+             for (let n = 0; n < 20; n++) await tracker.track('a', {n}, {fire: true});
+           })() }"""
+    )
+    rows = settled(page_collector, source, 20)
+    assert [json.loads(row["properties"])["n"] for row in rows] == list(range(20))
+
+
 def test_an_answer_that_is_lost_after_storing_makes_no_second_row(
     collector: Collector, site: Site, visitor: Visitor
 ) -> None:

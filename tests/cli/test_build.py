@@ -158,7 +158,7 @@ def test_a_watching_build_builds_again() -> None:
         try:
             assert "Watching" in process.stderr.readline()
             assert "Built in" in process.stderr.readline()
-            (ROOT / "js" / "src" / "views.ts").touch()
+            (ROOT / "js" / "src" / "page-views.ts").touch()
             assert "tracker.min.js" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 130

@@ -25,7 +25,8 @@ def copy_repository(target: Path) -> Path:
     (target / "js").mkdir()
     for part in ("src", "site", "dist"):
         shutil.copytree(ROOT / "js" / part, target / "js" / part)
-    shutil.copy(ROOT / "js" / "tsconfig.json", target / "js")
+    for name in ("tsconfig.json", "minify.mjs"):
+        shutil.copy(ROOT / "js" / name, target / "js")
     (target / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
     return target
 

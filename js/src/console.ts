@@ -1,0 +1,7 @@
+let lastError = "";
+
+/** Tells the page's owner what went wrong, once as long as it stays the same. */
+export const reportError = (message: string): void => {
+  if (message != lastError) console.error("[ThamesThrive]", message);
+  lastError = message;
+};

@@ -1,5 +1,0 @@
-/** `page.min.js`: begins with what the core has put on its script element. */
-import { startPage, type Part } from "./page";
-
-const { given, nonce } = document.currentScript as HTMLScriptElement & { given: Part };
-startPage({ ...given, nonce });
