@@ -64,7 +64,7 @@ def read_task() -> Task | None:
     return msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
 
 
-class SenderInfo(Struct, frozen=True, array_like=True):
+class SenderInfo(Struct, frozen=True, array_like=True, gc=False):
     """Who sent a request: its `Origin` header, the address as the source wants it stored, and
     whether the user agent is a program's."""
 
@@ -73,7 +73,7 @@ class SenderInfo(Struct, frozen=True, array_like=True):
     bot: bool = False
 
 
-class WriteRequest(Struct, array_like=True):
+class WriteRequest(Struct, array_like=True, gc=False):
     """One admitted request on its way to the disk.
 
     `number` is set by the client that sends it; the result has the same.
@@ -93,7 +93,7 @@ class WriteRequest(Struct, array_like=True):
     replays: int | None = None
 
 
-class WriteResult(Struct, frozen=True, array_like=True):
+class WriteResult(Struct, frozen=True, array_like=True, gc=False):
     """What became of a write request. `refused`: a reason code if nothing was stored."""
 
     number: int

@@ -13,7 +13,8 @@ MAX_ID = 128  # characters
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-class Event(Struct, frozen=True, array_like=True):
+# No value below can refer to itself, so `gc=False` keeps the search for cycles away from them.
+class Event(Struct, frozen=True, array_like=True, gc=False):
     """One event that will be stored. JSON columns are JSON text; `extra` holds the keys that the
     contract does not know."""
 
@@ -28,7 +29,7 @@ class Event(Struct, frozen=True, array_like=True):
     extra: str | None = None
 
 
-class Rejection(Struct, frozen=True, array_like=True):
+class Rejection(Struct, frozen=True, array_like=True, gc=False):
     """One event that will not be stored. `detail`: a JSON pointer and what is wrong there."""
 
     index: int
@@ -39,7 +40,7 @@ class Rejection(Struct, frozen=True, array_like=True):
     payload: str
 
 
-class Warned(Struct, frozen=True, array_like=True):
+class Warned(Struct, frozen=True, array_like=True, gc=False):
     """Something the sender should know about an event that is stored all the same."""
 
     index: int
@@ -48,7 +49,7 @@ class Warned(Struct, frozen=True, array_like=True):
     detail: str
 
 
-class Payload(Struct, frozen=True, array_like=True):
+class Payload(Struct, frozen=True, array_like=True, gc=False):
     """A request, parsed. `request`: its own properties, options and unknown keys, as JSON text."""
 
     source_id: str | None

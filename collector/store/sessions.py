@@ -2,10 +2,10 @@
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 import msgspec
 
+from ..ipc import WriteRequest
 from .rows import insert_rows
 
 _decode_dict = msgspec.json.Decoder(dict[str, str]).decode
@@ -42,31 +42,23 @@ _PROFILE_AGAIN = """
 """
 
 
-class SessionRow(NamedTuple):
-    """A row for `upsert_sessions`."""
-
-    id: str
-    profile_id: str
-    source_id: str
-    device_id: str | None
-    context: str
-    dropped: int
-    first_seen_at: str
-    last_seen_at: str
-    events: int
-    first_utm: str | None
-    last_utm: str | None
+SessionRow = tuple[str, str, str, str | None, str, int, str, str, int, str | None, str | None]
+ProfileRow = tuple[str, str, str, int, str | None, str | None]
 
 
-class ProfileRow(NamedTuple):
-    """A row for `upsert_profiles`."""
+def session_row(request: WriteRequest, session_id: str, profile_id: str, events: int) -> SessionRow:
+    """A request's session as a row for `upsert_sessions`. `events`: new ones that it brings."""
+    payload, at = request.payload, request.received_at
+    return (
+        session_id, profile_id, request.source_id, payload.device_id, payload.context,
+        payload.dropped, at, at, events, payload.utm, payload.utm,
+    )  # fmt: skip
 
-    id: str
-    first_seen_at: str
-    last_seen_at: str
-    events: int
-    first_utm: str | None
-    last_utm: str | None
+
+def profile_row(request: WriteRequest, profile_id: str, events: int) -> ProfileRow:
+    """A request's profile as a row for `upsert_profiles`. `events`: new ones that it brings."""
+    at, utm = request.received_at, request.payload.utm
+    return profile_id, at, at, events, utm, utm
 
 
 def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) -> dict[str, str]:

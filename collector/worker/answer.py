@@ -3,18 +3,20 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any
 
 import msgspec
+from msgspec import UNSET, Struct, UnsetType, structs
 
-from ..errors import Duplicate, Internal, Invalid, Refused, Stored
+from ..errors import Duplicate, Invalid, Refused, Stored
 from ..event.types import Event, Payload
 from ..ipc import WriteResult
 
 _encode = msgspec.json.encode
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True, gc=False):
     """An answer to an ingestion request. `code`: its reason code; `body`: JSON."""
 
     status: int
@@ -23,13 +25,51 @@ class Answer(NamedTuple):
     retry_after: int | None = None  # seconds
 
 
-def refused(refusal: Refused, request_id: str) -> Answer:
-    """The answer to a refused request, with the detail as the contract words it."""
-    body = {"detail": refusal.detail}
-    if refusal.code == Internal.code:
-        body["request"] = request_id
+class _Ref(Struct, frozen=True, gc=False):
+    id: str
+
+
+class _Note(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What is said of one event, or of the request."""
+
+    reason: str
+    index: int | None = None
+    id: str | None = None
+    detail: str | None = None
+    duplicate: bool = False
+
+
+class _Body(Struct, gc=False):
+    """The answer to a stored request, with the contract's keys."""
+
+    task: tuple[str, ...]
+    events: list[str]
+    profile: _Ref | None
+    session: _Ref | None
+    ux: tuple[()] = ()
+    response: dict[str, Any] = {}
+    errors: Sequence[_Note] = ()
+    warnings: Sequence[_Note] = ()
+    duplicate: bool | UnsetType = UNSET
+    missing: Sequence[str] | UnsetType = UNSET
+
+
+def refused(refusal: Refused, request_id: str = "") -> Answer:
+    """The answer to a refused request, with the detail as the contract words it.
+
+    `request_id`: where the log has the cause.
+    """
+    answer = _refused(refusal.status, refusal.code, refusal.detail, refusal.retry_after)
+    if not request_id:
+        return answer
+    body = {"detail": refusal.detail, "request": request_id}
+    return structs.replace(answer, body=json.dumps(body).encode())
+
+
+@lru_cache(maxsize=1024)
+def _refused(status: int, code: str, detail: str, retry_after: int | None) -> Answer:
     # With blanks, as the contract has it.
-    return Answer(refusal.status, refusal.code, json.dumps(body).encode(), refusal.retry_after)
+    return Answer(status, code, json.dumps({"detail": detail}).encode(), retry_after)
 
 
 def stored(
@@ -37,49 +77,41 @@ def stored(
 ) -> Answer:
     """The answer to a stored request."""
     duplicates = result.duplicates
-    body: dict[str, Any] = {
-        "task": [request_id],
-        "ux": [],
-        "response": {},
-        "events": [event.id for event in payload.events],
-        "profile": {"id": result.profile_id} if result.profile_id else None,
-        "session": {"id": result.session_id} if result.session_id else None,
-        "errors": [
-            {"index": r.index, "id": r.id, "reason": r.reason, "detail": r.detail}
-            for r in payload.rejected
-        ],
-        "warnings": _warnings(payload, result, validate_only=validate_only),
-    }
-    all_repeated = bool(duplicates) and len(duplicates) == len(payload.events)
-    if all_repeated:
-        body["duplicate"] = True
+    repeated = bool(duplicates) and len(duplicates) == len(payload.events)
+    body = _Body(
+        task=(request_id,),
+        events=[event.id for event in payload.events],
+        profile=_Ref(result.profile_id) if result.profile_id else None,
+        session=_Ref(result.session_id) if result.session_id else None,
+    )
+    if payload.rejected:
+        body.errors = [_Note(r.reason, r.index, r.id, r.detail) for r in payload.rejected]
+    if payload.warnings or duplicates or result.unknown_profile or validate_only:
+        body.warnings = _warnings(payload, result, validate_only=validate_only)
+    if repeated:
+        body.duplicate = True
     if payload.known:
-        body["missing"] = result.missing
-    if all_repeated:
+        body.missing = result.missing
+    if repeated:
         code = Duplicate.code
     else:
         code = Stored.code if payload.events or not payload.rejected else Invalid.code
     return Answer(200, code, _encode(body))
 
 
-def _warnings(
-    payload: Payload, result: WriteResult, *, validate_only: bool
-) -> list[dict[str, Any]]:
-    warnings: list[dict[str, Any]] = [
-        {"index": w.index, "id": w.id, "reason": w.reason, "detail": w.detail}
-        for w in payload.warnings
-    ]
+def _warnings(payload: Payload, result: WriteResult, *, validate_only: bool) -> list[_Note]:
+    warnings = [_Note(w.reason, w.index, w.id, w.detail) for w in payload.warnings]
     if result.duplicates:
         warnings += [
-            {"index": event.index, "id": event.id, "reason": Duplicate.code, "duplicate": True}
+            _Note(Duplicate.code, event.index, event.id, duplicate=True)
             for event in _repeated(payload, result.duplicates)
         ]
     if result.unknown_profile:
         detail = "/context/__tt_pid: no such profile exists, so it is ignored"
-        warnings.append({"reason": Invalid.code, "detail": detail})
+        warnings.append(_Note(Invalid.code, detail=detail))
     if validate_only:
         detail = "The source only validates: events are checked, not kept."
-        warnings.append({"reason": Stored.code, "detail": detail})
+        warnings.append(_Note(Stored.code, detail=detail))
     return warnings
 
 

@@ -105,7 +105,7 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
     """Answers what a route did not: unknown paths, bodies too large while reading, and our own
     mistakes."""
     if isinstance(error, PayloadTooLarge):
-        return _refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."), uuid7())
+        return _refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."))
     if not isinstance(error, SanicException):
         request_id = uuid7()
         log.error("request %s failed", request_id, exc_info=error)
@@ -123,7 +123,7 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
     return HTTPResponse(body, error.status_code, headers, "application/json")
 
 
-def _refuse(request: Request, refusal: Refused, request_id: str) -> HTTPResponse:
+def _refuse(request: Request, refusal: Refused, request_id: str = "") -> HTTPResponse:
     metrics.count_request(NO_SOURCE, refusal.code)
     return IngestionResponse(request, refused(refusal, request_id))
 

@@ -10,7 +10,7 @@ from time import perf_counter
 from msgspec import Struct, field
 
 from .. import metrics
-from ..errors import InvalidEnvelope, Refused
+from ..errors import Internal, InvalidEnvelope, Refused
 from ..event.timestamps import Timestamp, current
 from ..event.types import Payload, Rejection
 from ..ids import uuid7
@@ -26,7 +26,7 @@ log = logging.getLogger("collector.ingestion")
 NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders cannot invent series
 
 
-class Incoming(Struct):
+class Incoming(Struct, gc=False):
     """A request that brings events. `size`: bytes of its body as they came.
 
     `source_id`: where the address names the source. It is admitted before the body is read then,
@@ -84,10 +84,14 @@ class Pipeline:
         if incoming:
             metrics.count_events(label, refusal.code, _events_in(incoming))
             self.admission.remember_limit(source, refusal)
-        request_id = incoming.request_id if incoming else uuid7()
-        log.debug("request %s: %s %s", request_id, refusal.status, refusal.code)
+        if log.isEnabledFor(logging.DEBUG):
+            name = incoming.request_id if incoming else "(not read)"
+            log.debug("request %s: %s %s", name, refusal.status, refusal.code)
         self.times.add(started)
-        return refused(refusal, request_id)
+        # The log has the cause of an internal error under this id.
+        if incoming and refusal.code == Internal.code:
+            return refused(refusal, incoming.request_id)
+        return refused(refusal)
 
     def _admit(self, incoming: Incoming, source_id: str | None) -> Source:
         source = incoming.source = self.admission.find(source_id)

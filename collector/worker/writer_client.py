@@ -4,7 +4,9 @@ import asyncio
 import logging
 import time
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
+
+from msgspec import Struct
 
 from ..errors import Overloaded, refusal
 from ..ipc import Frames, WriteRequest, WriteResult
@@ -16,7 +18,7 @@ MAX_WAIT = 10.0
 RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
 
 
-class _Pending(NamedTuple):
+class _Pending(Struct, frozen=True):
     """A request whose result is awaited."""
 
     result: asyncio.Future[WriteResult]

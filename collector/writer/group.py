@@ -28,6 +28,8 @@ from .rate_limits import RateLimiter
 
 log = logging.getLogger("collector.writer")
 
+_COUNTED = (Stored.code, Duplicate.code, Invalid.code)
+
 FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 
 
@@ -132,7 +134,8 @@ class Writer:
             group, owners, events_of, repeats_of, strict=True
         ):
             session_id, profile_id, unknown_profile = owner
-            rows += [event_row(event, request, session_id, profile_id) for event in events]
+            for event in events:
+                rows.append(event_row(event, request, session_id, profile_id))
             if request.payload.rejected:
                 rejected += _rejected_rows(request, session_id, profile_id)
             results.append(
@@ -161,10 +164,10 @@ class Writer:
         connection = self._connection
         events_of = [request.payload.events for request in group]
         repeats_of: list[tuple[str, ...]] = [()] * len(group)
-        ids = [event.id for events in events_of for event in events]
-        old = forgotten_ids(connection, ids)
+        # Not even listed where nothing was ever forgotten.
+        old = forgotten_ids(connection, (event.id for events in events_of for event in events))
         if expect_repeats:
-            old |= stored_ids(connection, ids)
+            old |= stored_ids(connection, (event.id for events in events_of for event in events))
         replayed = [request.replays for request in group if request.replays is not None]
         if replayed:
             waiting = take_rejected(connection, replayed)
@@ -237,19 +240,18 @@ def _code_of(error: Exception, request: WriteRequest) -> str:
 
 def _count(group: Sequence[WriteRequest], results: Sequence[WriteResult], seconds: float) -> None:
     """Counts what was committed. Refusals are counted by the worker that answers them."""
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, list[int]] = {}
     total = 0
     for request, result in zip(group, results, strict=True):
-        of_source = counts.setdefault(request.source_id, dict.fromkeys(_COUNTED, 0))
+        of_source = counts.get(request.source_id)
+        if of_source is None:
+            of_source = counts[request.source_id] = [0] * len(_COUNTED)
         events, duplicates = len(request.payload.events), len(result.duplicates)
-        of_source[Stored.code] += events - duplicates
-        of_source[Duplicate.code] += duplicates
-        of_source[Invalid.code] += len(request.payload.rejected)
+        of_source[0] += events - duplicates
+        of_source[1] += duplicates
+        of_source[2] += len(request.payload.rejected)
         total += events
     for source_id, of_source in counts.items():
-        for code, number in of_source.items():
+        for code, number in zip(_COUNTED, of_source, strict=True):
             metrics.count_events(source_id, code, number)
     metrics.count_commit(seconds, total)
-
-
-_COUNTED = (Stored.code, Duplicate.code, Invalid.code)

@@ -62,23 +62,8 @@ def resolve(
             profile_id = _profile_for(request, known)
             known.add(profile_id)
             profile_of[session_id] = profile_id
-        at, utm = request.received_at, payload.utm
-        profile_rows.append(sessions.ProfileRow(profile_id, at, at, count, utm, utm))
-        session_rows.append(
-            sessions.SessionRow(
-                id=session_id,
-                profile_id=profile_id,
-                source_id=request.source_id,
-                device_id=payload.device_id,
-                context=payload.context,
-                dropped=payload.dropped,
-                first_seen_at=at,
-                last_seen_at=at,
-                events=count,
-                first_utm=utm,
-                last_utm=utm,
-            )
-        )
+        profile_rows.append(sessions.profile_row(request, profile_id, count))
+        session_rows.append(sessions.session_row(request, session_id, profile_id, count))
         owners.append(Owner(session_id, profile_id, unknown))
     sessions.upsert_profiles(connection, profile_rows)
     sessions.upsert_sessions(connection, session_rows)

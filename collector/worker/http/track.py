@@ -16,6 +16,7 @@ from .body import body_of
 from .responses import IngestionResponse
 from .routes import Route, add_routes
 
+_UNKNOWN = UnknownSource()
 # How the tracker's requests begin. Others are parsed first, and refused then.
 _SOURCE = re.compile(rb'\{"source":\{"id":"([0-9A-Za-z-]{1,64})"\}')
 
@@ -43,7 +44,7 @@ def add(app: Sanic[Any, Any], pipeline: Pipeline, proxies: int) -> list[Route]:
             # Requests of unknown sources must cost least, so they are not even parsed.
             named = _SOURCE.match(body)
             if named and not pipeline.admission.knows(named[1].decode()):
-                raise UnknownSource
+                return IngestionResponse(request, pipeline.refuse(_UNKNOWN, started))
         except Refused as refusal:
             return IngestionResponse(request, pipeline.refuse(refusal, started))
         incoming = incoming_of(request, "rest", proxies, body=body, started=started)
