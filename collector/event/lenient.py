@@ -12,21 +12,11 @@ from msgspec import Raw
 
 from ..errors import Invalid, InvalidEnvelope, TooLarge
 from ..ids import event_id
+from .limits import MAX_EVENTS, MAX_ID, MAX_KNOWN, MAX_TYPE
 from .reserved_keys import reserved_key_among, reserved_key_in
 from .session_context import passed_profile, utm_of
 from .timestamps import Timestamp, is_plausible, iso, skew_of, utc
-from .types import (
-    MAX_EVENTS,
-    MAX_ID,
-    MAX_KNOWN,
-    MAX_TYPE,
-    Event,
-    Payload,
-    Rejection,
-    Warned,
-    is_valid_id,
-    is_valid_type,
-)
+from .types import Event, Payload, Rejection, Warned, is_valid_id, is_valid_type
 
 _NO_TAGS = ("", "[]", "null")
 _EVENT_KEYS = {"id", "type", "time", "properties", "context", "options", "tags"}

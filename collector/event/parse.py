@@ -15,17 +15,11 @@ from msgspec import Raw, Struct
 from ..errors import Invalid, TooLarge
 from ..ids import event_id
 from .lenient import parse_leniently
+from .limits import MAX_DEPTH, MAX_EVENTS
 from .reserved_keys import may_have_reserved_keys
 from .session_context import passed_profile, utm_of
 from .timestamps import OLDEST_TEXT, Timestamp, is_plausible, is_stored_form, iso, skew_of, utc
-from .types import (
-    MAX_DEPTH,
-    MAX_EVENTS,
-    Event,
-    Payload,
-    is_valid_id,
-    is_valid_type,
-)
+from .types import Event, Payload, is_valid_id, is_valid_type
 
 _EMPTY = Raw(b"")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")

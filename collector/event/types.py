@@ -4,11 +4,7 @@ import re
 
 from msgspec import Struct
 
-MAX_EVENTS = 500  # in one request
-MAX_DEPTH = 32  # levels of nesting
-MAX_KNOWN = 1000  # ids that a sender may ask about at once
-MAX_TYPE = 128  # characters
-MAX_ID = 128  # characters
+from .limits import MAX_ID, MAX_TYPE
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -7,8 +7,8 @@ from sqlite_utils import Database
 
 from ..errors import NotFound, StoreError
 from ..event.json_schema import compile_schema
+from ..event.limits import MAX_TYPE
 from ..event.timestamps import now
-from ..event.types import MAX_TYPE
 from .sources import get_source
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from .connection import connect, transaction
+from .sources import add_columns, missing_columns
 
 migrations = Migrations("thamesthrive")
 
@@ -240,13 +241,13 @@ def migrate(path: Path) -> None:
     """
     connection = connect(path)
     try:
-        connection.execute(
-            "PRAGMA foreign_keys=OFF"
-        )  # so that a table may be replaced by another of its name
+        # So that a table may be replaced by another of its name.
+        connection.execute("PRAGMA foreign_keys=OFF")
         database = Database(connection)
-        if migrations.pending(database):
+        if migrations.pending(database) or missing_columns(database):
             # Another process may be at it: the second one finds nothing to do.
             with transaction(connection):
                 migrations.apply(database)
+                add_columns(database, missing_columns(database))
     finally:
         connection.close()

@@ -10,8 +10,8 @@ from typing import Any
 from sqlite_utils import Database
 
 from ..errors import NotFound, StoreError
+from ..event.limits import MAX_TYPE
 from ..event.timestamps import now
-from ..event.types import MAX_TYPE
 from .sources import get_source
 
 MAX_TARGET = 2048

@@ -1,8 +1,7 @@
 """Event sources: administration.
 
-A field of a source is declared once, in `Source`. The command line's options, the API's body, the
-OpenAPI document and the reference derive from it; a new one needs a migration that adds its column
-(`add_source_column`).
+A field of a source is declared once, in `Source`. Its column, the command line's options, the API's
+body, the OpenAPI document and the reference derive from it.
 """
 
 import sqlite3
@@ -67,10 +66,17 @@ SOURCE_FIELDS: dict[str, SourceField] = {
 _FORMER = {spec.former: name for name, spec in SOURCE_FIELDS.items() if spec.former}
 
 
-def add_source_column(db: Database, name: str) -> None:
-    """Adds the column of a field, for a migration."""
-    column = SOURCE_FIELDS[name].kind.column.format(name=name)
-    db.execute(f"ALTER TABLE sources ADD COLUMN {name} {column}")
+def missing_columns(db: Database) -> list[str]:
+    """The fields that have no column yet."""
+    present = {column.name for column in db["sources"].columns}
+    return [name for name in SOURCE_FIELDS if name not in present]
+
+
+def add_columns(db: Database, names: list[str]) -> None:
+    """Adds the columns of fields. One that gets another name needs a numbered migration instead."""
+    for name in names:
+        column = SOURCE_FIELDS[name].kind.column.format(name=name)
+        db.execute(f"ALTER TABLE sources ADD COLUMN {name} {column}")
 
 
 def source_from_row(row: Mapping[str, Any]) -> Source:

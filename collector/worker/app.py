@@ -15,6 +15,7 @@ from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicE
 
 from .. import metrics
 from ..errors import Internal, Refused, TooLarge
+from ..event.limits import MAX_WIRE
 from ..ids import uuid7
 from ..ipc import Task
 from ..settings import Settings
@@ -22,7 +23,6 @@ from ..store import SourceCache, connect_readonly
 from .admission import Admission
 from .answer import refused
 from .http import api, bridges, docs, health, qa, static_site, track, tracker_files
-from .http.body import MAX_WIRE
 from .http.cors import cors_headers, is_ingestion
 from .http.responses import IngestionResponse
 from .pipeline import NO_SOURCE, Pipeline

@@ -1,6 +1,8 @@
 """Parse → admit → judge → store → answer: what becomes of a request, by whatever route it came.
 
 Nothing here knows HTTP: a route makes an `Incoming` of its request, and a response of the `Answer`.
+A replayed event takes the same way in `replay.py`, but for admission and answer: its request had
+both when it came.
 """
 
 import logging
@@ -124,14 +126,8 @@ class Pipeline:
             ip=stored_address(incoming.address, source.ip_policy),
             bot=is_bot(incoming.user_agent),
         )
-        request = WriteRequest(
-            source_id=source.id,
-            request_id=incoming.request_id,
-            received_at=incoming.received.text,
-            sender=sender,
-            payload=payload,
-            static_profiles=source.static_profiles,
-            rate_limit=source.rate_limit,
+        request = write_request(
+            source, payload, incoming.request_id, incoming.received.text, sender
         )
         return await self._writer.submit(request, incoming.size)
 
@@ -145,6 +141,27 @@ class Pipeline:
             log.debug("request %s: 200 %s, %d events", incoming.request_id, answer.code, count)
         self.times.add(incoming.started)
         return answer
+
+
+def write_request(
+    source: Source,
+    payload: Payload,
+    request_id: str,
+    received_at: str,
+    sender: SenderInfo,
+    replays: int | None = None,
+) -> WriteRequest:
+    """What the writer is to store. `replays`: a rejected event, which was counted when it came."""
+    return WriteRequest(
+        source_id=source.id,
+        request_id=request_id,
+        received_at=received_at,
+        sender=sender,
+        payload=payload,
+        static_profiles=source.static_profiles,
+        rate_limit=source.rate_limit if replays is None else None,
+        replays=replays,
+    )
 
 
 def _events_in(incoming: Incoming) -> int:

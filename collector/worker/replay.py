@@ -10,10 +10,10 @@ from msgspec import Raw, structs
 from ..errors import Refused, refusal
 from ..event import timestamps
 from ..event.parse import parse
-from ..event.types import Payload
 from ..ipc import SenderInfo, WriteRequest, WriteResult
 from ..store.rejected import MAX_PAYLOAD, RejectedEvent, list_rejected
 from .admission import Admission
+from .pipeline import write_request
 
 PAGE = 500  # rows read, and stored, at a time
 
@@ -77,35 +77,24 @@ def replay(
 
 def _request(admission: Admission, row: RejectedEvent) -> WriteRequest | None:
     """The event as it was received then, if it is valid now."""
-    payload = _payload(admission, row)
-    if payload is None:
-        return None
-    return WriteRequest(
-        source_id=row.source_id,
-        request_id=row.request_id,
-        received_at=row.received_at,
-        sender=SenderInfo(row.origin, row.ip, row.bot),
-        payload=payload,
-        replays=row.seq,
-    )
-
-
-def _payload(admission: Admission, row: RejectedEvent) -> Payload | None:
     if len(row.payload) >= MAX_PAYLOAD or row.event_id == row.request_id:
         return None  # it was cut, or it is not an event but a whole request
     wire = {"source": {"id": row.source_id}, "events": [Raw(row.payload.encode())]}
     try:
         received = timestamps.stored(row.received_at)
         payload = parse(msgspec.json.encode(wire), row.request_id, received)
-        payload = admission.judge(payload, admission.find(row.source_id))
+        source = admission.find(row.source_id)
+        payload = admission.judge(payload, source)
     except (Refused, msgspec.MsgspecError):
         return None
     if not payload.events:
         return None
-    return structs.replace(
+    payload = structs.replace(
         payload,
         session_id=row.session_id,
         request=row.request,
         events=(structs.replace(payload.events[0], id=row.event_id),),
         anonymous=row.session_id is None,
     )
+    sender = SenderInfo(row.origin, row.ip, row.bot)
+    return write_request(source, payload, row.request_id, row.received_at, sender, row.seq)

@@ -1,12 +1,13 @@
 /** One tracker: what `window.tracker` is, and what `createTracker` of the module returns. */
 import { sessionContext } from "./context";
 import { type Call, createHelpers, type Outcome } from "./helpers";
-import { forgetVisitor, profileId, renewSession, sessionId } from "./identity";
+import { forgetVisitor, profileId } from "./identity";
 import { callKey, eventId, timeOf } from "./ids";
 import type { PageFeatures } from "./page-features";
 import { watchPageViews } from "./page-views";
 import { refusesTracking } from "./privacy";
 import { createQueue, type Queue } from "./queue";
+import { renewSession, sessionId } from "./session-cookie";
 import { forget, keys, storage } from "./storage";
 import { QUEUE_KEY, queuePrefix } from "./storage-keys";
 import { createTransport, type Transport } from "./transport";

@@ -2,8 +2,8 @@
  * Events without a verdict: an index in memory, in sending order, and a localStorage key for each.
  * An event leaves by its id, and only when the collector has spoken or the queue is full.
  */
-import { sessionId } from "./identity";
 import { eventId, timeOf } from "./ids";
+import { sessionId } from "./session-cookie";
 import { forget, keys, read, write } from "./storage";
 import type { Response, Settle, TrackCall, TrackResult } from "./types";
 

@@ -1,5 +1,6 @@
 """What is declared once is known everywhere: settings, fields of a source, routes, reasons."""
 
+import sqlite3
 from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
@@ -34,6 +35,24 @@ def test_a_field_of_a_source_is_a_column_an_option_and_a_part_of_the_api(
     for name, spec in SOURCE_FIELDS.items():
         assert schema[name] == {**spec.kind.schema}
         assert name == "enabled" or flag_of(spec.flag or name) in options
+
+
+def test_a_new_field_of_a_source_gets_its_column(tmp_path: Path) -> None:
+    """As after an upgrade: a database in which two fields have no column yet."""
+    path = tmp_path / "x.db"
+    store.migrate(path)
+    with closing(store.connect(path)) as connection:
+        connection.executescript(
+            "CREATE TABLE older AS SELECT id, name, enabled, origins, bridges, static_profiles,"
+            " created_at, validate_only, retention_days FROM sources; DROP TABLE sources;"
+            "ALTER TABLE older RENAME TO sources;"
+            "INSERT INTO sources VALUES ('s', 'Shop', 1, '[]', '[\"rest\"]', 0, 'now', 0, NULL)"
+        )
+        store.migrate(path)
+        source = store.get_source(Database(connection), "s")
+        assert (source.rate_limit, source.ip_policy) == (None, "truncate")
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute("UPDATE sources SET rate_limit = 0")
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in fields(Settings)])

@@ -9,7 +9,8 @@ import pytest
 from collector.errors import Invalid, TooLarge
 from collector.event import parse as parser
 from collector.event import timestamps
-from collector.event.types import MAX_KNOWN, Payload
+from collector.event.limits import MAX_KNOWN
+from collector.event.types import Payload
 
 REQUEST = str(uuid.uuid4())
 NOW = "2026-11-23T10:00:00.000Z"

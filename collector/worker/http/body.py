@@ -7,11 +7,7 @@ import brotli
 from sanic import Request
 
 from ...errors import Invalid, TooLarge
-
-MAX_WIRE = 256 * 1024  # bytes of a body as it arrives; the server stops reading there
-MAX_INFLATED = 1024 * 1024  # bytes
-MAX_RATIO = 200  # inflated to wire; text of events reaches 20
-MAX_ENCODINGS = 2  # one after the other
+from ...event.limits import MAX_ENCODINGS, MAX_INFLATED, MAX_RATIO
 
 
 def body_of(request: Request) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import REASONS
-from ...event.types import MAX_EVENTS, MAX_ID, MAX_TYPE
+from ...event.limits import MAX_EVENTS, MAX_ID, MAX_TYPE
 from ...store.redirects import MAX_TARGET, TARGET
 from ...store.sources import SOURCE_FIELDS
 from .routes import Route, path_parameters
