@@ -74,9 +74,9 @@ class SenderInfo(Struct, frozen=True, array_like=True, gc=False):
 
 
 class WriteRequest(Struct, array_like=True, gc=False):
-    """One admitted request on its way to the disk.
+    """One admitted request on its way to the disk. `size`: bytes that it takes, about.
 
-    `number` is set by the client that sends it; the result has the same.
+    `number` and `size` are set by the client that sends it; the result has the same number.
 
     `replays`: the sequence number of the rejected event that this request stores after all. It
     leaves the rejected events in the same transaction; if it is gone, nothing is stored.
@@ -88,6 +88,7 @@ class WriteRequest(Struct, array_like=True, gc=False):
     sender: SenderInfo
     payload: Payload
     number: int = 0
+    size: int = 0
     static_profiles: bool = False
     rate_limit: int | None = None  # events a minute
     replays: int | None = None
@@ -102,6 +103,7 @@ class WriteResult(Struct, frozen=True, array_like=True, gc=False):
     duplicates: tuple[str, ...] = ()  # ids that were stored before
     missing: tuple[str, ...] = ()  # of the ids the sender asked about, those not stored
     unknown_profile: bool = False  # it passed on a profile of another site that does not exist
+    large_context: bool = False  # the session's context has no room for the request's
     refused: str | None = None
     retry_after: int | None = None  # seconds, if it was refused for its rate
 

@@ -248,7 +248,7 @@ def _database(site: Path) -> str:
     migrations.apply(database)
     tables = {
         table.name: table.columns
-        for table in database.tables
+        for table in [*database.views, *database.tables]
         if not table.name.startswith(("sqlite_", "_"))
     }
     for name, columns in tables.items():

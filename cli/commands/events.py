@@ -1,6 +1,7 @@
 """`thamesthrive events …`: what is stored."""
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -62,6 +63,8 @@ def list_(
             _show(found, as_json, filtered=bool(type_ or source or session))
             return
         last = 0
+        # Also where it was started in the background, with that ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         while True:
             for event in found:
                 data(json.dumps(event.as_dict(), ensure_ascii=False) if as_json else line(event))

@@ -1,4 +1,4 @@
-"""What a session's context says of where the visitor came from."""
+"""A session's context: how pages add to it, and what it says of where the visitor came from."""
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,3 +36,24 @@ def passed_profile(context: str) -> str | None:
         if value and is_valid_id(value):
             return value
     return None
+
+
+def merge_contexts(context: str, patch: str) -> str:
+    """A session's context with what a later page says (RFC 7396): objects are merged, null removes
+    a key, and anything else replaces what was there. Numbers keep their digits."""
+    return msgspec.json.encode(_merge(context, patch)).decode()
+
+
+def _merge(target: str, patch: str) -> dict[str, Raw]:
+    merged = _decode_dict(target)
+    for key, raw in _decode_dict(patch).items():
+        value = str(raw, "utf-8")
+        if value == "null":
+            merged.pop(key, None)
+        elif value[:1] == "{":
+            old = str(merged.get(key, Raw(b"{}")), "utf-8")
+            inner = _merge(old if old[:1] == "{" else "{}", value)
+            merged[key] = Raw(msgspec.json.encode(inner))
+        else:
+            merged[key] = raw
+    return merged

@@ -9,7 +9,7 @@ from .connection import transaction
 from .rows import load_json
 from .tombstones import add_tombstones
 
-CHUNK = 500  # rows removed in one transaction: no sender waits longer than that takes
+CHUNK = 200  # requests, or rejected events, removed in one transaction: no sender waits longer than that takes
 _JSON = ("properties", "context", "options", "tags", "extra", "request", "first_utm", "last_utm")
 
 
@@ -42,38 +42,62 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     events remain, so that a repeat that is still on its way does not store them again. Raises
     NotFound.
     """
-    if not connection.execute("SELECT 1 FROM profiles WHERE id = ?", [profile_id]).fetchone():
+    known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
+    if not connection.execute(known, [profile_id]).fetchone():
         raise NotFound(f"There is no profile {profile_id!r}.")
     removed = {"events": 0, "rejected": 0, "sessions": 0, "profiles": 0}
-    tables = (("events", "id"), ("rejected", "event_id"))
-    for table, column in tables:
-        where = f"seq IN (SELECT seq FROM {table} WHERE profile_id = ? LIMIT {CHUNK})"
-        while count := _forget_chunk(connection, table, column, where, profile_id):
-            removed[table] += count
-    with transaction(connection):
-        # Events that came in between, then sessions and the profile itself.
-        for table, column in tables:
-            removed[table] += _forget(connection, table, column, "profile_id = ?", profile_id)
-        for table, column in (("sessions", "profile_id"), ("profiles", "id")):
-            removed[table] = connection.execute(
-                f"DELETE FROM {table} WHERE {column} = ?", [profile_id]
-            ).rowcount
+    more = True
+    while more:
+        with transaction(connection):
+            more = _forget_some(connection, profile_id, removed)
     return removed
 
 
-def _forget_chunk(
-    connection: sqlite3.Connection, table: str, column: str, where: str, profile_id: str
-) -> int:
-    with transaction(connection):
-        return _forget(connection, table, column, where, profile_id)
+def _forget_some(connection: sqlite3.Connection, profile_id: str, removed: dict[str, int]) -> bool:
+    """Removes some of a profile's rows, inside the caller's transaction. Returns whether there may
+    be more."""
+    # Looked up each time: between two transactions somebody else may have forgotten it.
+    find = "SELECT key FROM profile_rows WHERE id = ?"
+    row = connection.execute(find, [profile_id]).fetchone()
+    profile = row[0] if row else 0
+    requests = _forget_requests(connection, profile, removed) if profile else 0
+    rejected = _forget_rejected(connection, profile_id)
+    removed["rejected"] += rejected
+    if CHUNK in (requests, rejected):
+        return True
+    if profile:
+        tables = (("sessions", "session_rows", "profile"), ("profiles", "profile_rows", "key"))
+        for name, table, column in tables:
+            gone = connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [profile])
+            removed[name] += gone.rowcount
+    return False
 
 
-def _forget(
-    connection: sqlite3.Connection, table: str, column: str, where: str, profile_id: str
-) -> int:
-    """Removes rows and leaves tombstones of their ids. Returns how many."""
-    gone = connection.execute(
-        f"DELETE FROM {table} WHERE {where} RETURNING {column}", [profile_id]
+def _forget_requests(connection: sqlite3.Connection, profile: int, removed: dict[str, int]) -> int:
+    """Removes some of a profile's requests, with their events. Returns how many requests."""
+    requests = connection.execute(
+        f"""SELECT r.key, r.events FROM session_rows s JOIN request_rows r ON r.session = s.key
+        WHERE s.profile = ? LIMIT {CHUNK}""",
+        [profile],
     ).fetchall()
-    add_tombstones(connection, (row[0] for row in gone))
+    for key, events in requests:
+        gone = connection.execute(
+            "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1"
+            " RETURNING (SELECT id FROM source_keys WHERE key = source), id",
+            (key, events),
+        ).fetchall()
+        add_tombstones(connection, [(row[0], row[1]) for row in gone])
+        removed["events"] += len(gone)
+    connection.executemany(
+        "DELETE FROM request_rows WHERE key = ?", [(key,) for key, _ in requests]
+    )
+    return len(requests)
+
+
+def _forget_rejected(connection: sqlite3.Connection, profile_id: str) -> int:
+    some = f"SELECT seq FROM rejected WHERE profile_id = ? LIMIT {CHUNK}"
+    gone = connection.execute(
+        f"DELETE FROM rejected WHERE seq IN ({some}) RETURNING source_id, event_id", [profile_id]
+    ).fetchall()
+    add_tombstones(connection, [(row[0], row[1]) for row in gone])
     return len(gone)

@@ -8,38 +8,73 @@ from typing import Any
 
 from ..event.types import Event
 from ..ipc import WriteRequest
+from .keys import Keys, source_key
 from .rows import insert_rows, load_json, select_page
 
-_INSERT = """INSERT INTO events
-    (id, type, source_id, session_id, profile_id, properties, context, options, tags, extra,
-    request, request_id, occurred_at, received_at, ip, bot)"""
-EventRow = tuple[Any, ...]
-
-
-def event_row(
-    event: Event, request: WriteRequest, session_id: str | None, profile_id: str | None
-) -> EventRow:
-    """An event and the request it came with as a row for `insert_events`."""
-    return (
-        event.id, event.type, request.source_id, session_id, profile_id, event.properties,
-        event.context, event.options, event.tags, event.extra, request.payload.request,
-        request.request_id, event.occurred_at, request.received_at, request.sender.ip,
-        request.sender.bot,
-    )  # fmt: skip
+_INSERT_REQUESTS = """INSERT INTO request_rows
+    (key, events, source, session, request_id, received_at, ip, bot, request, context)"""
+_INSERT_EVENTS = """INSERT INTO event_rows
+    (seq, request, source, type, id, occurred_at, properties, context, options, tags, extra)"""
 
 
 class Repeated(Exception):
     """Some ids were stored before. Roll the transaction back, and run it again without them."""
 
 
-def insert_events(connection: sqlite3.Connection, rows: Sequence[EventRow]) -> None:
-    """Stores events inside the caller's transaction.
+class EventWriter:
+    """Gathers the rows of a group, and stores them together."""
 
-    Repeats are rare, so all rows are simply tried. Raises Repeated if an id is stored already, or
-    twice among them.
-    """
-    if insert_rows(connection, _INSERT, rows, "ON CONFLICT (id) DO NOTHING") != len(rows):
-        raise Repeated
+    def __init__(self, connection: sqlite3.Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._seq = next_seq(connection)
+        self._requests: list[tuple[Any, ...]] = []
+        self._events: list[tuple[Any, ...]] = []
+
+    def add(self, request: WriteRequest, session: int, events: Sequence[Event]) -> None:
+        """Adds the new events of a request. `session`: the key of its session, 0 for none."""
+        if not events:
+            return
+        connection, keys, seq = self._connection, self._keys, self._seq
+        source = keys.source(connection, request.source_id)
+        # Events of a page mostly have the same context: it is stored once.
+        context = events[0].context
+        sender = request.sender
+        self._requests.append(
+            (
+                seq, len(events), source, session, request.request_id, request.received_at,
+                sender.ip, sender.bot, request.payload.request, context,
+            )
+        )  # fmt: skip
+        rows = self._events
+        for number, event in enumerate(events, seq):
+            rows.append(
+                (
+                    number, seq, source, keys.type(connection, event.type), event.id,
+                    event.occurred_at, event.properties,
+                    None if event.context == context else event.context,
+                    event.options, event.tags, event.extra,
+                )
+            )  # fmt: skip
+        self._seq = seq + len(events)
+
+    def write(self) -> None:
+        """Stores what was added, inside the caller's transaction.
+
+        Repeats are rare, so all rows are simply tried. Raises Repeated if an id of a source is
+        stored already, or twice among them.
+        """
+        insert_rows(self._connection, _INSERT_REQUESTS, self._requests)
+        ignore = "ON CONFLICT (id, source) DO NOTHING"
+        if insert_rows(self._connection, _INSERT_EVENTS, self._events, ignore) != len(self._events):
+            raise Repeated
+
+
+def next_seq(connection: sqlite3.Connection) -> int:
+    """The number of the next event. None is ever used again, even if the newest was forgotten."""
+    find = "SELECT seq FROM sqlite_sequence WHERE name = 'event_rows'"
+    row = connection.execute(find).fetchone()
+    return (int(row[0]) if row else last_seq(connection)) + 1
 
 
 class MissingSource(Exception):
@@ -53,14 +88,12 @@ def require_sources(connection: sqlite3.Connection, source_ids: Collection[str])
             raise MissingSource
 
 
-def stored_ids(
-    connection: sqlite3.Connection, ids: Iterable[str], source_id: str | None = None
-) -> set[str]:
-    """Which of these ids are stored, for any source or for one."""
+def stored_ids(connection: sqlite3.Connection, source_id: str, ids: Iterable[str]) -> set[str]:
+    """Which of these ids are stored for a source."""
     (found,) = connection.execute(
-        "SELECT json_group_array(id) FROM events"
-        " WHERE id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR source_id = ?2)",
-        (json.dumps(list(ids)), source_id),
+        "SELECT json_group_array(e.id) FROM json_each(?) j"
+        " CROSS JOIN event_rows e ON e.id = j.value AND e.source = ?",
+        (json.dumps(list(ids)), source_key(connection, source_id)),
     ).fetchone()
     return set(json.loads(found))
 
@@ -135,4 +168,4 @@ def list_events(
 
 def last_seq(connection: sqlite3.Connection) -> int:
     """The sequence number of the latest event; 0 if there is none."""
-    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+    return int(connection.execute("SELECT coalesce(max(seq), 0) FROM event_rows").fetchone()[0])

@@ -8,7 +8,10 @@ from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
+from ..errors import StoreError
+from . import layout
 from .connection import connect, transaction
+from .move import move_rows
 from .sources import add_columns, missing_columns
 
 migrations = Migrations("thamesthrive")
@@ -234,20 +237,56 @@ def m003_names(db: Database) -> None:
         db.execute(statement)
 
 
+_BEFORE = ("events", "sessions", "profiles")
+
+
+@migrations()
+def m004_lean(db: Database) -> None:
+    """Prepares the lean layout. What the tables of before have is moved by `move_rows`."""
+    for table in _BEFORE:
+        db.execute(f"ALTER TABLE {table} RENAME TO {table}_before")
+    for statement in (*layout.TABLES, *layout.ROWS, *layout.VIEWS, *layout.STATISTICS):
+        db.execute(statement)
+    for table in _BEFORE:
+        if not db[f"{table}_before"].exists():
+            continue
+        (used,) = db.execute(f"SELECT EXISTS (SELECT 1 FROM {table}_before)").fetchone()
+        if used:
+            return
+    for table in _BEFORE:
+        db.execute(f"DROP TABLE {table}_before")
+
+
 def migrate(path: Path) -> None:
     """Creates the database or brings it up to date. Safe to call from several processes at once.
 
-    Raises sqlite3.Error if the file cannot be written or is no database.
+    If it is interrupted, the next call goes on where it ended. Raises StoreError for a database of
+    a newer version, sqlite3.Error if the file cannot be written or is no database.
     """
     connection = connect(path)
     try:
         # So that a table may be replaced by another of its name.
         connection.execute("PRAGMA foreign_keys=OFF")
         database = Database(connection)
+        _refuse_newer(database, path)
         if migrations.pending(database) or missing_columns(database):
             # Another process may be at it: the second one finds nothing to do.
             with transaction(connection):
                 migrations.apply(database)
                 add_columns(database, missing_columns(database))
+        move_rows(connection)
     finally:
         connection.close()
+
+
+def _refuse_newer(db: Database, path: Path) -> None:
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    if not db["_sqlite_migrations"].exists():
+        return
+    names = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'thamesthrive'"
+    newer = {name for (name,) in db.execute(names)} - known
+    if newer:
+        raise StoreError(
+            f"The database {path} was written by a newer version of ThamesThrive"
+            f" ({', '.join(sorted(newer))}). Install that version, or restore an older backup."
+        )

@@ -10,6 +10,7 @@ from ..errors import NotFound
 from .rows import insert_rows, select_page
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
+MAX_DETAIL = 500  # characters kept of what is wrong
 MAX_ROWS = 10_000  # for each source
 MAX_DAYS = 30
 _SLACK = 500  # rows over MAX_ROWS before some are removed: not on every request

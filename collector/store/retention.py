@@ -1,6 +1,5 @@
 """How long rows are kept."""
 
-import json
 import sqlite3
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +7,7 @@ from ..event.timestamps import iso
 from .connection import transaction
 from .rejected import MAX_DAYS
 
-CHUNK = 500  # rows removed in one transaction: no sender waits longer than that takes
+CHUNK = 200  # requests, or rejected events, removed at a time: no sender waits longer for it
 PAGES = 200  # given back to the file system after each
 
 
@@ -19,53 +18,61 @@ def expire_rows(connection: sqlite3.Connection) -> int:
     left without events go with them. Rejected events expire after MAX_DAYS.
     """
     today = datetime.now(UTC)
-    limits = [
-        ("events", source_id, days)
-        for source_id, days in connection.execute(
-            "SELECT id, retention_days FROM sources WHERE retention_days IS NOT NULL"
-        )
-    ]
-    limits += [
-        ("rejected", row[0], MAX_DAYS) for row in connection.execute("SELECT id FROM sources")
-    ]
-    for table, source_id, days in limits:
-        oldest = iso(today - timedelta(days=days))
-        if connection.execute(
-            f"SELECT 1 FROM {table} WHERE source_id = ? AND received_at < ?", [source_id, oldest]
-        ).fetchone():
-            return _expire(connection, table, source_id, oldest)
+    kept = connection.execute(
+        "SELECT k.key, s.retention_days FROM sources s JOIN source_keys k ON k.id = s.id"
+        " WHERE s.retention_days IS NOT NULL"
+    ).fetchall()
+    for source, days in kept:
+        if count := _expire_requests(connection, source, iso(today - timedelta(days=days))):
+            return count
+    oldest = iso(today - timedelta(days=MAX_DAYS))
+    for (source_id,) in connection.execute("SELECT id FROM sources").fetchall():
+        old = "SELECT seq FROM rejected WHERE source_id = ? AND received_at < ?"
+        if connection.execute(f"{old} LIMIT 1", [source_id, oldest]).fetchone():
+            with transaction(connection):
+                return connection.execute(
+                    f"DELETE FROM rejected WHERE seq IN ({old} LIMIT {CHUNK})", [source_id, oldest]
+                ).rowcount
     return 0
 
 
-def _expire(connection: sqlite3.Connection, table: str, source_id: str, oldest: str) -> int:
-    old = f"SELECT seq FROM {table} WHERE source_id = ? AND received_at < ? LIMIT {CHUNK}"
+def _expire_requests(connection: sqlite3.Connection, source: int, oldest: str) -> int:
+    """Removes some requests of a source that came before `oldest`, with what is left without
+    events. Returns how many."""
+    find = "SELECT key, events, session FROM request_rows WHERE source = ? AND received_at < ?"
+    gone = connection.execute(f"{find} LIMIT {CHUNK}", [source, oldest]).fetchall()
+    if not gone:
+        return 0
     with transaction(connection):
-        gone = connection.execute(
-            f"DELETE FROM {table} WHERE seq IN ({old}) RETURNING session_id, profile_id",
-            [source_id, oldest],
-        ).fetchall()
-        if table == "events":
-            _remove_empty(connection, {row[0] for row in gone}, {row[1] for row in gone}, oldest)
+        connection.executemany(
+            "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1",
+            [(key, events) for key, events, _ in gone],
+        )
+        connection.executemany(
+            "DELETE FROM request_rows WHERE key = ?", [(key,) for key, _, _ in gone]
+        )
+        remove_empty(connection, {session for _, _, session in gone}, oldest)
     # execute() would stop after one page.
     connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
     return len(gone)
 
 
-def _remove_empty(
-    connection: sqlite3.Connection,
-    sessions: set[str | None],
-    profiles: set[str | None],
-    oldest: str,
-) -> None:
-    """Of sessions and profiles that were not seen since `oldest`, removes those without events."""
-    connection.execute(
-        """DELETE FROM sessions WHERE id IN (SELECT value FROM json_each(?)) AND last_seen_at < ?
-        AND NOT EXISTS (SELECT 1 FROM events WHERE session_id = sessions.id)""",
-        [json.dumps(list(sessions - {None})), oldest],
-    )
-    connection.execute(
-        """DELETE FROM profiles WHERE id IN (SELECT value FROM json_each(?)) AND last_seen_at < ?
-        AND NOT EXISTS (SELECT 1 FROM events WHERE profile_id = profiles.id)
-        AND NOT EXISTS (SELECT 1 FROM sessions WHERE profile_id = profiles.id)""",
-        [json.dumps(list(profiles - {None})), oldest],
-    )
+def remove_empty(connection: sqlite3.Connection, sessions: set[int], oldest: str) -> None:
+    """Removes those of these sessions that began before `oldest` and have no events, and the
+    profiles that are left without sessions."""
+    for session in sessions - {0}:
+        row = connection.execute(
+            "DELETE FROM session_rows WHERE key = ? AND first_seen_at < ?"
+            " AND NOT EXISTS (SELECT 1 FROM request_rows WHERE session = session_rows.key)"
+            # Rejected events can only be forgotten, or replayed, where their visitor is known.
+            " AND NOT EXISTS (SELECT 1 FROM rejected WHERE profile_id ="
+            " (SELECT id FROM profile_rows WHERE key = session_rows.profile))"
+            " RETURNING profile",
+            (session, oldest),
+        ).fetchone()
+        if row:
+            connection.execute(
+                "DELETE FROM profile_rows WHERE key = ? AND first_seen_at < ?"
+                " AND NOT EXISTS (SELECT 1 FROM session_rows WHERE profile = profile_rows.key)",
+                (row[0], oldest),
+            )

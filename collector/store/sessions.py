@@ -1,94 +1,125 @@
-"""Sessions and profiles, inside the writer's transaction."""
+"""Sessions and profiles, inside the writer's transaction.
+
+A session that returns is mostly what it was, and then nothing is written.
+"""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
-import msgspec
-
+from ..event.session_context import merge_contexts
 from ..ipc import WriteRequest
-from .rows import insert_rows
 
-_decode_dict = msgspec.json.Decoder(dict[str, str]).decode
-_decode_list = msgspec.json.Decoder(list[str]).decode
-
-
-def _encode(ids: list[str]) -> str:
-    return msgspec.json.encode(ids).decode()
+MAX_CONTEXT = 64 * 1024  # characters of a session's merged context
+NO_SESSION = 0  # the key of the row that stands for none
 
 
-_SESSION = """INSERT INTO sessions
-    (id, profile_id, source_id, device_id, context, dropped, first_seen_at, last_seen_at, events,
-    first_utm, last_utm)"""
-# A later page of a visit adds to its context and keeps what it does not mention, the campaign that
-# began it above all.
-_SESSION_AGAIN = """
-    ON CONFLICT (id) DO UPDATE SET
-        last_seen_at = max(last_seen_at, excluded.last_seen_at),
-        events = events + excluded.events,
-        dropped = dropped + excluded.dropped,
-        device_id = coalesce(device_id, excluded.device_id),
-        first_utm = coalesce(first_utm, excluded.first_utm),
-        last_utm = coalesce(excluded.last_utm, last_utm),
-        context = CASE WHEN excluded.context IN ('{}', context) THEN context
-            ELSE json_patch(context, excluded.context) END
-"""
-_PROFILE = "INSERT INTO profiles (id, first_seen_at, last_seen_at, events, first_utm, last_utm)"
-_PROFILE_AGAIN = """
-    ON CONFLICT (id) DO UPDATE SET
-        last_seen_at = max(last_seen_at, excluded.last_seen_at),
-        events = events + excluded.events,
-        first_utm = coalesce(first_utm, excluded.first_utm),
-        last_utm = coalesce(excluded.last_utm, last_utm)
-"""
+class Session(NamedTuple):
+    """A session as the writer needs it. `left_out`: the request's context, for its size."""
+
+    key: int
+    profile: int
+    profile_id: str
+    context: str
+    device_id: str | None
+    last_utm: str | None
+    left_out: bool = False
 
 
-SessionRow = tuple[str, str, str, str | None, str, int, str, str, int, str | None, str | None]
-ProfileRow = tuple[str, str, str, int, str | None, str | None]
-
-
-def session_row(request: WriteRequest, session_id: str, profile_id: str, events: int) -> SessionRow:
-    """A request's session as a row for `upsert_sessions`. `events`: new ones that it brings."""
-    payload, at = request.payload, request.received_at
-    return (
-        session_id, profile_id, request.source_id, payload.device_id, payload.context,
-        payload.dropped, at, at, events, payload.utm, payload.utm,
-    )  # fmt: skip
-
-
-def profile_row(request: WriteRequest, profile_id: str, events: int) -> ProfileRow:
-    """A request's profile as a row for `upsert_profiles`. `events`: new ones that it brings."""
-    at, utm = request.received_at, request.payload.utm
-    return profile_id, at, at, events, utm, utm
-
-
-def profiles_of(connection: sqlite3.Connection, session_ids: Collection[str]) -> dict[str, str]:
-    """The profile of each of these sessions that exists."""
-    if not session_ids:
-        return {}
-    (found,) = connection.execute(
-        "SELECT json_group_object(id, profile_id) FROM sessions"
-        " WHERE id IN (SELECT value FROM json_each(?))",
-        (_encode(list(session_ids)),),
+def find_session(connection: sqlite3.Connection, source: int, session_id: str) -> Session | None:
+    """A session of this source; None if there is none."""
+    row = connection.execute(
+        "SELECT s.key, p.key, p.id, s.context, s.device_id, s.last_utm FROM session_rows s"
+        " JOIN profile_rows p ON p.key = s.profile WHERE s.id = ? AND s.source = ?",
+        (session_id, source),
     ).fetchone()
-    return _decode_dict(found)
+    return Session(*row) if row else None
 
 
-def known_profiles(connection: sqlite3.Connection, profile_ids: Collection[str]) -> set[str]:
-    """Which of these profiles exist."""
-    if not profile_ids:
-        return set()
-    (found,) = connection.execute(
-        "SELECT json_group_array(id) FROM profiles WHERE id IN (SELECT value FROM json_each(?))",
-        (_encode(list(profile_ids)),),
-    ).fetchone()
-    return set(_decode_list(found))
+def add_session(
+    connection: sqlite3.Connection,
+    request: WriteRequest,
+    source: int,
+    session_id: str,
+    profile: tuple[int, str],
+) -> Session:
+    """Stores a new session. `profile`: key and id. A context that is too large is left out."""
+    payload = request.payload
+    left_out = len(payload.context) > MAX_CONTEXT
+    context = "{}" if left_out else payload.context
+    key = connection.execute(
+        "INSERT INTO session_rows (source, id, profile, device_id, context, dropped, first_seen_at,"
+        " first_utm, last_utm) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            source, session_id, profile[0], payload.device_id, context, payload.dropped,
+            request.received_at, payload.utm, payload.utm,
+        ),
+    ).lastrowid  # fmt: skip
+    _set_campaign(connection, profile[0], payload.utm)
+    return Session(
+        int(key or 0), *profile, context, payload.device_id, payload.utm, left_out=left_out
+    )
 
 
-def upsert_profiles(connection: sqlite3.Connection, rows: Sequence[ProfileRow]) -> None:
-    """Stores profiles, new or seen again."""
-    insert_rows(connection, _PROFILE, rows, _PROFILE_AGAIN)
+def update_session(
+    connection: sqlite3.Connection, session: Session, request: WriteRequest
+) -> Session:
+    """Stores what a request changes in a session, if it changes anything.
+
+    A later page adds to the context and keeps what it does not mention, the campaign that began the
+    session above all. What would make it larger than MAX_CONTEXT is left out.
+    """
+    payload, key = request.payload, session.key
+    session = _with_context(connection, session._replace(left_out=False), payload.context)
+    if payload.utm and payload.utm != session.last_utm:
+        connection.execute(
+            "UPDATE session_rows SET first_utm = coalesce(first_utm, ?1), last_utm = ?1"
+            " WHERE key = ?2",
+            (payload.utm, key),
+        )
+        _set_campaign(connection, session.profile, payload.utm)
+        session = session._replace(last_utm=payload.utm)
+    if payload.device_id and not session.device_id:
+        connection.execute(
+            "UPDATE session_rows SET device_id = ? WHERE key = ?", (payload.device_id, key)
+        )
+        session = session._replace(device_id=payload.device_id)
+    if payload.dropped:
+        connection.execute(
+            "UPDATE session_rows SET dropped = dropped + ? WHERE key = ?", (payload.dropped, key)
+        )
+    return session
 
 
-def upsert_sessions(connection: sqlite3.Connection, rows: Sequence[SessionRow]) -> None:
-    """Stores sessions, new or seen again."""
-    insert_rows(connection, _SESSION, rows, _SESSION_AGAIN)
+def _with_context(connection: sqlite3.Connection, session: Session, patch: str) -> Session:
+    if patch in ("{}", session.context):
+        return session
+    if len(patch) > MAX_CONTEXT:
+        return session._replace(left_out=True)
+    context = merge_contexts(session.context, patch)
+    if context == session.context:
+        return session
+    if len(context) > MAX_CONTEXT:
+        return session._replace(left_out=True)
+    connection.execute("UPDATE session_rows SET context = ? WHERE key = ?", (context, session.key))
+    return session._replace(context=context)
+
+
+def _set_campaign(connection: sqlite3.Connection, profile: int, utm: str | None) -> None:
+    if utm:
+        connection.execute(
+            "UPDATE profile_rows SET first_utm = coalesce(first_utm, ?1), last_utm = ?1"
+            " WHERE key = ?2 AND last_utm IS NOT ?1",
+            (utm, profile),
+        )
+
+
+def find_profile(connection: sqlite3.Connection, profile_id: str) -> tuple[int, str] | None:
+    """Key and id of a profile; None if there is none."""
+    row = connection.execute("SELECT key FROM profile_rows WHERE id = ?", (profile_id,)).fetchone()
+    return (int(row[0]), profile_id) if row else None
+
+
+def add_profile(connection: sqlite3.Connection, profile_id: str, at: str) -> tuple[int, str]:
+    """Stores a new profile. Returns key and id."""
+    insert = "INSERT INTO profile_rows (id, first_seen_at) VALUES (?, ?)"
+    return int(connection.execute(insert, (profile_id, at)).lastrowid or 0), profile_id

@@ -14,6 +14,8 @@ from sqlite_utils import Database
 
 from ..errors import InUse, NotFound, StoreError
 from ..event.timestamps import now
+from .connection import transaction
+from .keys import source_key
 from .source_fields import SourceField, bridges, choice, count, declare, flag, line, origins
 
 BRIDGES = ("rest", "webhook", "redirect")
@@ -145,16 +147,24 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
     Raises NotFound, and InUse if it has events and `with_events` is false.
     """
     source = get_source(db, source_id)
-    with db.atomic():
-        (events,) = db.execute(
-            "SELECT count(*) FROM events WHERE source_id = ?", [source.id]
-        ).fetchone()
+    with transaction(db.conn):
+        key = source_key(db.conn, source.id)
+        (events,) = db.execute("SELECT count(*) FROM event_rows WHERE source = ?", [key]).fetchone()
         if events and not with_events:
             raise InUse(
                 f"Source {source.id} has {events} events. Disable it to keep them"
                 f" (`thamesthrive source disable {source.id}`),"
                 " or remove them too with --with-events."
             )
-        db.execute("DELETE FROM events WHERE source_id = ?", [source.id])
+        of_source = "SELECT DISTINCT profile FROM session_rows WHERE source = ?"
+        profiles = db.execute(of_source, [key]).fetchall()
+        for table in ("event_rows", "request_rows", "session_rows"):
+            db.execute(f"DELETE FROM {table} WHERE source = ?", [key])
+        for profile in profiles:
+            db.execute(
+                "DELETE FROM profile_rows WHERE key = ?"
+                " AND NOT EXISTS (SELECT 1 FROM session_rows WHERE profile = profile_rows.key)",
+                profile,
+            )
         db.execute("DELETE FROM sources WHERE id = ?", [source.id])
     return int(events)

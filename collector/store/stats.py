@@ -14,25 +14,20 @@ BACKUP_PAGES = 2000  # copied at a time; in between, others read and write
 def stats(connection: sqlite3.Connection) -> dict[str, Any]:
     """Totals, and for each source how many events are stored and rejected, and when the last one
     came."""
-    sources = [
-        dict(
-            zip(
-                ("id", "name", "enabled", "events", "rejected", "last_event_at"),
-                (*row[:2], bool(row[2]), *row[3:]),
-                strict=True,
-            )
-        )
-        for row in connection.execute("""
-            SELECT id, name, enabled,
-                (SELECT count(*) FROM events WHERE source_id = sources.id),
-                (SELECT count(*) FROM rejected WHERE source_id = sources.id),
-                (SELECT max(received_at) FROM events WHERE source_id = sources.id)
-            FROM sources ORDER BY created_at, id
-        """)
-    ]
+    names = ("id", "name", "enabled", "events", "rejected", "last_event_at")
+    rows = connection.execute("""
+        SELECT s.id, s.name, s.enabled,
+            (SELECT count(*) FROM event_rows WHERE source = k.key),
+            (SELECT count(*) FROM rejected WHERE source_id = s.id),
+            (SELECT max(received_at) FROM request_rows WHERE source = k.key)
+        FROM sources s LEFT JOIN source_keys k ON k.id = s.id ORDER BY s.created_at, s.id
+    """)
+    sources = [dict(zip(names, row, strict=True)) for row in rows]
+    for source in sources:
+        source["enabled"] = bool(source["enabled"])
     totals = {
-        table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        for table in ("sessions", "profiles")
+        name: connection.execute(f"SELECT count(*) FROM {table} WHERE key > 0").fetchone()[0]
+        for name, table in (("sessions", "session_rows"), ("profiles", "profile_rows"))
     }
     return {
         "events": sum(source["events"] for source in sources),
@@ -73,10 +68,16 @@ def check_database(connection: sqlite3.Connection) -> list[str]:
         'SELECT "table", count(*) FROM pragma_foreign_key_check GROUP BY 1'
     ):
         findings.append(f"{count} rows of {table} refer to rows that are not there")
-    for table, column in (("sessions", "session_id"), ("profiles", "profile_id")):
-        (wrong,) = connection.execute(
-            f"SELECT count(*) FROM {table} WHERE events < (SELECT count(*) FROM events WHERE {column} = {table}.id)"
-        ).fetchone()
-        if wrong:
-            findings.append(f"{wrong} {table} count fewer events than they have")
+    (lost,) = connection.execute(
+        "SELECT count(*) FROM event_rows e LEFT JOIN request_rows r"
+        " ON r.key = e.request AND e.seq BETWEEN r.key AND r.key + r.events - 1 WHERE r.key IS NULL"
+    ).fetchone()
+    (ownerless,) = connection.execute(
+        "SELECT count(*) FROM event_rows WHERE source NOT IN"
+        " (SELECT k.key FROM source_keys k JOIN sources s ON s.id = k.id)"
+    ).fetchone()
+    if ownerless:
+        findings.append(f"{ownerless} events belong to sources that do not exist")
+    if lost:
+        findings.append(f"{lost} events are outside of their requests")
     return findings

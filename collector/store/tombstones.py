@@ -8,22 +8,35 @@ from collections.abc import Iterable
 from ..event.timestamps import now
 
 
-def _hash(event_id: str) -> bytes:
+def _hash(source_id: str, event_id: str) -> bytes:
+    name = f"{source_id}\0{event_id}"
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def _former_hash(event_id: str) -> bytes:
+    """As it was before ids were a source's own."""
     return hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).digest()[:16]
 
 
-def forgotten_ids(connection: sqlite3.Connection, ids: Iterable[str]) -> set[str]:
-    """Which of these event ids belong to events that were forgotten."""
-    if not connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone():
-        return set()
-    look = "SELECT 1 FROM tombstones WHERE hash = ?"
-    return {event_id for event_id in ids if connection.execute(look, [_hash(event_id)]).fetchone()}
+def has_tombstones(connection: sqlite3.Connection) -> bool:
+    """Whether any event was ever forgotten."""
+    return bool(connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone())
 
 
-def add_tombstones(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
-    """Records these event ids as forgotten, inside the caller's transaction."""
+def forgotten_ids(connection: sqlite3.Connection, source_id: str, ids: Iterable[str]) -> set[str]:
+    """Which of these ids belong to forgotten events of a source."""
+    look = "SELECT 1 FROM tombstones WHERE hash IN (?, ?)"
+    return {
+        event_id
+        for event_id in ids
+        if connection.execute(look, [_hash(source_id, event_id), _former_hash(event_id)]).fetchone()
+    }
+
+
+def add_tombstones(connection: sqlite3.Connection, ids: Iterable[tuple[str, str]]) -> None:
+    """Records events as forgotten, inside the caller's transaction. `ids`: of source and event."""
     at = now()
     connection.executemany(
         "INSERT OR IGNORE INTO tombstones VALUES (?, ?)",
-        [(_hash(event_id), at) for event_id in ids],
+        [(_hash(source_id, event_id), at) for source_id, event_id in ids],
     )

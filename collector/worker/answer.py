@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from ..errors import Duplicate, Invalid, Refused, Stored
+from ..errors import Duplicate, Invalid, Refused, Stored, TooLarge
 from ..event.types import Event, Payload
 from ..ipc import WriteResult
+from ..store.rejected import MAX_DETAIL
 
 _encode = msgspec.json.encode
 
@@ -85,8 +86,11 @@ def stored(
         session=_Ref(result.session_id) if result.session_id else None,
     )
     if payload.rejected:
-        body.errors = [_Note(r.reason, r.index, r.id, r.detail) for r in payload.rejected]
-    if payload.warnings or duplicates or result.unknown_profile or validate_only:
+        body.errors = [
+            _Note(r.reason, r.index, r.id, r.detail[:MAX_DETAIL]) for r in payload.rejected
+        ]
+    noted = result.unknown_profile or result.large_context or validate_only
+    if payload.warnings or duplicates or noted:
         body.warnings = _warnings(payload, result, validate_only=validate_only)
     if repeated:
         body.duplicate = True
@@ -109,6 +113,9 @@ def _warnings(payload: Payload, result: WriteResult, *, validate_only: bool) -> 
     if result.unknown_profile:
         detail = "/context/__tt_pid: no such profile exists, so it is ignored"
         warnings.append(_Note(Invalid.code, detail=detail))
+    if result.large_context:
+        detail = "/context: too large for the session, so it is left out"
+        warnings.append(_Note(TooLarge.code, detail=detail))
     if validate_only:
         detail = "The source only validates: events are checked, not kept."
         warnings.append(_Note(Stored.code, detail=detail))

@@ -129,7 +129,8 @@ class Pipeline:
         request = write_request(
             source, payload, incoming.request_id, incoming.received.text, sender
         )
-        return await self._writer.submit(request, incoming.size)
+        # Inflated, as it waits in memory.
+        return await self._writer.submit(request, max(incoming.size, len(incoming.body)))
 
     def _answer(
         self, incoming: Incoming, payload: Payload, source: Source, result: WriteResult

@@ -107,7 +107,7 @@ class WriterClient(asyncio.Protocol):
             raise Overloaded
         self._bytes += size
         self._number += 1
-        request.number = self._number
+        request.number, request.size = self._number, size
         result: asyncio.Future[WriteResult] = self._loop.create_future()
         self._pending[self._number] = _Pending(result, size, time.monotonic())
         if not self._outgoing:

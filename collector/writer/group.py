@@ -11,19 +11,18 @@ from ..errors import Duplicate, Internal, Invalid, Overloaded, RateLimited, Stor
 from ..event.types import Event
 from ..ipc import WriteRequest, WriteResult
 from ..store.connection import BUSY_TIMEOUT, connect_writer, set_busy_timeout, transaction
-from ..store.events import (
-    EventRow,
-    MissingSource,
-    Repeated,
-    event_row,
-    insert_events,
-    require_sources,
-    stored_ids,
+from ..store.events import EventWriter, MissingSource, Repeated, require_sources, stored_ids
+from ..store.keys import Keys
+from ..store.rejected import (
+    MAX_DETAIL,
+    MAX_PAYLOAD,
+    RejectedEvent,
+    RejectedWriter,
+    take_rejected,
 )
-from ..store.rejected import MAX_PAYLOAD, RejectedEvent, RejectedWriter, take_rejected
 from ..store.retention import expire_rows
-from ..store.tombstones import forgotten_ids
-from . import identity
+from ..store.tombstones import forgotten_ids, has_tombstones
+from .identity import Identities, Owner
 from .rate_limits import RateLimiter
 
 log = logging.getLogger("collector.writer")
@@ -42,6 +41,7 @@ class Writer:
         self._problem = ""
         self._rate_limiter = RateLimiter()
         self._rejected = RejectedWriter()
+        self._keys = Keys()
 
     def close(self) -> None:
         self._connection.close()
@@ -116,39 +116,43 @@ class Writer:
     def _transact(
         self, group: Sequence[WriteRequest], *, expect_repeats: bool
     ) -> list[WriteResult]:
-        with transaction(self._connection):
-            require_sources(self._connection, {request.source_id for request in group})
-            return self._write_rows(group, expect_repeats=expect_repeats)
+        try:
+            with transaction(self._connection):
+                require_sources(self._connection, {request.source_id for request in group})
+                results = self._write_rows(group, expect_repeats=expect_repeats)
+        except BaseException:
+            self._keys.rollback()
+            raise
+        self._keys.commit()
+        return results
 
     def _write_rows(
         self, group: Sequence[WriteRequest], *, expect_repeats: bool
     ) -> list[WriteResult]:
-        """Writes a group's rows in the caller's transaction. Raises Repeated as `insert_events`."""
+        """Writes a group's rows in the caller's transaction. Raises Repeated as `EventWriter`."""
         connection = self._connection
         events_of, repeats_of = self._new_events(group, expect_repeats=expect_repeats)
-        owners = identity.resolve(connection, group, [len(events) for events in events_of])
-        rows: list[EventRow] = []
+        identities = Identities(connection, self._keys)
+        writer = EventWriter(connection, self._keys)
         rejected: list[RejectedEvent] = []
         results = []
-        for request, owner, events, repeats in zip(
-            group, owners, events_of, repeats_of, strict=True
-        ):
-            session_id, profile_id, unknown_profile = owner
-            for event in events:
-                rows.append(event_row(event, request, session_id, profile_id))
+        for request, events, repeats in zip(group, events_of, repeats_of, strict=True):
+            owner = identities.owner_of(request)
+            writer.add(request, owner.session, events)
             if request.payload.rejected:
-                rejected += _rejected_rows(request, session_id, profile_id)
+                rejected += _rejected_rows(request, owner)
             results.append(
                 WriteResult(
                     number=request.number,
-                    session_id=session_id,
-                    profile_id=profile_id,
+                    session_id=owner.session_id,
+                    profile_id=owner.profile_id,
                     duplicates=repeats,
                     missing=missing_ids(connection, request) if request.payload.known else (),
-                    unknown_profile=unknown_profile,
+                    unknown_profile=owner.unknown_profile,
+                    large_context=owner.large_context,
                 )
             )
-        insert_events(connection, rows)
+        writer.write()
         if rejected:
             self._rejected.insert(connection, rejected)
         return results
@@ -159,58 +163,58 @@ class Writer:
         """The events of each request that are to be stored, and the ids of those that are not.
 
         Looking ids up before storing them costs more than trying, so it is done only when repeats
-        are expected.
+        are expected, or events were forgotten.
         """
         connection = self._connection
         events_of = [request.payload.events for request in group]
-        repeats_of: list[tuple[str, ...]] = [()] * len(group)
-        # Not even listed where nothing was ever forgotten.
-        old = forgotten_ids(connection, (event.id for events in events_of for event in events))
-        if expect_repeats:
-            old |= stored_ids(connection, (event.id for events in events_of for event in events))
+        old: dict[str, set[str]] = {}  # source id → ids
+        if expect_repeats or has_tombstones(connection):
+            for source_id in {request.source_id for request in group}:
+                ids = [e.id for r in group if r.source_id == source_id for e in r.payload.events]
+                old[source_id] = forgotten_ids(connection, source_id, ids)
+                old[source_id] |= stored_ids(connection, source_id, ids)
         replayed = [request.replays for request in group if request.replays is not None]
-        if replayed:
-            waiting = take_rejected(connection, replayed)
-            for request in group:
-                if request.replays is not None and request.replays not in waiting:
-                    # Somebody else has replayed or removed it meanwhile.
-                    old |= {event.id for event in request.payload.events}
-        if old or expect_repeats:
-            return _without(events_of, old)
-        return events_of, repeats_of
+        gone = set(replayed) - take_rejected(connection, replayed) if replayed else set()
+        if not old and not gone:
+            return events_of, [()] * len(group)
+        return _without(group, old, gone)
 
 
 def _without(
-    events_of: list[tuple[Event, ...]], old: set[str]
+    group: Sequence[WriteRequest], old: dict[str, set[str]], gone: set[int]
 ) -> tuple[list[tuple[Event, ...]], list[tuple[str, ...]]]:
     """Splits each request's events into new ones, and ids that are old or came before in the
-    group."""
-    new_of, repeats_of = [], []
-    for events in events_of:
+    group. `gone`: rejected events that somebody else has replayed or removed meanwhile."""
+    new_of: list[tuple[Event, ...]] = []
+    repeats_of: list[tuple[str, ...]] = []
+    for request in group:
+        if request.replays in gone:
+            new_of.append(())
+            repeats_of.append(tuple(event.id for event in request.payload.events))
+            continue
+        seen = old.setdefault(request.source_id, set())
         new, repeats = [], []
-        for event in events:
-            if event.id in old:
+        for event in request.payload.events:
+            if event.id in seen:
                 repeats.append(event.id)
             else:
-                old.add(event.id)
+                seen.add(event.id)
                 new.append(event)
         new_of.append(tuple(new))
         repeats_of.append(tuple(repeats))
     return new_of, repeats_of
 
 
-def _rejected_rows(
-    request: WriteRequest, session_id: str | None, profile_id: str | None
-) -> list[RejectedEvent]:
+def _rejected_rows(request: WriteRequest, owner: Owner) -> list[RejectedEvent]:
     return [
         RejectedEvent(
             reason=rejection.reason,
-            detail=rejection.detail,
+            detail=rejection.detail[:MAX_DETAIL],
             event_id=rejection.id,
             type=rejection.type,
             source_id=request.source_id,
-            session_id=session_id,
-            profile_id=profile_id,
+            session_id=owner.session_id,
+            profile_id=owner.profile_id,
             origin=request.sender.origin,
             ip=request.sender.ip,
             bot=request.sender.bot,
@@ -227,7 +231,8 @@ def _rejected_rows(
 def missing_ids(connection: sqlite3.Connection, request: WriteRequest) -> tuple[str, ...]:
     """Of the ids that the sender asks about, those that this source has not stored."""
     known = request.payload.known
-    found = stored_ids(connection, known, request.source_id) | forgotten_ids(connection, known)
+    source_id = request.source_id
+    found = stored_ids(connection, source_id, known) | forgotten_ids(connection, source_id, known)
     return tuple(event_id for event_id in known if event_id not in found)
 
 

@@ -9,80 +9,84 @@ new session, unknown profile       a new random profile, unless the source allow
 new session, no profile            a new profile
 no session                         a new session and a new profile; none where the bridge wants none
 
-A visitor who comes by a link from another site brings that site's profile (`__tt_pid`). If it
-exists, a new session gets it rather than the payload's own; if not, it counts as none.
+A session is known to the source that it belongs to: what another source sends under its id is
+another session. A visitor who comes by a link from another site brings that site's profile
+(`__tt_pid`). If it exists, a new session gets it rather than the payload's own; if not, it counts
+as none.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..ids import uuid7
 from ..ipc import WriteRequest
 from ..store import sessions
+from ..store.keys import Keys
 
 
 class Owner(NamedTuple):
-    """Whose events a request brought. Both ids are None where none was named and none is made."""
+    """Whose events a request brought. `session`: the key; both ids are None where there is none.
 
+    `large_context`: the request's context was left out, for its size.
+    """
+
+    session: int
     session_id: str | None
     profile_id: str | None
     unknown_profile: bool = False
+    large_context: bool = False
 
 
-NOBODY = Owner(None, None)
+NOBODY = Owner(sessions.NO_SESSION, None, None)
 
 
-def resolve(
-    connection: sqlite3.Connection, requests: Sequence[WriteRequest], counts: Sequence[int]
-) -> list[Owner]:
-    """The owner of each request, in order. Their sessions and profiles exist when this returns.
+class Identities:
+    """The sessions of one group: each is looked up once."""
 
-    `counts`: how many new events each request brings.
-    """
-    named = {r.payload.session_id for r in requests if r.payload.session_id}
-    profile_of = sessions.profiles_of(connection, named)
-    known = sessions.known_profiles(connection, _claims(requests, profile_of))
-    profile_rows: list[sessions.ProfileRow] = []
-    session_rows: list[sessions.SessionRow] = []
-    owners: list[Owner] = []
-    for request, count in zip(requests, counts, strict=True):
+    def __init__(self, connection: sqlite3.Connection, keys: Keys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._seen: dict[tuple[int, str], sessions.Session] = {}
+
+    def owner_of(self, request: WriteRequest) -> Owner:
+        """The owner of a request. Its session and profile exist when this returns."""
         payload = request.payload
-        # A replayed event brings no session back that was forgotten or has expired.
-        gone = request.replays is not None and payload.session_id not in profile_of
-        if (payload.anonymous and not payload.session_id) or gone:
-            owners.append(NOBODY)
-            continue
-        session_id = payload.session_id or uuid7()
-        profile_id = profile_of.get(session_id)
+        named = payload.session_id
+        if payload.anonymous and not named:
+            return NOBODY
+        source = self._keys.source(self._connection, request.source_id)
+        session = self._find(source, named) if named else None
+        if session is None and request.replays is not None:
+            return NOBODY  # a replayed event brings no session back that was forgotten or expired
         unknown = False
-        if profile_id is None:
-            passed = payload.passed_profile
-            unknown = passed is not None and passed not in known
-            profile_id = _profile_for(request, known)
-            known.add(profile_id)
-            profile_of[session_id] = profile_id
-        profile_rows.append(sessions.profile_row(request, profile_id, count))
-        session_rows.append(sessions.session_row(request, session_id, profile_id, count))
-        owners.append(Owner(session_id, profile_id, unknown))
-    sessions.upsert_profiles(connection, profile_rows)
-    sessions.upsert_sessions(connection, session_rows)
-    return owners
+        if session:
+            session_id = named or ""
+            session = sessions.update_session(self._connection, session, request)
+        else:
+            session_id = named or uuid7()
+            profile, unknown = self._profile_for(request)
+            session = sessions.add_session(self._connection, request, source, session_id, profile)
+        self._seen[source, session_id] = session
+        return Owner(session.key, session_id, session.profile_id, unknown, session.left_out)
 
+    def _find(self, source: int, session_id: str) -> sessions.Session | None:
+        seen = self._seen.get((source, session_id))
+        return seen or sessions.find_session(self._connection, source, session_id)
 
-def _claims(requests: Iterable[WriteRequest], profile_of: dict[str, str]) -> set[str]:
-    """Profile ids that matter: those named by requests whose session is new."""
-    new = [r.payload for r in requests if (r.payload.session_id or "") not in profile_of]
-    return {
-        claim for payload in new for claim in (payload.profile_id, payload.passed_profile) if claim
-    }
-
-
-def _profile_for(request: WriteRequest, known: set[str]) -> str:
-    payload = request.payload
-    if payload.passed_profile and payload.passed_profile in known:
-        return payload.passed_profile
-    claimed = payload.profile_id
-    if claimed and (request.static_profiles or (payload.session_id and claimed in known)):
-        return claimed
-    return uuid7()
+    def _profile_for(self, request: WriteRequest) -> tuple[tuple[int, str], bool]:
+        """The profile of a new session, and whether it was passed on one that does not exist."""
+        payload, connection = request.payload, self._connection
+        unknown = False
+        if payload.passed_profile:
+            passed = sessions.find_profile(connection, payload.passed_profile)
+            if passed:
+                return passed, False
+            unknown = True
+        claimed = payload.profile_id
+        if claimed and (request.static_profiles or payload.session_id):
+            known = sessions.find_profile(connection, claimed)
+            if known:
+                return known, unknown
+            if request.static_profiles:
+                return sessions.add_profile(connection, claimed, request.received_at), unknown
+        return sessions.add_profile(connection, uuid7(), request.received_at), unknown

@@ -13,7 +13,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import cast
 
 from ..ipc import Frames, Task, WriteRequest, WriteResult
@@ -21,7 +21,10 @@ from .group import Writer
 
 log = logging.getLogger("collector.writer")
 
-MAX_GROUP = 512  # requests in one transaction: bounds how long the first of them waits
+# In one transaction: bounds how long the first request of a group waits, and how long one sender's
+# bulk delays the small requests of others.
+MAX_GROUP = 512  # requests
+MAX_GROUP_BYTES = 4 * 1024 * 1024
 RECEIVE = 1024 * 1024  # bytes taken from a worker at a time
 REPLY_TIMEOUT = 5.0  # seconds a worker may leave its results unread
 EXPIRY_INTERVAL = 60.0  # seconds between looks for expired rows
@@ -65,8 +68,8 @@ class WriterServer:
                     self._accept()
                 else:
                     received += self._receive(cast("socket.socket", key.fileobj), key.data)
-            for start in range(0, len(received), MAX_GROUP):
-                self._serve(received[start : start + MAX_GROUP])
+            for group in groups_of(received):
+                self._serve(group)
             if time.monotonic() >= expire_at:
                 # A few rows at a time, between groups: what waits meanwhile waits for one small
                 # transaction.
@@ -109,3 +112,21 @@ class WriterServer:
         if worker.fileno() >= 0:
             self._selector.unregister(worker)
             worker.close()
+
+
+Received = list[tuple[socket.socket, WriteRequest]]
+
+
+def groups_of(received: Received) -> Iterator[Received]:
+    """Splits requests into groups, in their order: each within MAX_GROUP and MAX_GROUP_BYTES, or a
+    single request."""
+    group: Received = []
+    size = 0
+    for item in received:
+        if group and (len(group) >= MAX_GROUP or size + item[1].size > MAX_GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(item)
+        size += item[1].size
+    if group:
+        yield group

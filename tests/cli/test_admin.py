@@ -276,14 +276,14 @@ def test_check_finds_what_is_wrong(tmp_path: Path) -> None:
     run("source", "add", "A", "--db", str(db))
     with closing(sqlite3.connect(db)) as connection:
         connection.execute(
-            "INSERT INTO sessions (id, profile_id, first_seen_at, last_seen_at) VALUES ('s', 'nobody', '', '')"
+            "INSERT INTO session_rows (source, id, profile, first_seen_at) VALUES (1, 's', 99, '')"
         )
         connection.commit()
     done = run("db", "check", "--json", "--db", str(db))
     assert done.returncode == 1
     assert json.loads(done.stdout) == {
         "ok": False,
-        "findings": ["1 rows of sessions refer to rows that are not there"],
+        "findings": ["1 rows of session_rows refer to rows that are not there"],
     }
 
 
@@ -336,22 +336,22 @@ def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> No
     collector.stop()
     with closing(sqlite3.connect(collector.db)) as connection:
         connection.execute(
-            "UPDATE events SET received_at = '2020-01-01T00:00:00.000Z' WHERE seq <= 550 OR seq > 1500"
+            "UPDATE request_rows SET received_at = '2020-01-01T00:00:00.000Z'"
+            " WHERE key <= 550 OR key > 1500"
         )
-        for table in ("sessions", "profiles"):
-            connection.execute(f"UPDATE {table} SET last_seen_at = '2020-01-01T00:00:00.000Z'")
+        for table in ("session_rows", "profile_rows"):
+            connection.execute(f"UPDATE {table} SET first_seen_at = '2020-01-01T00:00:00.000Z'")
         connection.commit()
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
     collector.start()
-    wait_for(lambda: len(collector.events(source)) == 450, "the old events to go")
+    wait_for(lambda: len(collector.events(source)) == 400, "the old events to go")
     assert len(collector.events(other)) == 1000
-    # The sixth session has half of its events yet; the first five, and the visitors they were, are
-    # gone with theirs.
+    # Six sessions, and the visitors they were, are gone with their events.
     left = {
         row["id"] for row in collector.rows("SELECT id FROM sessions WHERE source_id = ?", source)
     }
-    assert left == {f"{source}-{n}" for n in range(5, 10)}
-    assert collector.counts()["profiles"] == collector.counts()["sessions"] == 15
+    assert left == {f"{source}-{n}" for n in range(6, 10)}
+    assert collector.counts()["profiles"] == collector.counts()["sessions"] == 14
     wait_for(
         lambda: collector.rows("PRAGMA page_count")[0]["page_count"] < pages - 100,
         "the space to be given back",

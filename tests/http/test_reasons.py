@@ -185,7 +185,7 @@ def test_internal_comes_to_what_the_contract_says(collector: Collector) -> None:
     source = collector.add_source()
     with collector.database() as database:
         database.execute(
-            "CREATE TRIGGER no BEFORE INSERT ON events WHEN new.type = 'a' BEGIN SELECT RAISE(ABORT, 's3cret'); END"
+            "CREATE TRIGGER no BEFORE INSERT ON event_rows BEGIN SELECT RAISE(ABORT, 's3cret'); END"
         )
     row = Row(post({"type": "a"}), 500, "internal", rows={})
     check(collector, source, row, row.send(collector, source))

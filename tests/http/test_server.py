@@ -1,7 +1,6 @@
 """The collector as a process: starting, stopping, and what it promises about the disk."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -206,18 +205,27 @@ def test_the_database_is_readable_with_plain_sqlite(collector: Collector) -> Non
 
 
 @pytest.mark.parametrize(
-    ("where", "index"),
+    ("where", "indexes", "is_sorted"),
     [
-        ("source_id = 'x' ORDER BY received_at DESC LIMIT 1", "events_source"),
-        ("type = 'x' AND occurred_at > '2026' ORDER BY occurred_at", "events_type"),
-        ("session_id = 'x'", "events_session"),
-        ("profile_id = 'x'", "events_profile"),
+        ("source_id = 'x' ORDER BY seq DESC LIMIT 5", ["events_of_source"], False),
+        ("type = 'x' ORDER BY seq DESC LIMIT 5", ["events_of_type"], False),
+        ("seq > 5 ORDER BY seq LIMIT 5", ["INTEGER PRIMARY KEY (rowid>?)"], False),
+        ("id = 'x'", ["sqlite_autoindex_event_rows_1"], False),
+        ("source_id = 'x' AND id = 'y'", ["sqlite_autoindex_event_rows_1"], False),
+        # One visitor's events are few, so sorting them costs nothing.
+        ("session_id = 'x' ORDER BY seq DESC LIMIT 5", ["requests_of_session"], True),
+        ("profile_id = 'x' ORDER BY seq", ["sessions_of_profile", "requests_of_session"], True),
     ],
 )
-def test_common_questions_have_an_index(collector: Collector, where: str, index: str) -> None:
-    plan = collector.rows(f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {where}")
-    assert [f"USING INDEX {index} " in json.dumps(plan)] == [True]
-    assert "TEMP B-TREE" not in json.dumps(plan)
+def test_common_questions_have_an_index(
+    collector: Collector, where: str, indexes: list[str], is_sorted: bool
+) -> None:
+    rows = collector.rows(f"EXPLAIN QUERY PLAN SELECT * FROM events WHERE {where}")
+    plan = [str(row["detail"]) for row in rows]
+    for index in indexes:
+        assert any(index in step for step in plan), plan
+    assert any("TEMP B-TREE" in step for step in plan) == is_sorted, plan
+    assert not any(step == "SCAN e" for step in plan), plan
 
 
 def test_our_own_mistakes_tell_a_request_id_and_nothing_else(collector: Collector) -> None:
@@ -226,11 +234,12 @@ def test_our_own_mistakes_tell_a_request_id_and_nothing_else(collector: Collecto
     source = collector.add_source()
     with contextlib.closing(sqlite3.connect(collector.db)) as other:
         other.execute(
-            "CREATE TRIGGER mistake BEFORE INSERT ON events WHEN NEW.type = 'boom' BEGIN SELECT RAISE(ABORT, 'inner secret'); END"
+            "CREATE TRIGGER mistake BEFORE INSERT ON event_rows WHEN NEW.id = 'boom'"
+            " BEGIN SELECT RAISE(ABORT, 'inner secret'); END"
         )
         other.commit()
     refused = collector.post(
-        {"source": {"id": source}, "events": [{"type": "boom"}]},
+        {"source": {"id": source}, "events": [{"id": "boom", "type": "b"}]},
         headers={"Origin": "https://a.example.com"},
     )
     assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (500, "internal")

@@ -18,7 +18,7 @@ SQL = re.compile(
 # What each room of the collector may import, besides itself.
 ROOMS = {
     "event": {"errors", "ids"},
-    "store": {"errors", "event", "ipc"},
+    "store": {"errors", "event", "ids", "ipc"},
     "worker": {
         "collector", "errors", "event", "ids", "ipc", "logs", "metrics", "settings", "store"
     },

@@ -34,6 +34,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m001_foundation",),
             ("m002_edge",),
             ("m003_names",),
+            ("m004_lean",),
         ]
 
 
