@@ -22,6 +22,13 @@ def address_of(request: Request, proxies: int) -> str:
     return str(request.ip)
 
 
+def readable(header: str | None) -> str | None:
+    """A header that can be encoded: Sanic leaves bytes that are no UTF-8 in it as surrogates."""
+    if header is None or header.isascii():
+        return header
+    return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 @lru_cache(maxsize=8192)
 def stored_address(address: str, policy: str) -> str | None:
     """An address as a source wants it stored: `truncate` keeps /24 or /48, `full` all of it, `none`

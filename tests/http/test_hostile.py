@@ -1,6 +1,7 @@
 """Bodies that somebody sends to break something: each gets its verdict, quickly, and costs little
 memory."""
 
+import asyncio
 import contextlib
 import gzip
 import json
@@ -20,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..support import Collector
+from ..support import Collector, run_async
 
 PATIENCE = 10.0  # seconds
 SECOND = timedelta(seconds=1)  # what a verdict may take
@@ -126,6 +127,28 @@ def raw(collector: Collector, request: bytes, *, more: bytes = b"", pause: float
                 if b"\r\n\r\n" in got and b"}" in got:
                     break
         return got
+
+
+@pytest.mark.parametrize("name", ["Origin", "User-Agent", "X-Forwarded-For", "Referer"])
+def test_bytes_in_headers_cost_nobody_an_answer(collector: Collector, name: str) -> None:
+    """Good requests of the same moment are answered, and so is the one with the bad byte."""
+    source = collector.add_source()
+    event = json.dumps({"source": {"id": source}, "events": [{"type": "a"}, {"type": ""}]})
+
+    async def burst() -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=PATIENCE) as client:
+            bad = {name.encode(): b"http://\xff\xed\xa0\x80"}
+            return await asyncio.gather(
+                *(
+                    client.post(f"{collector.url}/track", content=event, headers=headers)
+                    for headers in ([bad, {b"Origin": b"https://a.example.com"}] * 10)
+                )
+            )
+
+    answers = run_async(burst())
+    assert [answer.status_code for answer in answers] == [200] * 20
+    assert len(collector.events(source)) == 20
+    assert httpx.get(f"{collector.url}/ready").status_code == 200
 
 
 HEAD = b"POST /track HTTP/1.1\r\nHost: x\r\n"

@@ -10,7 +10,7 @@ from ...errors import Refused, UnknownSource
 from ...event import parse
 from ...event.types import Payload
 from ..pipeline import Incoming, Pipeline
-from ..sender import address_of
+from ..sender import address_of, readable
 from . import openapi
 from .body import body_of
 from .responses import IngestionResponse
@@ -26,7 +26,7 @@ def incoming_of(request: Request, bridge: str, proxies: int, **known: Any) -> In
     headers = request.headers
     return Incoming(
         bridge=bridge,
-        origin=headers.get("origin"),
+        origin=readable(headers.get("origin")),
         address=address_of(request, proxies),
         user_agent=headers.get("user-agent") or "",
         size=len(request.body),
