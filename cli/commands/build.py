@@ -15,7 +15,7 @@ from .. import paths
 from ..builder.bundle import FEATURES, Bundle, build_bundle, check_features, feature_sizes
 from ..builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 from ..errors import BuildError, Missing
-from ..output import Step, json_data, note, progress, table
+from ..output import Step, note, progress, show, table
 from .options import JsonOption
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ def build(
         return
     built = bundle_here()
     site = _build_site(out, source_id, api, url, built.folder)
-    if as_json:
-        json_data({**built.as_dict(), **_site_dict(site)})
-    else:
+
+    def for_people() -> None:
         _show_bundle(built)
         note(_site_summary(site))
+
+    show({**built.as_dict(), **_site_dict(site)}, for_people, as_json=as_json)
 
 
 @app.command()
@@ -113,10 +114,7 @@ def bundle(
         _watch(check_features(wanted))
     else:
         built = build_bundle(_js(), wanted)
-        if as_json:
-            json_data(built.as_dict())
-        else:
-            _show_bundle(built)
+        show(built, lambda: _show_bundle(built), as_json=as_json)
 
 
 def _split_features(text: str) -> list[str]:
@@ -124,14 +122,9 @@ def _split_features(text: str) -> list[str]:
 
 
 def _show_sizes(sizes: dict[str, int], *, as_json: bool) -> None:
-    if as_json:
-        json_data(sizes)
-    else:
-        table(
-            ["feature", "brotli", "what"],
-            [[name, f"+{size}", FEATURES[name]] for name, size in sizes.items()],
-            numbers=["brotli"],
-        )
+    rows = [[name, f"+{size}", FEATURES[name]] for name, size in sizes.items()]
+    columns = ["feature", "brotli", "what"]
+    show(sizes, lambda: table(columns, rows, numbers=["brotli"]), as_json=as_json)
 
 
 def _watch(features: list[str]) -> None:
@@ -190,10 +183,7 @@ def site(
     - `thamesthrive build site --source ID --api https://events.example.com --out build/ours`
     """
     built = _build_site(out, source_id, api, url, default_bundle(), site_dir)
-    if as_json:
-        json_data(_site_dict(built))
-    else:
-        note(_site_summary(built))
+    show(_site_dict(built), lambda: note(_site_summary(built)), as_json=as_json)
 
 
 def _build_site(
