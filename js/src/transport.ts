@@ -58,7 +58,7 @@ const createSend = (
     }
     if (!undecided) endPause();
     else if (status == 413) queue.limit_ = undecided >> 1;
-    // What has no verdict goes again: nobody knows what became of it.
+    // What has no verdict is sent again: it may or may not be stored.
     else schedule(extendPause(headers));
   };
 };
