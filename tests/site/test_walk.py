@@ -1,8 +1,12 @@
 """Every page in a browser: nothing fails, it is accessible and small, and its layout does not
 shift."""
 
+import socket
+import threading
+import time
+
 import pytest
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, Page, Response, Route
 
 from ..support import ROOT
 from .conftest import ServedSite
@@ -71,6 +75,40 @@ def test_a_page_of_the_docs(browser: Browser, served: ServedSite, address: str) 
     assert violations(page, *COLOUR_RULES) == []
     assert problems == []
     page.close()
+
+
+PAINTED = """() => new Promise((done) => requestAnimationFrame(() => setTimeout(() => done(
+  performance.getEntriesByName("first-paint")[0].startTime))))"""
+
+
+def test_a_page_that_arrives_in_drips_is_painted_once(browser: Browser, served: ServedSite) -> None:
+    """The columns of a table move while its rows come in, which nobody should have to watch."""
+    html = (served.built.out / "docs/explanation/identity.html").read_bytes()
+    first, second = html[: (cut := html.index(b"</tr>", html.index(b"<tbody>")))], html[cut:]
+    pause = 0.4  # seconds: in which a browser paints what it has
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.recv(65536)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n"
+        connection.sendall(head + first)
+        time.sleep(pause)
+        connection.sendall(second)
+        connection.close()
+
+    def rest(route: Route) -> None:
+        path = route.request.url.split("/", 3)[3]
+        route.fulfill(path=served.built.out / path)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        page = browser.new_page()
+        page.route("**/assets/**", rest)
+        page.goto(f"{url}/docs/explanation/identity.html")
+        assert page.evaluate(SHIFT) == 0
+        assert page.evaluate(PAINTED) > pause * 1000
+        page.close()
 
 
 @pytest.mark.parametrize("address", TESTS)
