@@ -25,6 +25,7 @@ COMMANDS = {
     "token": "Set up",
     "events": "Inspect",
     "rejected": "Inspect",
+    "report": "Inspect",
     "profile": "Inspect",
     "doctor": "Operate",
     "config": "Operate",

@@ -237,6 +237,7 @@ def _database(site: Path) -> str:
 
     from collector.store import SOURCE_FIELDS
     from collector.store.migrations import migrations
+    from collector.store.sources import add_columns, missing_columns
 
     path = site / COLUMNS
     text = path.read_text(encoding="utf-8")
@@ -246,6 +247,7 @@ def _database(site: Path) -> str:
     lines, problems = [], []
     database = Database(sqlite3.connect(":memory:"))
     migrations.apply(database)
+    add_columns(database, missing_columns(database))
     tables = {
         table.name: table.columns
         for table in [*database.views, *database.tables]

@@ -12,7 +12,7 @@ from collector.settings import load_settings
 
 from ..errors import CliError, ProblemsFound, Usage
 from ..output import json_data, note, progress, show
-from .options import DbOption, JsonOption, open_readonly
+from .options import DbOption, JsonOption, open_database, open_readonly
 
 app = typer.Typer(
     no_args_is_help=True, help="The database file.\n\nExamples:\n\n- `thamesthrive db check`"
@@ -54,9 +54,38 @@ def backup(
     )
 
 
+rollups = typer.Typer(
+    no_args_is_help=True,
+    help="What reports are read from.\n\nExamples:\n\n- `thamesthrive db rollups rebuild`",
+)
+app.add_typer(rollups, name="rollups")
+
+
+@rollups.command()
+def rebuild(db: DbOption = None, as_json: JsonOption = False) -> None:
+    """Counts all events again, while the collector runs. Reports show the counts of before until
+    all is done.
+
+    Examples:
+
+    - `thamesthrive db rollups rebuild`
+    """
+    started, done = time.monotonic(), 0
+    with open_database(db) as database, progress("Counting") as step:
+        for done, total in store.rebuild_rollups(database.conn):
+            step(done, total)
+    seconds = time.monotonic() - started
+    show(
+        {"events": done, "seconds": round(seconds, 3)},
+        lambda: note(f"Counted up to event {done:,} in {seconds:.1f} s."),
+        as_json=as_json,
+    )
+
+
 @app.command()
 def check(db: DbOption = None, as_json: JsonOption = False) -> None:
-    """Checks the file, its references and its counts. Exit code 1 if something is wrong.
+    """Checks the file, its references and its counts: all events are counted again, and held
+    against the rollups. Exit code 1 if something is wrong.
 
     Examples:
 
@@ -64,8 +93,8 @@ def check(db: DbOption = None, as_json: JsonOption = False) -> None:
     - `thamesthrive db check --db events-backup.db --json`
     """
     path = load_settings({"db": db}).db
-    with open_readonly(db) as connection, progress("Checking"):
-        problems = store.check_database(connection)
+    with open_readonly(db) as connection, progress("Checking") as step:
+        problems = store.check_database(connection, step)
     if as_json:
         json_data({"ok": not problems, "findings": problems})
     if problems:

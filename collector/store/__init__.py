@@ -8,6 +8,8 @@ from .migrations import migrate
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
 from .rejected import RejectedEvent, get_rejected, list_rejected
 from .retention import expire_rows
+from .rollup_tables import KINDS
+from .rollups import rebuild_rollups
 from .source_cache import SourceCache
 from .sources import (
     BRIDGES,
@@ -17,6 +19,7 @@ from .sources import (
     get_source,
     list_sources,
     remove_source,
+    source_names,
     update_source,
 )
 from .stats import backup, check_database, database_state, stats
@@ -24,6 +27,7 @@ from .tokens import Token, create_token, list_tokens, revoke_token
 
 __all__ = [
     "BRIDGES",
+    "KINDS",
     "SOURCE_FIELDS",
     "EventSchema",
     "Redirect",
@@ -56,12 +60,14 @@ __all__ = [
     "list_tokens",
     "migrate",
     "path_of",
+    "rebuild_rollups",
     "remove_redirect",
     "remove_schema",
     "remove_source",
     "revoke_token",
     "set_schema",
     "snapshot",
+    "source_names",
     "stats",
     "transaction",
     "update_source",

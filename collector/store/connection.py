@@ -58,6 +58,11 @@ def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout={seconds * 1000:.0f}")
 
 
+def changes_of_others(connection: sqlite3.Connection) -> int:
+    """A number that changes when another connection has changed the database."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Commits what is done inside, or rolls it back if anything is raised."""

@@ -6,6 +6,8 @@ from typing import Any
 
 from ..errors import NotFound
 from .connection import transaction
+from .rejected import remove_rejected
+from .rollups import removing
 from .rows import load_json
 from .tombstones import add_tombstones
 
@@ -80,24 +82,23 @@ def _forget_requests(connection: sqlite3.Connection, profile: int, removed: dict
         WHERE s.profile = ? LIMIT {CHUNK}""",
         [profile],
     ).fetchall()
-    for key, events in requests:
-        gone = connection.execute(
-            "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1"
-            " RETURNING (SELECT id FROM source_keys WHERE key = source), id",
-            (key, events),
-        ).fetchall()
-        add_tombstones(connection, [(row[0], row[1]) for row in gone])
-        removed["events"] += len(gone)
-    connection.executemany(
-        "DELETE FROM request_rows WHERE key = ?", [(key,) for key, _ in requests]
-    )
+    with removing(connection, [key for key, _ in requests]):
+        for key, events in requests:
+            gone = connection.execute(
+                "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1"
+                " RETURNING (SELECT id FROM source_keys WHERE key = source), id",
+                (key, events),
+            ).fetchall()
+            add_tombstones(connection, [(row[0], row[1]) for row in gone])
+            removed["events"] += len(gone)
+        connection.executemany(
+            "DELETE FROM request_rows WHERE key = ?", [(key,) for key, _ in requests]
+        )
     return len(requests)
 
 
 def _forget_rejected(connection: sqlite3.Connection, profile_id: str) -> int:
     some = f"SELECT seq FROM rejected WHERE profile_id = ? LIMIT {CHUNK}"
-    gone = connection.execute(
-        f"DELETE FROM rejected WHERE seq IN ({some}) RETURNING source_id, event_id", [profile_id]
-    ).fetchall()
-    add_tombstones(connection, [(row[0], row[1]) for row in gone])
+    gone = remove_rejected(connection, f"seq IN ({some})", [profile_id])
+    add_tombstones(connection, gone)
     return len(gone)

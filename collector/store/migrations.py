@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import StoreError
-from . import layout
+from . import layout, rejected, rollup_tables
 from .connection import connect, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -255,6 +255,12 @@ def m004_lean(db: Database) -> None:
             return
     for table in _BEFORE:
         db.execute(f"DROP TABLE {table}_before")
+
+
+@migrations()
+def m005_rollups(db: Database) -> None:
+    for statement in (*rollup_tables.TABLES, *rejected.HOURS):
+        db.execute(statement)
 
 
 def migrate(path: Path) -> None:

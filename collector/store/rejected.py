@@ -7,13 +7,37 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import NotFound
-from .rows import insert_rows, select_page
+from .keys import source_key
+from .rollup_tables import OTHER
+from .rows import select_page
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
 MAX_ROWS = 10_000  # for each source
 MAX_DAYS = 30
+MAX_TYPES = 200  # counted by name in an hour of a source; the rest is OTHER
 _SLACK = 500  # rows over MAX_ROWS before some are removed: not on every request
+
+# How many were rejected in each hour. It is more than there are rows: those that are removed for
+# their number or age stay counted.
+HOURS = (
+    """
+    CREATE TABLE rejected_hours (
+        source INTEGER NOT NULL,
+        hour TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        type TEXT NOT NULL,
+        events INTEGER NOT NULL,
+        PRIMARY KEY (source, hour, reason, type)
+    ) WITHOUT ROWID
+    """,
+    "INSERT OR IGNORE INTO source_keys (id) SELECT DISTINCT source_id FROM rejected",
+    """
+    INSERT INTO rejected_hours
+    SELECT k.key, substr(r.received_at, 1, 13), r.reason, coalesce(r.type, ''), count(*)
+    FROM rejected r JOIN source_keys k ON k.id = r.source_id GROUP BY 1, 2, 3, 4
+    """,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +74,13 @@ _NAMES = tuple(field.name for field in fields(RejectedEvent))
 _INSERTED = tuple(name for name in _NAMES if name not in ("seq", "seen"))
 _values = attrgetter(*_INSERTED)
 
-_INSERT = f"INSERT INTO rejected ({', '.join(_INSERTED)})"
-_AGAIN = """
+_INSERT = f"""
+    INSERT INTO rejected ({", ".join(_INSERTED)}) VALUES ({", ".join("?" * len(_INSERTED))})
     ON CONFLICT (source_id, event_id) DO UPDATE SET
         reason = excluded.reason, detail = excluded.detail, seen = seen + 1,
         last_seen_at = excluded.last_seen_at
 """
+_FIND = "SELECT received_at, reason, type FROM rejected WHERE source_id = ? AND event_id = ?"
 
 
 class RejectedWriter:
@@ -69,7 +94,15 @@ class RejectedWriter:
     def insert(self, connection: sqlite3.Connection, rows: Sequence[RejectedEvent]) -> None:
         """Stores rows inside the caller's transaction, and removes the oldest where there are too
         many."""
-        insert_rows(connection, _INSERT, [_values(row) for row in rows], _AGAIN)
+        for row in rows:
+            before = connection.execute(_FIND, (row.source_id, row.event_id)).fetchone()
+            connection.execute(_INSERT, _values(row))
+            # One that comes again is counted once, in the hour that it first came in.
+            at, reason, kind = before or (row.received_at, None, row.type)
+            if reason != row.reason:
+                if reason:
+                    _count(connection, row.source_id, at, reason, kind, -1)
+                _count(connection, row.source_id, at, row.reason, kind, 1)
         for row in rows:
             self._room[row.source_id] = self._room.get(row.source_id, 0) - 1
         for source_id in {row.source_id for row in rows}:
@@ -94,8 +127,51 @@ def _trim(connection: sqlite3.Connection, source_id: str) -> int:
 
 def take_rejected(connection: sqlite3.Connection, seqs: Iterable[int]) -> set[int]:
     """Removes these rows inside the caller's transaction. Returns those that were there."""
-    remove = "DELETE FROM rejected WHERE seq = ? RETURNING seq"
-    return {seq for seq in seqs if connection.execute(remove, [seq]).fetchall()}
+    return {seq for seq in seqs if remove_rejected(connection, "seq = ?", [seq])}
+
+
+def remove_rejected(
+    connection: sqlite3.Connection, where: str, values: Sequence[Any]
+) -> list[tuple[str, str]]:
+    """Removes rows as if they had never come, inside the caller's transaction. Returns source and
+    event id of each."""
+    gone = connection.execute(
+        f"DELETE FROM rejected WHERE {where}"
+        " RETURNING source_id, event_id, received_at, reason, type",
+        values,
+    ).fetchall()
+    for source_id, _, received_at, reason, kind in gone:
+        _count(connection, source_id, received_at, reason, kind, -1)
+    return [(source_id, event_id) for source_id, event_id, *_ in gone]
+
+
+def _count(
+    connection: sqlite3.Connection,
+    source_id: str,
+    at: str,
+    reason: str,
+    kind: str | None,
+    number: int,
+) -> None:
+    """Counts a rejected event, or takes one off, in the hour that it came in."""
+    hour = (source_key(connection, source_id), at[:13])
+    name = kind or ""
+    find = "SELECT 1 FROM rejected_hours WHERE source = ? AND hour = ? AND reason = ? AND type = ?"
+    if not connection.execute(find, (*hour, reason, name)).fetchone():
+        types = "SELECT count(*) FROM rejected_hours WHERE source = ? AND hour = ?"
+        if number < 0 or connection.execute(types, hour).fetchone()[0] >= MAX_TYPES:
+            name = OTHER
+    connection.execute(
+        "INSERT INTO rejected_hours VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET events = events + excluded.events",
+        (*hour, reason, name, number),
+    )
+    if number < 0:
+        connection.execute(
+            "DELETE FROM rejected_hours WHERE source = ? AND hour = ? AND reason = ? AND type = ?"
+            " AND events <= 0",
+            (*hour, reason, name),
+        )
 
 
 def list_rejected(

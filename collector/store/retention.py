@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from ..event.timestamps import iso
 from .connection import transaction
 from .rejected import MAX_DAYS
+from .rollups import removing
 
 CHUNK = 200  # requests, or rejected events, removed at a time: no sender waits longer for it
 PAGES = 200  # given back to the file system after each
@@ -44,13 +45,14 @@ def _expire_requests(connection: sqlite3.Connection, source: int, oldest: str) -
     if not gone:
         return 0
     with transaction(connection):
-        connection.executemany(
-            "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1",
-            [(key, events) for key, events, _ in gone],
-        )
-        connection.executemany(
-            "DELETE FROM request_rows WHERE key = ?", [(key,) for key, _, _ in gone]
-        )
+        with removing(connection, [key for key, _, _ in gone]):
+            connection.executemany(
+                "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1",
+                [(key, events) for key, events, _ in gone],
+            )
+            connection.executemany(
+                "DELETE FROM request_rows WHERE key = ?", [(key,) for key, _, _ in gone]
+            )
         remove_empty(connection, {session for _, _, session in gone}, oldest)
     # execute() would stop after one page.
     connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")

@@ -76,6 +76,8 @@ def update_session(
             " WHERE key = ?2",
             (payload.utm, key),
         )
+        if not session.last_utm:
+            _set_changed(connection, key)
         _set_campaign(connection, session.profile, payload.utm)
         session = session._replace(last_utm=payload.utm)
     if payload.device_id and not session.device_id:
@@ -101,7 +103,13 @@ def _with_context(connection: sqlite3.Connection, session: Session, patch: str) 
     if len(context) > MAX_CONTEXT:
         return session._replace(left_out=True)
     connection.execute("UPDATE session_rows SET context = ? WHERE key = ?", (context, session.key))
+    _set_changed(connection, session.key)
     return session._replace(context=context)
+
+
+def _set_changed(connection: sqlite3.Connection, session: int) -> None:
+    """What was counted of a session may not hold any more (rollups.py)."""
+    connection.execute("INSERT OR IGNORE INTO changed_sessions VALUES (?)", (session,))
 
 
 def _set_campaign(connection: sqlite3.Connection, profile: int, utm: str | None) -> None:

@@ -15,6 +15,8 @@ ORIGIN = (
     r"(:([0-9]{1,5}|\*))?"
 )
 MAX_COUNT = 2**31 - 1
+MAX_NUMBERS = 20  # numeric properties of a source that are counted
+MAX_NUMBER = 300  # characters of one of them
 
 
 def _as_stored(stored: Any) -> Any:
@@ -115,7 +117,11 @@ def choice(what: str, *words: str) -> Kind:
 
 
 def _list(
-    item: dict[str, Any], default: tuple[str, ...], check: Callable[[list[str]], list[str]]
+    item: dict[str, Any],
+    default: tuple[str, ...],
+    check: Callable[[list[str]], list[str]],
+    *,
+    most: int | None = None,
 ) -> Kind:
     def to_column(name: str, value: Any) -> str:
         if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
@@ -125,6 +131,8 @@ def _list(
     schema: dict[str, Any] = {"type": "array", "items": item}
     if default:
         schema["minItems"] = 1
+    if most:
+        schema["maxItems"] = most
     column = f"TEXT NOT NULL DEFAULT '{json.dumps(default)}'"
     return Kind(column, schema, default, to_column, lambda stored: tuple(json.loads(stored)))
 
@@ -143,6 +151,26 @@ def origins() -> Kind:
         return found
 
     return _list({"type": "string", "pattern": f"^{ORIGIN}$"}, (), check)
+
+
+def numbers() -> Kind:
+    """Numeric properties of event types, as type:property."""
+    pattern = r"[^\x00-\x1f\x7f]+:[^\x00-\x1f\x7f:]+"
+
+    def check(values: list[str]) -> list[str]:
+        found = [value.strip() for value in values]
+        for number in found:
+            if not re.fullmatch(pattern, number) or len(number) > MAX_NUMBER:
+                raise StoreError(
+                    f"{number!r} is not a property of an event type."
+                    " Write type and property, as in purchase-order:price"
+                )
+        if len(found) > MAX_NUMBERS:
+            raise StoreError(f"A source has at most {MAX_NUMBERS} numbers.")
+        return list(dict.fromkeys(found))
+
+    item = {"type": "string", "pattern": f"^{pattern}$", "maxLength": MAX_NUMBER}
+    return _list(item, (), check, most=MAX_NUMBERS)
 
 
 def bridges(*words: str) -> Kind:

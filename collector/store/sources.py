@@ -16,7 +16,18 @@ from ..errors import InUse, NotFound, StoreError
 from ..event.timestamps import now
 from .connection import transaction
 from .keys import source_key
-from .source_fields import SourceField, bridges, choice, count, declare, flag, line, origins
+from .rollups import remove_source_counts
+from .source_fields import (
+    SourceField,
+    bridges,
+    choice,
+    count,
+    declare,
+    flag,
+    line,
+    numbers,
+    origins,
+)
 
 BRIDGES = ("rest", "webhook", "redirect")
 
@@ -52,6 +63,12 @@ class Source:
     )
     retention_days: int | None = declare(
         count(), "Days after which events are removed.", former="keep_days"
+    )
+    numbers: tuple[str, ...] = declare(
+        numbers(),
+        "Numeric properties whose count, sum, least and largest are reported, as type:property,"
+        " e.g. purchase-order:price.",
+        flag="number",
     )
 
     def as_dict(self) -> dict[str, Any]:
@@ -158,7 +175,8 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
             )
         of_source = "SELECT DISTINCT profile FROM session_rows WHERE source = ?"
         profiles = db.execute(of_source, [key]).fetchall()
-        for table in ("event_rows", "request_rows", "session_rows"):
+        remove_source_counts(db.conn, key)
+        for table in ("event_rows", "request_rows", "session_rows", "rejected_hours"):
             db.execute(f"DELETE FROM {table} WHERE source = ?", [key])
         for profile in profiles:
             db.execute(

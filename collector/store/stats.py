@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .connection import snapshot
+from .rollup_check import check_rollups
 
 BACKUP_PAGES = 2000  # copied at a time; in between, others read and write
 
@@ -61,8 +62,18 @@ def backup(source: sqlite3.Connection, target: Path, progress: Callable[[int, in
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
-def check_database(connection: sqlite3.Connection) -> list[str]:
-    """What is wrong with a database, in words; nothing if it is sound."""
+def check_database(
+    connection: sqlite3.Connection, progress: Callable[[int, int], None] = lambda _, __: None
+) -> list[str]:
+    """What is wrong with a database, in words; nothing if it is sound.
+
+    `progress` is called with how many numbers of events have been counted again, and of how many.
+    """
+    with snapshot(connection):
+        return [*_findings(connection), *check_rollups(connection, progress)]
+
+
+def _findings(connection: sqlite3.Connection) -> list[str]:
     findings = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
     for table, count in connection.execute(
         'SELECT "table", count(*) FROM pragma_foreign_key_check GROUP BY 1'

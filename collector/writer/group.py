@@ -21,8 +21,9 @@ from ..store.rejected import (
     take_rejected,
 )
 from ..store.retention import expire_rows
+from ..store.rollups import roll_up
 from ..store.tombstones import forgotten_ids, has_tombstones
-from .identity import Identities, Owner
+from .identity import Identities, KnownSessions, Owner
 from .rate_limits import RateLimiter
 
 log = logging.getLogger("collector.writer")
@@ -42,6 +43,7 @@ class Writer:
         self._rate_limiter = RateLimiter()
         self._rejected = RejectedWriter()
         self._keys = Keys()
+        self._sessions = KnownSessions()
 
     def close(self) -> None:
         self._connection.close()
@@ -60,10 +62,22 @@ class Writer:
     def expire_rows(self) -> bool:
         """Removes a few expired rows. Returns whether there may be more."""
         try:
-            return expire_rows(self._connection) > 0
+            removed = expire_rows(self._connection)
         except sqlite3.DatabaseError as error:
             log.warning("expired rows could not be removed: %s", error)
             return False
+        if removed:
+            self._sessions.clear()
+        return removed > 0
+
+    def roll_up(self) -> int:
+        """Counts some stored events in the rollups. Returns how many are left."""
+        try:
+            return roll_up(self._connection)
+        except sqlite3.DatabaseError as error:
+            # The events are stored; they are counted when the database allows it again.
+            log.warning("events could not be counted: %s", error)
+            return 0
 
     def _limit(self, request: WriteRequest) -> WriteResult | None:
         wait = self._rate_limiter.wait_for(
@@ -118,12 +132,15 @@ class Writer:
     ) -> list[WriteResult]:
         try:
             with transaction(self._connection):
+                self._sessions.begin(self._connection)
                 require_sources(self._connection, {request.source_id for request in group})
                 results = self._write_rows(group, expect_repeats=expect_repeats)
         except BaseException:
             self._keys.rollback()
+            self._sessions.clear()
             raise
         self._keys.commit()
+        self._sessions.commit()
         return results
 
     def _write_rows(
@@ -132,7 +149,7 @@ class Writer:
         """Writes a group's rows in the caller's transaction. Raises Repeated as `EventWriter`."""
         connection = self._connection
         events_of, repeats_of = self._new_events(group, expect_repeats=expect_repeats)
-        identities = Identities(connection, self._keys)
+        identities = Identities(connection, self._keys, self._sessions)
         writer = EventWriter(connection, self._keys)
         rejected: list[RejectedEvent] = []
         results = []

@@ -21,7 +21,11 @@ from typing import NamedTuple
 from ..ids import uuid7
 from ..ipc import WriteRequest
 from ..store import sessions
+from ..store.connection import changes_of_others
 from ..store.keys import Keys
+
+MAX_KNOWN = 10_000  # sessions in memory
+MAX_KNOWN_CONTEXT = 4096  # characters of the context of one that is kept there
 
 
 class Owner(NamedTuple):
@@ -40,13 +44,57 @@ class Owner(NamedTuple):
 NOBODY = Owner(sessions.NO_SESSION, None, None)
 
 
-class Identities:
-    """The sessions of one group: each is looked up once."""
+class KnownSessions:
+    """Sessions of former groups, so that one that returns is not looked up again.
 
-    def __init__(self, connection: sqlite3.Connection, keys: Keys) -> None:
+    They hold as long as nobody else has changed the database. What a transaction adds counts once
+    it is committed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str], sessions.Session] = {}
+        self._added: dict[tuple[int, str], sessions.Session] = {}
+        self._version = -1
+
+    def begin(self, connection: sqlite3.Connection) -> None:
+        """A transaction has begun, so nobody else can change anything now."""
+        version = changes_of_others(connection)
+        if version != self._version:
+            self.clear()
+            self._version = version
+
+    def get(self, key: tuple[int, str]) -> sessions.Session | None:
+        """A session by source and id."""
+        return self._added.get(key) or self._known.get(key)
+
+    def add(self, key: tuple[int, str], session: sessions.Session) -> None:
+        """A session as it is now, inside the transaction."""
+        self._added[key] = session
+
+    def commit(self) -> None:
+        """The transaction was committed."""
+        if len(self._known) > MAX_KNOWN:
+            self._known.clear()
+        for key, session in self._added.items():
+            if len(session.context) <= MAX_KNOWN_CONTEXT:
+                self._known[key] = session
+            else:
+                self._known.pop(key, None)
+        self._added.clear()
+
+    def clear(self) -> None:
+        """Forgets them: a transaction was rolled back, or rows were removed."""
+        self._known.clear()
+        self._added.clear()
+
+
+class Identities:
+    """The owners of requests, inside the writer's transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, keys: Keys, known: KnownSessions) -> None:
         self._connection = connection
         self._keys = keys
-        self._seen: dict[tuple[int, str], sessions.Session] = {}
+        self._known = known
 
     def owner_of(self, request: WriteRequest) -> Owner:
         """The owner of a request. Its session and profile exist when this returns."""
@@ -66,12 +114,12 @@ class Identities:
             session_id = named or uuid7()
             profile, unknown = self._profile_for(request)
             session = sessions.add_session(self._connection, request, source, session_id, profile)
-        self._seen[source, session_id] = session
+        self._known.add((source, session_id), session)
         return Owner(session.key, session_id, session.profile_id, unknown, session.left_out)
 
     def _find(self, source: int, session_id: str) -> sessions.Session | None:
-        seen = self._seen.get((source, session_id))
-        return seen or sessions.find_session(self._connection, source, session_id)
+        known = self._known.get((source, session_id))
+        return known or sessions.find_session(self._connection, source, session_id)
 
     def _profile_for(self, request: WriteRequest) -> tuple[tuple[int, str], bool]:
         """The profile of a new session, and whether it was passed on one that does not exist."""

@@ -322,3 +322,65 @@ def test_version_and_help() -> None:
 
 def test_completion_is_offered() -> None:
     assert "--show-completion" in run("--help").stdout
+
+
+def test_reports_count_what_was_stored(collector: Collector) -> None:
+    source = collector.add_source(numbers=["buy:price"])
+    page = {
+        "page": {"url": "https://shop.example/a", "path": "/a", "referrer": "https://x.example"}
+    }
+    events = [
+        {"type": "page-view", "context": page},
+        {"type": "buy", "properties": {"price": 2.5}},
+        {"type": "buy", "properties": {"price": 10}},
+        {"type": ""},
+    ]
+    browser = {"browser": {"userAgent": "Mozilla/5.0 Firefox/140.0", "language": "de"}}
+    collector.post(
+        {
+            "source": {"id": source},
+            "session": {"id": "s"},
+            "context": {**browser, "utm": {"campaign": "spring"}},
+            "events": events,
+        },
+        headers={"User-Agent": "Mozilla/5.0 Firefox/140.0"},  # visitors are no programs
+    )
+
+    def report(*words: str) -> str:
+        done = run("report", *words, "--db", str(collector.db))
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    assert re.search(r"20\S+ +1 +1 +1\nTogether: 1 visitor\.", report("visits"))
+    assert re.search(r"buy +2 +0\n\S+ +page-view +1 +0", report("events"))
+    assert re.search(r"T\d\d +buy +2", report("events", "--by", "hour", "--days", "1"))
+    for kind, value in (
+        ("pages", "/a"),
+        ("referrers", "x.example"),
+        ("campaigns", "spring"),
+        ("browsers", "Firefox"),
+        ("languages", "de"),
+        ("screens", r"\(unknown\)"),
+    ):
+        assert re.search(rf"{value} +1", report("top", kind))
+    assert re.search(r"invalid +1", report("rejected"))
+    assert re.search(r"buy +price +2 +12\.5 +2\.5 +10", report("numbers"))
+    assert json.loads(report("top", "pages", "--json")) == [{"value": "/a", "count": 1}]
+    rebuilt = run("db", "rollups", "rebuild", "--db", str(collector.db), "--json")
+    assert json.loads(rebuilt.stdout)["events"] == 3
+    assert re.search(r"/a +1", report("top", "pages"))
+
+
+def test_a_report_says_what_it_needs(db: str) -> None:
+    first, _ = add(db), add(db)
+    several = run("report", "visits", "--db", db)
+    assert several.returncode == 2
+    assert "Name a source with --source" in several.stderr
+    unknown = run("report", "visits", "--source", "nobody", "--db", db)
+    assert unknown.returncode == 1
+    assert "There is no event source 'nobody'" in unknown.stderr
+    assert run("report", "top", "hats", "--source", first, "--db", db).returncode == 2
+    assert run("report", "events", "--by", "year", "--source", first, "--db", db).returncode == 2
+    empty = run("report", "visits", "--source", first, "--db", db)
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert "No visits in the last 7 days." in empty.stderr

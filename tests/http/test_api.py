@@ -419,3 +419,30 @@ def test_metrics_responses_database_and_lane_agree(collector_of_two: Collector) 
     assert counted["stored"] == counts["events"] == told[0] == 90_000
     assert counted["invalid"] == counts["rejected"] == told[1] == 8_000
     assert counted["duplicate"] == told[2] == 2_000
+
+
+def test_reports_over_http(api: httpx.Client, shared_collector: Collector) -> None:
+    source = shared_collector.add_source(numbers=["a:n"])
+    event = {"type": "a", "properties": {"n": 1.5}}
+    page = {"type": "page-view", "context": {"page": {"path": "/x"}}}
+    body = {"source": {"id": source}, "session": {"id": "s"}, "events": [event, page, {"type": ""}]}
+    shared_collector.post(body, headers={"User-Agent": "Mozilla/5.0 Firefox/140.0"})
+    reports = f"/api/sources/{source}/reports"
+
+    def read(report: str, **params: str | int) -> Any:
+        answer = api.get(f"{reports}/{report}", params=params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    (first, second) = read("events", by="month", days=1)["events"]
+    assert (first["type"], first["events"], second["type"]) == ("a", 1, "page-view")
+    visits = read("visits")
+    assert visits["days"][0]["visitors"] == visits["days"][0]["page_views"] == 1
+    assert visits["total"] == {"visitors": 1, "exact": True, "error": 0.0}
+    assert read("top/pages", limit=5) == {"pages": [{"value": "/x", "count": 1}]}
+    assert read("rejected", by="hour", days=2)["rejected"][0]["reason"] == "invalid"
+    assert read("numbers")["numbers"][0]["sum"] == 1.5
+    for wrong in ("events?by=year", "visits?days=0", "top/pages?limit=x"):
+        assert api.get(f"{reports}/{wrong}").status_code == 422
+    assert api.get(f"{reports}/top/hats").status_code == 404
+    assert api.get("/api/sources/nobody/reports/visits").status_code == 404

@@ -257,3 +257,42 @@ def test_our_own_mistakes_tell_a_request_id_and_nothing_else(collector: Collecto
     assert [row["type"] for row in collector.events(source)] == ["a"]
     counted = httpx.get(f"{collector.url}/metrics").text
     assert f'thamesthrive_events_total{{reason="internal",source="{source}"}} 1.0' in counted
+
+
+def test_events_are_counted_in_the_rollups_when_it_is_quiet(collector: Collector) -> None:
+    source = collector.add_source()
+    collector.post(body(source))
+    counted = "SELECT count FROM rollups WHERE kind = 'types' AND grain = 'hour'"
+    wait_for(lambda: collector.rows(counted) == [{"count": 1}] or None, "the event to be counted")
+
+
+def test_events_are_counted_under_load_too(collector: Collector) -> None:
+    """No moment is quiet while a sender never pauses."""
+    source = collector.add_source()
+
+    def mark() -> int:
+        return int(collector.rows("SELECT seq FROM rollup_marks")[0]["seq"])
+
+    events = [{"type": "a"}] * 500
+    with httpx.Client() as client:
+        for _ in range(60):
+            answer = client.post(
+                f"{collector.url}/track", json={"source": {"id": source}, "events": events}
+            )
+            assert answer.status_code == 200
+            if mark():
+                break
+    assert mark() > 0
+    assert run("db", "check", "--db", str(collector.db)).returncode == 0
+
+
+def test_what_a_former_run_has_not_counted_is_counted_at_the_start(collector: Collector) -> None:
+    collector.post(body(collector.add_source()))
+    with collector.database() as database:
+        database.execute("DELETE FROM rollups")
+        database.execute("UPDATE rollup_marks SET seq = 0")
+        database.conn.commit()
+    collector.end()
+    collector.start()
+    counted = "SELECT count FROM rollups WHERE grain = 'hour'"
+    wait_for(lambda: collector.rows(counted) == [{"count": 1}] or None, "the event to be counted")

@@ -388,3 +388,46 @@ def test_a_database_of_a_newer_version_is_refused(db: Path) -> None:
         connection.commit()
     with pytest.raises(StoreError, match=r"newer version .*m099_future.* Install that version"):
         store.migrate(db)
+
+
+def test_a_session_that_somebody_else_removed_begins_anew(db: Path, writer: Writer) -> None:
+    source = add_source(db)
+    first = send(writer, source, event("1"), session_id="s").profile_id
+    assert send(writer, source, event("2"), session_id="s").profile_id == first
+    with closing(store.connect(db)) as connection:
+        store.forget_profile(connection, str(first))
+    second = send(writer, source, event("3"), session_id="s").profile_id
+    assert second != first
+    assert rows(db, "SELECT id, profile_id FROM events") == [("3", second)]
+    assert rows(db, "SELECT profile_id FROM sessions") == [(second,)]
+
+
+def test_a_session_that_has_expired_begins_anew(db: Path, writer: Writer) -> None:
+    source = add_source(db)
+    first = send(writer, source, event("1"), session_id="s").profile_id
+    with closing(store.connect(db)) as connection:
+        connection.execute("UPDATE request_rows SET received_at = '2001'")
+        connection.execute("UPDATE session_rows SET first_seen_at = '2001'")
+        connection.execute("UPDATE profile_rows SET first_seen_at = '2001'")
+        store.update_source(Database(connection), source, {"retention_days": 1})
+    assert send(writer, source, session_id="s").profile_id == first
+    while writer.expire_rows():
+        pass
+    assert rows(db, "SELECT id FROM sessions") == []
+    second = send(writer, source, event("2"), session_id="s").profile_id
+    assert second != first
+    assert rows(db, "SELECT id, profile_id FROM events") == [("2", second)]
+
+
+def test_a_session_of_a_rolled_back_group_is_not_remembered(db: Path, writer: Writer) -> None:
+    source = add_source(db)
+    with closing(store.connect(db)) as connection:
+        connection.execute(
+            "CREATE TRIGGER bad BEFORE INSERT ON event_rows WHEN NEW.id = 'bad'"
+            " BEGIN SELECT RAISE(ABORT, 'bad'); END"
+        )
+    send(writer, source)  # which sees that something has changed
+    assert send(writer, source, event("bad"), session_id="s").refused == "internal"
+    assert send(writer, source, event("1"), session_id="s").refused is None
+    joined = "SELECT count(*) FROM events JOIN sessions ON session_id = sessions.id"
+    assert rows(db, joined) == [(1,)]

@@ -35,6 +35,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m002_edge",),
             ("m003_names",),
             ("m004_lean",),
+            ("m005_rollups",),
         ]
 
 

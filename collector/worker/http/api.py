@@ -8,7 +8,6 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,11 @@ from ...store.connection import connect, connect_readonly
 from ..admission import Admission
 from ..replay import replay
 from ..writer_client import WriterClient
-from . import openapi
-from .api_call import Call, page_of, page_parameters
+from . import api_reports, openapi
+from .api_call import Call, Operation, page_of, page_parameters
 from .responses import json_response
 from .routes import Route, add_routes, query_parameter
 
-Work = Callable[[Call], Any]
 UNAUTHORIZED = (
     "A token is needed: Authorization: Bearer … (`thamesthrive token create NAME` makes one)."
 )
@@ -42,21 +40,6 @@ _ERRORS = openapi.errors(
     }
 )
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A route of the API: its library call, and what OpenAPI says of it."""
-
-    method: str
-    path: str
-    work: Work
-    summary: str
-    query: tuple[dict[str, Any], ...] = ()
-    body: dict[str, Any] | None = None  # the schema of its body
-    body_required: bool = False
-    status: int = 200
-    returns: dict[str, Any] | None = None  # the schema of its answer; None: any object
 
 
 def add(
@@ -328,6 +311,7 @@ OPERATIONS = (
         "Events, the latest first.",
         query=page_parameters("source_id", "type", "session_id", "profile_id"),
     ),
+    *api_reports.OPERATIONS,
     Operation("GET", "/api/stats", _stats, "Totals and counts by source."),
     Operation("GET", "/api/profiles/{profile_id}", _export_profile, "Everything about a visitor."),
     Operation("DELETE", "/api/profiles/{profile_id}", _forget_profile, "Forget a visitor."),

@@ -1,4 +1,4 @@
-"""A call of the management API: its arguments, checked."""
+"""What the management API consists of: an operation, and a call of it with its arguments."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -49,6 +49,13 @@ class Call:
             raise StoreError(f"{name} must be true or false.")
         return text == "true"
 
+    def choice(self, name: str, words: Sequence[str], default: str) -> str:
+        """One of some words in the query. Raises StoreError."""
+        text = self.query.get(name, default)
+        if text not in words:
+            raise StoreError(f"{name} must be one of {', '.join(words)}.")
+        return text
+
     def only(self, *names: str) -> None:
         """Raises StoreError if the body has fields with other names."""
         for name in self.body:
@@ -68,6 +75,24 @@ class Call:
         if value is None:
             raise StoreError(f"{name} is required.")
         return value
+
+
+Work = Callable[[Call], Any]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A route of the API: its library call, and what OpenAPI says of it."""
+
+    method: str
+    path: str
+    work: Work
+    summary: str
+    query: tuple[dict[str, Any], ...] = ()
+    body: dict[str, Any] | None = None  # the schema of its body
+    body_required: bool = False
+    status: int = 200
+    returns: dict[str, Any] | None = None  # the schema of its answer; None: any object
 
 
 def page_parameters(*filters: str) -> tuple[dict[str, Any], ...]:

@@ -18,6 +18,7 @@ PARAMETERS = {
     "redirect_id": "The redirect.",
     "profile_id": "The visitor.",
     "name": "tracker.min.js, loader.min.js, their maps, or the hashed name.",
+    "kind": "What is counted: pages, referrers and so on.",
 }
 """What the names in paths mean."""
 

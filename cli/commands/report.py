@@ -1,0 +1,235 @@
+"""`thamesthrive report …`: what was stored and rejected, counted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from collector import store
+from collector.errors import NotFound
+from collector.store import reports
+
+from ..errors import Usage
+from ..output import note, show, show_list, table
+from .options import DbOption, JsonOption, complete_sources, open_readonly
+
+if TYPE_CHECKING:
+    import sqlite3
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What was stored and rejected, counted. Days and hours are in UTC.\n\nExamples:\n\n"
+    "- `thamesthrive report visits`",
+)
+
+NAMES = {"referrers": "(direct)", "campaigns": "(none)"}  # of the value that is not known
+
+SourceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--source",
+        autocompletion=complete_sources,
+        help="The source's id. It may be left out where there is one source only.",
+    ),
+]
+DaysOption = Annotated[
+    int, typer.Option(min=1, max=reports.MAX_DAYS, help="How many days, today among them.")
+]
+ByOption = Annotated[str, typer.Option("--by", help="The length of a period: hour, day or month.")]
+
+
+@contextmanager
+def _reading(db: Any, source: str | None) -> "Iterator[tuple[sqlite3.Connection, str]]":
+    """A database at one moment, and the source that is reported. Raises Usage, NotFound."""
+    with open_readonly(db) as connection, reports.up_to_date(connection):
+        known = [source_id for source_id, _ in store.source_names(connection)]
+        if source is None and len(known) != 1:
+            raise Usage(
+                "Name a source with --source. `thamesthrive source list` lists them."
+                if known
+                else "There is no event source yet. `thamesthrive source add NAME` creates one."
+            )
+        if source and source not in known:
+            raise NotFound(
+                f"There is no event source {source!r}. `thamesthrive source list` lists them."
+            )
+        yield connection, source or known[0]
+
+
+def _grain(by: str) -> str:
+    if by not in reports.GRAINS:
+        raise Usage(f"--by must be one of {', '.join(reports.GRAINS)}.")
+    return by
+
+
+def _columns(**headings: str) -> dict[str, Any]:
+    """Columns of a table of dicts: headings, and the keys that they stand for."""
+    return {heading: lambda row, key=key: _text(row[key]) for key, heading in headings.items()}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.6f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@app.command()
+def events(
+    source: SourceOption = None,
+    by: ByOption = "day",
+    days: DaysOption = 7,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows how many events of each type were stored in each hour, day or month.
+
+    Events count in the period in which they happened. Bots are among them, and have a column.
+
+    Examples:
+
+    - `thamesthrive report events --by hour --days 1`
+    - `thamesthrive report events --by month --days 365 --json`
+    """
+    grain = _grain(by)
+    with _reading(db, source) as (connection, source_id):
+        periods = reports.last_periods(grain, days)
+        found = reports.events_over_time(connection, source_id, grain, *periods)
+    show_list(
+        found,
+        _columns(period=by.capitalize(), type="Type", events="Events", bots="Bots"),
+        empty=f"No events in the last {days} days.",
+        numbers=("Events", "Bots"),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def visits(
+    source: SourceOption = None,
+    days: DaysOption = 7,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows visitors, sessions and page-views of each day, and the visitors of all days together.
+
+    Bots are left out. A session belongs to the day of its first event.
+
+    Examples:
+
+    - `thamesthrive report visits --days 30`
+    """
+    with _reading(db, source) as (connection, source_id):
+        range_ = reports.last_days(days)
+        found = reports.visits_over_time(connection, source_id, *range_)
+        total = reports.visitors_between(connection, source_id, *range_)
+
+    def for_people() -> None:
+        if not found:
+            note(f"No visits in the last {days} days.")
+            return
+        headings = ("Day", "Visitors", "Sessions", "Page-views")
+        keys = ("day", "visitors", "sessions", "page_views")
+        table(headings, [[_text(row[key]) for key in keys] for row in found], numbers=headings[1:])
+        number = f"{total['visitors']:,}"
+        if not total["exact"]:
+            number = f"about {number} (± {total['error']:.1%})"
+        note(f"Together: {number} visitor{'' if number == '1' else 's'}.")
+
+    show({"days": found, "total": total}, for_people, as_json=as_json)
+
+
+@app.command()
+def top(
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(store.KINDS)}.")],
+    source: SourceOption = None,
+    days: DaysOption = 7,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many.")] = 10,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows the most frequent pages, referrers, campaigns and so on.
+
+    Types and pages are counted by events, everything else by sessions, bots left out.
+
+    Examples:
+
+    - `thamesthrive report top pages`
+    - `thamesthrive report top referrers --days 365 -n 20`
+    """
+    if kind not in store.KINDS:
+        raise Usage(f"{kind!r} cannot be counted. Choose from {', '.join(store.KINDS)}.")
+    with _reading(db, source) as (connection, source_id):
+        found = reports.most_frequent(
+            connection, source_id, kind, *reports.last_days(days), limit=limit
+        )
+    heading = kind.removesuffix("s").replace("_", " ").capitalize()
+    show_list(
+        found,
+        {
+            heading: lambda row: row["value"] or NAMES.get(kind, "(unknown)"),
+            "Count": lambda row: _text(row["count"]),
+        },
+        empty=f"Nothing in the last {days} days.",
+        numbers=("Count",),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def rejected(
+    source: SourceOption = None,
+    by: ByOption = "day",
+    days: DaysOption = 7,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows how many events were rejected, by reason and type.
+
+    Examples:
+
+    - `thamesthrive report rejected --by hour --days 1`
+    """
+    grain = _grain(by)
+    with _reading(db, source) as (connection, source_id):
+        periods = reports.last_periods(grain, days)
+        found = reports.rejections(connection, source_id, grain, *periods)
+    show_list(
+        found,
+        _columns(period=by.capitalize(), reason="Reason", type="Type", events="Events"),
+        empty=f"No event was rejected in the last {days} days.",
+        numbers=("Events",),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def numbers(
+    source: SourceOption = None,
+    days: DaysOption = 7,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows count, sum, least and largest of the numeric properties that the source names.
+
+    `thamesthrive source set ID --number purchase-order:price` names one. It is counted from then
+    on; `thamesthrive db rollups rebuild` counts what came before.
+
+    Examples:
+
+    - `thamesthrive report numbers --days 30`
+    """
+    with _reading(db, source) as (connection, source_id):
+        found = reports.numbers(connection, source_id, *reports.last_days(days))
+    show_list(
+        found,
+        _columns(
+            type="Type", property="Property", count="Count", sum="Sum", min="Least", max="Largest"
+        ),
+        empty="This source names no numbers. `thamesthrive source set ID --number TYPE:PROPERTY`"
+        " names one.",
+        numbers=("Count", "Sum", "Least", "Largest"),
+        as_json=as_json,
+    )
