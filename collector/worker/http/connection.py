@@ -15,10 +15,11 @@ from sanic.exceptions import BadRequest
 from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
+from ... import metrics
 from ...errors import MalformedRequest, TooLarge
 from ...event.limits import MAX_WIRE
-from ..answer import Answer
-from ..pipeline import failed
+from ..answer import Answer, refused
+from ..pipeline import NO_SOURCE, failed
 from .chunked import ChunkedBody
 from .cors import cors_for, is_ingestion
 from .head import MAX_HEAD, Head, check_beginning, parse_head
@@ -88,8 +89,8 @@ class Connection(HttpProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()  # type: ignore[no-untyped-call]
-        if self._buffer and not self._is_serving and not self.transport.is_closing():
-            self._read()
+        if not self._is_serving and self.transport and not self.transport.is_closing():
+            self._take_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self._deadline, self._idle_check, self._lingering):
@@ -108,6 +109,9 @@ class Connection(HttpProtocol):
         except MalformedRequest as error:
             self._refuse(400, f"{error}.")
             return
+        except TooLarge as error:
+            self._refuse_too_large(error)
+            return
         if head is None or body is None:
             if not self._is_discarding and self._deadline is None:
                 self._deadline = self.loop.call_later(self.request_timeout, self._time_out)
@@ -121,13 +125,16 @@ class Connection(HttpProtocol):
             self._pass_on(head, body)
 
     def _take_head(self) -> Head | None:
-        """The head of the next request, None if it is incomplete. Raises MalformedRequest."""
+        """The head of the next request, None if it is incomplete or refused.
+
+        Raises MalformedRequest, TooLarge.
+        """
         buffer = self._buffer
         end = buffer.find(HEAD_END, 0, MAX_HEAD)
         if end < 0:
             check_beginning(buffer[:MAX_HEAD])
             if len(buffer) >= MAX_HEAD:
-                self._refuse(413, f"More than {MAX_HEAD // 1024} KB of headers.")
+                raise TooLarge(f"More than {MAX_HEAD // 1024} KB of headers.")
             return None
         end += len(HEAD_END)
         head = self._head = parse_head(bytes(buffer[:end]))
@@ -143,17 +150,12 @@ class Connection(HttpProtocol):
         return head
 
     def _take_body(self, head: Head) -> bytes | None:
-        """The body of a request, None if it is incomplete. Raises MalformedRequest."""
+        """The body of a request, None if it is incomplete. Raises MalformedRequest, TooLarge."""
         buffer = self._buffer
         if self._chunked:
-            try:
-                return bytes(self._chunked.body) if self._chunked.take(buffer) else None
-            except TooLarge:
-                self._pass_on_too_large(head)
-                return None
+            return bytes(self._chunked.body) if self._chunked.take(buffer) else None
         if head.length > MAX_WIRE:
-            self._pass_on_too_large(head)
-            return None
+            raise TooLarge
         if len(buffer) < head.length:
             return None
         body = bytes(buffer[: head.length])
@@ -170,8 +172,8 @@ class Connection(HttpProtocol):
     def _answer(self, head: Head, body: bytes) -> None:
         """Has the events of a request stored, and answers it then."""
         work = self._track.answer(head.headers, body, self._peer)
-        self._answering = self.loop.create_task(work)
-        self._answering.add_done_callback(partial(self._finish_answer, head))
+        self._answering = task = self.loop.create_task(work)
+        task.add_done_callback(partial(self._finish_answer, head))
 
     def _finish_answer(self, head: Head, task: asyncio.Task[Answer]) -> None:
         self._answering = None
@@ -193,13 +195,6 @@ class Connection(HttpProtocol):
         has_body = head.length or head.chunked or "expect" in head.headers
         self._give_sanic(head.with_length(len(body)) + body if has_body else head.raw)
 
-    def _pass_on_too_large(self, head: Head) -> None:
-        """Has Sanic refuse a request by its length, without the body."""
-        self._cancel_deadline()
-        self._is_serving = self._is_discarding = True
-        self._buffer.clear()
-        self._give_sanic(head.with_length(max(head.length, MAX_WIRE + 1)))
-
     def _give_sanic(self, request: bytes) -> None:
         self.recv_buffer += request
         if self._task is None:
@@ -209,7 +204,7 @@ class Connection(HttpProtocol):
 
     async def receive_more(self) -> None:
         """Called by Sanic when it has answered a request and waits for the next."""
-        if self._http.stage is not Stage.IDLE:
+        if self.http and self.http.stage is not Stage.IDLE:
             raise BadRequest  # it takes the request for a longer one than we do
         self._data_received.clear()
         if self._is_serving:
@@ -221,7 +216,10 @@ class Connection(HttpProtocol):
         self._is_serving = False
         if self._is_draining:
             self.close()
-            return
+        else:
+            self._take_next()
+
+    def _take_next(self) -> None:
         if self._is_paused:
             self._is_paused = False
             self.transport.resume_reading()
@@ -236,10 +234,24 @@ class Connection(HttpProtocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Refuses what is arriving. Nobody knows where the next request begins, so there is none."""
-        head = self._head
-        is_readable = head is not None and is_ingestion(head.target.decode())
-        cors = cors_for(head.headers.get("origin")) if head and is_readable else {}
-        self.transport.write(refusal_bytes(status, detail, cors))
+        cors = {}
+        if self._head and is_ingestion(self._head.target.decode()):
+            cors = cors_for(self._head.headers.get("origin"))
+        self._end_with(refusal_bytes(status, detail, cors))
+
+    def _refuse_too_large(self, error: TooLarge) -> None:
+        if self._head is None:
+            metrics.count_request(NO_SOURCE, error.code)
+            self._end_with(response_bytes(None, refused(error), keep_alive=False))
+            return
+        # Sanic refuses it by its length, without the body, in the words of the route.
+        self._cancel_deadline()
+        self._is_serving = self._is_discarding = True
+        self._buffer.clear()
+        self._give_sanic(self._head.with_length(max(self._head.length, MAX_WIRE + 1)))
+
+    def _end_with(self, response: bytes) -> None:
+        self.transport.write(response)
         self._is_discarding = True
         self._head = None
         self._buffer.clear()

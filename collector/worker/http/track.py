@@ -27,9 +27,11 @@ class Headers(Protocol):
 
     def get(self, key: str, /) -> str | None:
         """The first line of this header."""
+        ...
 
     def getall(self, key: str, default: list[str], /) -> list[str]:
         """All of its lines."""
+        ...
 
 
 def incoming_of(
