@@ -22,6 +22,7 @@ import pytest
 from ..support import Collector, wait_for
 
 PATIENCE = 15.0  # seconds a test waits for an answer
+ORIGIN = "https://shop.example.com"
 
 
 @pytest.fixture
@@ -201,6 +202,25 @@ def test_what_can_be_read_in_two_ways_is_refused_on_every_route(
         assert wire.is_closed()
 
 
+HOPELESS = {
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "a line feed alone": b"POST /track HTTP/1.1\nHost: x\n\n",
+    "a bad header": b"GET /health HTTP/1.1\r\nHost : x\r\n",
+    "a bad chunk": chunked(b"").removesuffix(b"0\r\n\r\n") + b"0x5\r\n",
+}
+
+
+@pytest.mark.parametrize("name", HOPELESS)
+def test_what_cannot_become_a_request_is_refused_at_once(
+    shared_collector: Collector, name: str
+) -> None:
+    """Nobody waits for the rest."""
+    with Wire(shared_collector) as wire:
+        wire.send(HOPELESS[name])
+        assert wire.answer().status == 400
+        assert wire.is_closed()
+
+
 HARMLESS = {
     "bytes beyond ASCII in a header": ("X: \xff\xed\xa0\x80",),
     "blanks around a value": ("X: \t a \t ",),
@@ -235,7 +255,7 @@ def same(answer: Answer) -> tuple[int, dict[str, str], Any]:
 def variants(source: str, nobody: str) -> dict[str, tuple[bytes, tuple[str, ...]]]:
     session = {"session": {"id": source}, "profile": {"id": source}}
     good = event(source, more=session)
-    origin = "Origin: https://shop.example.com"
+    origin = f"Origin: {ORIGIN}"
     return {
         "stored": (good, (origin,)),
         "a repeat": (good, ()),
@@ -279,7 +299,10 @@ def test_answers_do_not_depend_on_the_way(shared_collector: Collector, name: str
     assert answers[2:] == [answers[1]] * (len(answers) - 2)
 
 
-def test_pipelined_requests_are_answered_in_order(shared_collector: Collector) -> None:
+@pytest.mark.parametrize("bytewise", [False, True], ids=["at once", "byte by byte"])
+def test_pipelined_requests_are_answered_in_order(
+    shared_collector: Collector, bytewise: bool
+) -> None:
     source = shared_collector.add_source(bridges=("rest", "webhook"))
     requests: list[tuple[bytes, str]] = []
     for number in range(40):
@@ -295,7 +318,7 @@ def test_pipelined_requests_are_answered_in_order(shared_collector: Collector) -
         ][number % 6]
         requests.append((request, identity if request.startswith(b"POST") else ""))
     with Wire(shared_collector) as wire:
-        wire.send(b"".join(request for request, _ in requests))
+        wire.send(b"".join(request for request, _ in requests), bytewise=bytewise)
         answers = [wire.answer() for _ in requests]
         wire.send(get("/health", "Connection: close"))
         assert wire.answer().json()["status"] == "ok"
@@ -317,6 +340,18 @@ def test_pipelined_requests_are_answered_in_order(shared_collector: Collector) -
         for number in range(40)
         if number % 6 in (0, 2, 3, 4)
     ]
+
+
+def test_requests_that_come_faster_than_they_are_served_wait(shared_collector: Collector) -> None:
+    """In the sender's buffers in the end, and each is answered."""
+    source = shared_collector.add_source()
+    bodies = [event(source, more={"context": {"text": "x" * 20_000}}) for _ in range(100)]
+    with Wire(shared_collector) as wire, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(wire.send, b"".join(post(body) for body in bodies))
+        answers = [wire.answer().json()["events"] for _ in bodies]
+        sent.result()
+    assert answers == [[json.loads(body)["events"][0]["id"]] for body in bodies]
+    assert len(shared_collector.events(source)) == len(bodies)
 
 
 @pytest.mark.parametrize("way", ["length", "chunks"])
@@ -404,13 +439,17 @@ def test_what_is_too_large_is_refused_while_it_is_read(
         wire.send(TOO_LARGE[name] + b"x" * 500_000)
         answer = wire.answer()
         assert (answer.status, answer.headers["Connection"]) == (413, "close")
-        assert wire.is_closed()
+        assert answer.headers["X-Collector-Reason"] == "too_large"
+        assert wire.socket.recv(1) == b""  # closed, not reset
+        wire.socket.sendall(b"x" * 500_000)
 
 
 BEGINNINGS = {
     "a request line": b"POST /track HTTP/1.1\r\n",
     "headers": b"GET /health HTTP/1.1\r\nHost: x\r\nX: ",
-    "a body": post(b"").replace(b"Content-Length: 0", b"Content-Length: 100000"),
+    "a body": post(b"", f"Origin: {ORIGIN}").replace(
+        b"Content-Length: 0", b"Content-Length: 100000"
+    ),
     "a body for Sanic": post(b"", target="/collect/a/b").replace(
         b"Content-Length: 0", b"Content-Length: 100000"
     ),
@@ -435,6 +474,9 @@ def test_a_dripping_sender_is_ended_while_others_are_served(hurried: Collector, 
         answer = dripping.answer()
         assert (answer.status, answer.json()) == (408, {"detail": "Request Timeout."})
         assert answer.headers["Connection"] == "close"
+        assert answer.headers["Access-Control-Allow-Origin"] == (
+            ORIGIN if name == "a body" else None
+        )
         assert dripping.is_closed()
         assert time.monotonic() - started > 0.9
     assert served > 1

@@ -119,7 +119,7 @@ class Connection(HttpProtocol):
         self._cancel_deadline()
         self._head = self._chunked = None
         self._is_serving = True
-        if head.target == b"/track" and head.method == b"POST" and head.version == 1:
+        if head.target == b"/track" and head.method == b"POST":
             self._answer(head, body)
         else:
             self._pass_on(head, body)
