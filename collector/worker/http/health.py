@@ -49,6 +49,7 @@ class Health:
     def refresh(self) -> None:
         """Brings this worker's metrics up to date."""
         self._times.flush()
+        metrics.flush_requests()
         metrics.show_waiting(*self._writer.waiting)
 
     def _drain(self) -> None:
