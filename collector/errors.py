@@ -20,6 +20,7 @@ Reason
 
 CollectorError
 ├── Refused
+├── MalformedRequest     400: bytes that are not HTTP, or that can be read in two ways
 ├── SettingsError        wrong configuration: says which setting, and where it came from
 └── StoreError           the database cannot do what an administrator asked
     ├── NotFound
@@ -166,6 +167,10 @@ def refusal(code: str, retry_after: int | None = None) -> Refused:
     """The refusal with this code; Internal for a code that is none."""
     kind = REASONS.get(code, Internal)
     return (kind if issubclass(kind, Refused) else Internal)(retry_after=retry_after)
+
+
+class MalformedRequest(CollectorError):
+    """A request is not HTTP/1.1 or 1.0 in the strict sense. Nothing of it is served."""
 
 
 class SettingsError(CollectorError):

@@ -7,6 +7,7 @@ database. What a worker refuses by itself is counted there.
 
 import time
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
@@ -81,6 +82,9 @@ _request_buckets = Counter("thamesthrive_request_buckets", "By upper bound.", ["
 _request_sum = Counter("thamesthrive_request_sum", "Seconds of all requests.")
 
 
+_answered: defaultdict[tuple[str, str], int] = defaultdict(int)  # by source and reason
+
+
 @lru_cache(maxsize=4096)
 def _event_counter(source_id: str, reason: str) -> Counter:
     return _events.labels(source_id, reason)
@@ -101,8 +105,18 @@ def count_events(source_id: str, reason: str, number: int) -> None:
 
 
 def count_request(source_id: str, reason: str) -> None:
-    """Adds an answered request. `source_id` is empty for an unknown source."""
-    _request_counter(source_id, reason).inc()
+    """Adds an answered request. `source_id` is empty for an unknown source.
+
+    It counts from the next `flush_requests` on: a counter's file costs a system call each time.
+    """
+    _answered[source_id, reason] += 1
+
+
+def flush_requests() -> None:
+    """Writes the requests that were counted since the last time."""
+    for labels, number in _answered.items():
+        _request_counter(*labels).inc(number)
+    _answered.clear()
 
 
 def count_commit(seconds: float, events: int) -> None:

@@ -67,6 +67,12 @@ class Settings:
         low=0,
         high=16,
     )
+    request_seconds: float = _setting(
+        30.0,
+        "How long a request may take to arrive, from its first byte to its last, before it is answered 408.",
+        low=0.1,
+        high=3600,
+    )
     drain_seconds: float = _setting(
         1.0,
         "After SIGTERM: how long /ready answers 503 before the collector stops listening.",

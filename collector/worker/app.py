@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,21 +13,20 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
 
 from .. import metrics
-from ..errors import Internal, Refused, TooLarge
+from ..errors import TooLarge
 from ..event.limits import MAX_WIRE
-from ..ids import uuid7
 from ..ipc import Task
 from ..settings import Settings
 from ..store import SourceCache, connect_readonly
 from .admission import Admission
 from .answer import refused
 from .http import api, bridges, docs, health, qa, static_site, track, tracker_files
+from .http.connection import Connection
 from .http.cors import cors_headers, is_ingestion
+from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
-from .pipeline import NO_SOURCE, Pipeline
+from .pipeline import NO_SOURCE, Pipeline, failed
 from .writer_client import WriterClient
-
-log = logging.getLogger("collector")
 
 _numbers = count(1)
 
@@ -42,6 +40,7 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
         single_process=True,
         motd=False,
         access_log=False,
+        protocol=Connection,
     )
     Sanic.serve_single(app)
 
@@ -55,7 +54,8 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
     app.config.update(
         {
             "REQUEST_MAX_SIZE": MAX_WIRE,
-            "REQUEST_TIMEOUT": 30,  # seconds for a request to arrive
+            "REQUEST_MAX_HEADER_SIZE": MAX_HEAD,
+            "REQUEST_TIMEOUT": settings.request_seconds,
             "FALLBACK_ERROR_FORMAT": "json",
             "ACCESS_LOG": False,
             "MOTD": False,
@@ -71,10 +71,12 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
     pipeline = Pipeline(Admission(sources), writer)
     state = health.Health(settings, writer, pipeline.times)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
+    app.ctx.track = track.Track(pipeline, settings.proxies)
+    app.ctx.draining = False
     docs.add(
         app,
         [
-            *track.add(app, pipeline, settings.proxies),
+            *track.add(app, app.ctx.track),
             *bridges.add(app, pipeline, sources, settings.proxies),
             *tracker_files.add(app, files),
             *health.add(app, state),
@@ -87,10 +89,19 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         app.ctx.site = static_site.add(app, settings.site, fresh=settings.qa)
     app.error_handler.add(Exception, _on_error)
 
+    def drain() -> None:
+        """Has each answer close its connection from now on, so that senders go elsewhere."""
+        app.ctx.draining = True
+        app.config.KEEP_ALIVE = False
+
     @app.before_server_start
     async def start(_: Sanic[Any, Any]) -> None:
         await writer.open()
-        state.watch()
+        state.watch(on_drain=drain)
+
+    @app.before_server_stop
+    async def begin_stop(_: Sanic[Any, Any]) -> None:
+        drain()
 
     @app.after_server_stop
     async def stop(_: Sanic[Any, Any]) -> None:
@@ -105,11 +116,11 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
     """Answers what a route did not: unknown paths, bodies too large while reading, and our own
     mistakes."""
     if isinstance(error, PayloadTooLarge):
-        return _refuse(request, TooLarge(f"More than {MAX_WIRE // 1024} KB."))
+        metrics.count_request(NO_SOURCE, TooLarge.code)
+        answer = refused(TooLarge(f"More than {MAX_WIRE // 1024} KB."))
+        return IngestionResponse(request, answer)
     if not isinstance(error, SanicException):
-        request_id = uuid7()
-        log.error("request %s failed", request_id, exc_info=error)
-        return _refuse(request, Internal(), request_id)
+        return IngestionResponse(request, failed(error))
     headers = dict(error.headers) if getattr(error, "headers", None) else {}
     if isinstance(error, MethodNotAllowed) and "Allow" not in headers:
         headers["Allow"] = ", ".join(_methods_of(request))
@@ -121,11 +132,6 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
         return HTTPResponse(page, 404, headers, "text/html; charset=utf-8")
     body = json.dumps({"detail": HTTPStatus(error.status_code).phrase + "."})
     return HTTPResponse(body, error.status_code, headers, "application/json")
-
-
-def _refuse(request: Request, refusal: Refused, request_id: str = "") -> HTTPResponse:
-    metrics.count_request(NO_SOURCE, refusal.code)
-    return IngestionResponse(request, refused(refusal, request_id))
 
 
 def _methods_of(request: Request) -> list[str]:

@@ -144,6 +144,14 @@ class Pipeline:
         return answer
 
 
+def failed(error: BaseException) -> Answer:
+    """Logs a mistake of our own, and answers the request that met it."""
+    request_id = uuid7()
+    log.error("request %s failed", request_id, exc_info=error)
+    metrics.count_request(NO_SOURCE, Internal.code)
+    return refused(Internal(), request_id)
+
+
 def write_request(
     source: Source,
     payload: Payload,

@@ -1,25 +1,25 @@
 """Who sent a request: what is kept of the address, and whether the user agent is a program's."""
 
 import ipaddress
+from collections.abc import Sequence
 from functools import lru_cache
 
 from crawlerdetect import CrawlerDetect
-from sanic import Request
 
 _crawlers = CrawlerDetect()
 
 
-def address_of(request: Request, proxies: int) -> str:
+def address_of(peer: str, forwarded: Sequence[str], proxies: int) -> str:
     """The peer's address, or what the last of our own proxies was told.
 
-    It is counted from the right of X-Forwarded-For, where senders cannot write.
+    It is counted from the right of X-Forwarded-For, where senders cannot write. `forwarded`: the
+    lines of that header.
     """
     if proxies:
-        lines = request.headers.getall("x-forwarded-for", [])
-        hops = [hop.strip() for line in lines for hop in line.split(",")]
+        hops = [hop.strip() for line in forwarded for hop in line.split(",")]
         if len(hops) >= proxies:
-            return str(hops[-proxies])
-    return str(request.ip)
+            return hops[-proxies]
+    return peer
 
 
 def readable(header: str | None) -> str | None:

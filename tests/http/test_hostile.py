@@ -153,7 +153,7 @@ def test_bytes_in_headers_cost_nobody_an_answer(collector: Collector, name: str)
 
 HEAD = b"POST /track HTTP/1.1\r\nHost: x\r\n"
 REQUESTS = {
-    "10,000 header bytes": (HEAD + b"X-Long: " + b"x" * 10_000 + b"\r\nContent-Length: 2\r\n\r\n{}", b"413"),
+    "20,000 header bytes": (HEAD + b"X-Long: " + b"x" * 20_000 + b"\r\nContent-Length: 2\r\n\r\n{}", b"413"),
     "a Content-Length that is no number": (HEAD + b"Content-Length: two\r\n\r\n{}", b"400"),
     "a negative Content-Length": (HEAD + b"Content-Length: -5\r\n\r\n{}", b"400"),
     "a Content-Length beyond the limit": (HEAD + b"Content-Length: 999999999\r\n\r\n", b"413"),

@@ -4,21 +4,18 @@ import zlib
 from collections.abc import Callable
 
 import brotli
-from sanic import Request
 
 from ...errors import Invalid, TooLarge
 from ...event.limits import MAX_ENCODINGS, MAX_INFLATED, MAX_RATIO
 
 
-def body_of(request: Request) -> bytes:
-    """The body as the sender meant it: inflated as Content-Encoding says, or as gzip if it looks
-    like that.
+def inflated(body: bytes, header: str | None) -> bytes:
+    """The body as the sender meant it: inflated as `header`, Content-Encoding, says, or as gzip if
+    it looks like that.
 
     Raises TooLarge as soon as the limit is passed, whatever is left, and Invalid for what does not
     inflate.
     """
-    body: bytes = request.body
-    header = request.headers.get("content-encoding")
     if header is None:
         return _gunzip(body) if body[:2] == b"\x1f\x8b" else body
     encodings = [name.strip().lower() for name in header.split(",")]

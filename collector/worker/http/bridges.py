@@ -17,7 +17,7 @@ from ...store import SourceCache
 from ..answer import Answer
 from ..pipeline import Incoming, Pipeline
 from . import openapi
-from .body import body_of
+from .body import inflated
 from .cors import cors_headers
 from .responses import NO_STORE, IngestionResponse
 from .routes import Route, add_routes
@@ -45,7 +45,15 @@ def add(
         fixed: dict[str, Raw] | None = None,
     ) -> Answer:
         """Stores a request as one event. `fixed`: properties that override the sender's."""
-        incoming = incoming_of(request, bridge, proxies, source_id=source_id, events=1)
+        incoming = incoming_of(
+            request.headers,
+            request.ip,
+            len(request.body),
+            bridge,
+            proxies,
+            source_id=source_id,
+            events=1,
+        )
         read = partial(_parse, request, event_type, session_id, fixed or {})
         return await pipeline.run(incoming, read)
 
@@ -172,7 +180,7 @@ def _body(request: Request) -> dict[str, Raw]:
         return {}
     if (request.content_type or "").split(";")[0].strip().lower() in FORMS:
         return _as_json(request.form or {})
-    body = body_of(request)
+    body = inflated(request.body, request.headers.get("content-encoding"))
     if parse.is_too_deep(body):
         raise Invalid("The body is nested too deep.")
     try:

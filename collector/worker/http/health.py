@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import signal
+from collections.abc import Callable
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
@@ -31,9 +32,10 @@ class Health:
         self._draining = False
         self._task: asyncio.Task[None] | None = None
 
-    def watch(self) -> None:
+    def watch(self, on_drain: Callable[[], None]) -> None:
         """Begins to keep the metrics up to date, and to listen for the supervisor's word that the
-        end is near."""
+        end is near; `on_drain` is called then."""
+        self._on_drain = on_drain
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGUSR1, self._drain)
         self._task = loop.create_task(self._update())
@@ -47,10 +49,12 @@ class Health:
     def refresh(self) -> None:
         """Brings this worker's metrics up to date."""
         self._times.flush()
+        metrics.flush_requests()
         metrics.show_waiting(*self._writer.waiting)
 
     def _drain(self) -> None:
         self._draining = True
+        self._on_drain()
 
     async def _update(self) -> None:
         while True:

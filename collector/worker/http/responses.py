@@ -1,11 +1,13 @@
 """HTTP responses of answers."""
 
+import json
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from sanic import HTTPResponse, Request
+from sanic.headers import format_http1_response
 
 from ..answer import Answer
 from .cors import cors_for
@@ -39,6 +41,33 @@ class IngestionResponse(HTTPResponse):
         yield from self._prepared
 
 
+def response_bytes(origin: str | None, answer: Answer, *, keep_alive: bool) -> bytes:
+    """The response to an ingestion request as it travels."""
+    head = _prepare_head(origin, answer.status, answer.code, answer.retry_after, keep_alive)
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), answer.body)
+
+
+def refusal_bytes(status: int, detail: str, cors: dict[str, str]) -> bytes:
+    """The response to a request that is not served, as it travels. It is the connection's last."""
+    body = json.dumps({"detail": detail}).encode()
+    headers = {
+        "content-length": str(len(body)),
+        "connection": "close",
+        "content-type": "application/json",
+        **cors,
+    }
+    return format_http1_response(status, _encode(headers)) + body
+
+
+@lru_cache(maxsize=4096)
+def _prepare_head(
+    origin: str | None, status: int, code: str, retry_after: int | None, keep_alive: bool
+) -> bytes:
+    connection = (b"connection", b"keep-alive" if keep_alive else b"close")
+    prepared = (connection, *_prepare(origin, code, retry_after))
+    return format_http1_response(status, prepared).removesuffix(b"\r\n")
+
+
 @lru_cache(maxsize=4096)
 def _prepare(
     origin: str | None, code: str, retry_after: int | None
@@ -50,6 +79,10 @@ def _prepare(
     }
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
+    return _encode(headers)
+
+
+def _encode(headers: dict[str, str]) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(
         (name.encode("ascii"), value.encode("utf-8", "surrogateescape"))
         for name, value in headers.items()
