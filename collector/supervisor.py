@@ -4,6 +4,7 @@ Sanic's own worker manager is not used: it does not replace a worker that was ki
 workers go on without it when it is killed itself, holding the port (seen with Sanic 25.12).
 """
 
+import contextlib
 import errno
 import logging
 import os
@@ -16,9 +17,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
-from urllib.error import URLError
 from urllib.request import urlopen
 
 from .errors import SettingsError
@@ -29,6 +30,7 @@ from .store import migrate
 log = logging.getLogger("collector")
 
 BIND_TIMEOUT = 3.0  # seconds: a collector that was just killed may still hold the port
+STOP_AGAIN = 1.0  # seconds between two signals
 STOP_TIMEOUT = 20.0  # seconds a process may take to finish what it has
 START_TIMEOUT = 30.0  # seconds until the first answer
 BACKLOG = 1024
@@ -184,7 +186,7 @@ class Supervisor:
         while time.monotonic() < deadline and not self._stop.is_set():
             try:
                 urlopen(f"{local}/health", timeout=START_TIMEOUT).close()  # noqa: S310 - our own address
-            except URLError:
+            except (OSError, HTTPException):  # not there yet, or it ends already
                 self._stop.wait(0.05)
             else:
                 workers = self._settings.workers
@@ -202,13 +204,18 @@ class Supervisor:
 
 
 def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
+    """Sends SIGTERM until all have ended: one that is still starting is deaf for a moment."""
     deadline = time.monotonic() + STOP_TIMEOUT
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            log.error("process %d did not finish in %d s, killing it", process.pid, STOP_TIMEOUT)
-            process.kill()
-            process.wait()
+    left = [process for process in processes if process.poll() is None]
+    while left and time.monotonic() < deadline:
+        for process in left:
+            process.terminate()
+        until = time.monotonic() + STOP_AGAIN
+        for process in left:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
+        left = [process for process in left if process.poll() is None]
+    for process in left:
+        log.error("process %d did not finish in %d s, killing it", process.pid, STOP_TIMEOUT)
+        process.kill()
+        process.wait()

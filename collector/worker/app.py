@@ -1,7 +1,9 @@
 """`create_app`: one worker of the collector, and the only place where its parts are wired."""
 
+import asyncio
 import contextlib
 import json
+import signal
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
@@ -40,6 +42,7 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
         single_process=True,
         motd=False,
         access_log=False,
+        register_sys_signals=False,
         protocol=Connection,
     )
     Sanic.serve_single(app)
@@ -99,8 +102,15 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         await writer.open()
         state.watch(on_drain=drain)
 
+    stopping = StopSignal(app)
+
+    @app.after_server_start
+    async def listen_to_signals(_: Sanic[Any, Any]) -> None:
+        stopping.listen()
+
     @app.before_server_stop
     async def begin_stop(_: Sanic[Any, Any]) -> None:
+        stopping.heard()
         drain()
 
     @app.after_server_stop
@@ -110,6 +120,39 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         sources.close()
 
     return app
+
+
+class StopSignal:
+    """Ends a worker on SIGTERM.
+
+    Sanic's own handler stops the loop once, which is for nothing if that comes while the worker
+    starts. This one stops it until the worker ends.
+    """
+
+    PAUSE = 0.05  # seconds: for what the worker does before its loop runs for good
+
+    def __init__(self, app: Sanic[Any, Any]) -> None:
+        self._app = app
+        self._again: asyncio.TimerHandle | None = None
+
+    def listen(self) -> None:
+        """Takes the signal from now on. Called in the worker's loop."""
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._arm)
+
+    def heard(self) -> None:
+        """The worker is ending. The supervisor may say it again, which changes nothing."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if self._again:
+            self._again.cancel()
+
+    def _arm(self) -> None:
+        if self._again:
+            self._again.cancel()
+        self._again = asyncio.get_running_loop().call_later(self.PAUSE, self._stop)
+
+    def _stop(self) -> None:
+        self._arm()
+        self._app.stop(terminate=False)
 
 
 def _on_error(request: Request, error: Exception) -> HTTPResponse:

@@ -14,7 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
+from collector import store
+from collector.store import move
+
 from ..support import Collector, wait_for
+from ..unit.test_layout import check_moved, fill_before
 
 HELD = (
     30.0 if os.environ.get("FAULTS") == "long" else 1.0
@@ -81,6 +85,28 @@ def small_disk(tmp_path: Path) -> Any:
         yield folder
     finally:
         os.system(f"umount -l {folder}")
+
+
+@pytest.mark.faults
+def test_moving_into_the_lean_layout_survives_a_full_disk(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what is wrong, and goes on where it ended when there is room."""
+    path = small_disk / "events.db"
+    expected = fill_before(path)
+    monkeypatch.setattr(move, "BATCH", 500)
+    room = shutil.disk_usage(small_disk).free
+    with (small_disk / "more").open("wb") as more:
+        more.write(b"x" * (room - 1024 * 1024))
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        store.migrate(path)
+    with contextlib.closing(store.connect(path)) as connection:
+        left = connection.execute("SELECT count(*) FROM events_before").fetchone()[0]
+    assert left > 0
+    for file in ("more", "ballast"):
+        (small_disk / file).unlink()
+    store.migrate(path)
+    check_moved(path, expected)
 
 
 @pytest.mark.faults

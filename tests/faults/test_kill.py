@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from collector import store
+
 from ..support import Collector, run_async, wait_for
 
 LONG = os.environ.get("FAULTS") == "long"
@@ -84,6 +86,8 @@ def check(collector: Collector, load: Load) -> None:
     assert len(stored) <= load.sent
     assert collector.rows("PRAGMA integrity_check") == [{"integrity_check": "ok"}]
     assert collector.rows("PRAGMA foreign_key_check") == []
+    with contextlib.closing(store.connect_readonly(collector.db)) as connection:
+        assert store.check_database(connection) == []  # the rollups, too
 
 
 @pytest.mark.faults

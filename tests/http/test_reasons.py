@@ -213,6 +213,11 @@ def check(collector: Collector, source: str, row: Row, body: Any) -> None:
         table: after[table] - before[table] for table in after if after[table] != before[table]
     } == (row.rows or {})
     assert metric(collector, "thamesthrive_events_total", label, row.reason) - events == row.counted
+    # Which the worker that served it counts half a second later at most.
+    wait_for(
+        lambda: metric(collector, "thamesthrive_requests_total", label, row.reason) > requests,
+        "the request to be counted",
+    )
     assert metric(collector, "thamesthrive_requests_total", label, row.reason) - requests == 1
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sqlite3
+import subprocess
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ..support import Collector, run, wait_for
+from ..support import COMMAND, ROOT, Collector, run, wait_for
 
 
 def body(source: str, kind: str = "a") -> dict[str, object]:
@@ -296,3 +297,34 @@ def test_what_a_former_run_has_not_counted_is_counted_at_the_start(collector: Co
     collector.start()
     counted = "SELECT count FROM rollups WHERE grain = 'hour'"
     wait_for(lambda: collector.rows(counted) == [{"count": 1}] or None, "the event to be counted")
+
+
+def test_a_worker_that_still_starts_does_not_delay_the_end(tmp_path: Path) -> None:
+    for _ in range(4):
+        collector = Collector(tmp_path).start()
+        (worker,) = collector.children("worker")
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda it=collector, old=worker: {*it.children("worker")} - {old}, "another")  # type: ignore[misc]
+        assert collector.stop() == 0
+        said = "\n".join(collector.log)
+        assert "killing it" not in said
+        assert "Traceback" not in said
+
+
+def test_sigterm_while_it_starts_ends_the_collector(tmp_path: Path) -> None:
+    command = [*COMMAND, "serve", "--db", tmp_path / "x.db", "--port", 0, "--drain-seconds", 0]
+    for role in ("writer", "worker"):
+        starting = Collector(tmp_path)
+        starting.process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        wait_for(lambda it=starting, role=role: it.children(role), f"a {role}")  # type: ignore[misc]
+        starting.process.send_signal(signal.SIGTERM)
+        _, said = starting.process.communicate(timeout=19)
+        assert starting.process.returncode == 0
+        assert "killing it" not in said
+        assert "Traceback" not in said
