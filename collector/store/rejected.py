@@ -13,10 +13,13 @@ from .rows import select_page
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
+MAX_SHARED = 256 * 1024  # characters of request data kept with the events of one request
 MAX_ROWS = 10_000  # for each source
+MAX_SIZE = 32 * 1024 * 1024  # characters of a source's rows
 MAX_DAYS = 30
 MAX_TYPES = 200  # counted by name in an hour of a source; the rest is OTHER
 _SLACK = 500  # rows over MAX_ROWS before some are removed: not on every request
+_SLACK_SIZE = 4 * 1024 * 1024  # the same for MAX_SIZE
 
 # How many were rejected in each hour. It is more than there are rows: those that are removed for
 # their number or age stay counted.
@@ -88,8 +91,8 @@ class RejectedWriter:
     them."""
 
     def __init__(self) -> None:
-        # Source id → rows that may come before the next count.
-        self._room: dict[str, int] = {}
+        # Source id → rows, and characters, that may come before the next count.
+        self._room: dict[str, tuple[int, int]] = {}
 
     def insert(self, connection: sqlite3.Connection, rows: Sequence[RejectedEvent]) -> None:
         """Stores rows inside the caller's transaction, and removes the oldest where there are too
@@ -104,25 +107,35 @@ class RejectedWriter:
                     _count(connection, row.source_id, at, reason, kind, -1)
                 _count(connection, row.source_id, at, row.reason, kind, 1)
         for row in rows:
-            self._room[row.source_id] = self._room.get(row.source_id, 0) - 1
+            count, size = self._room.get(row.source_id, (0, 0))
+            self._room[row.source_id] = (count - 1, size - _size(row))
         for source_id in {row.source_id for row in rows}:
-            if self._room[source_id] < 0:
+            if min(self._room[source_id]) < 0:
                 self._room[source_id] = _trim(connection, source_id)
 
 
-def _trim(connection: sqlite3.Connection, source_id: str) -> int:
-    """Removes the oldest rows of a source beyond MAX_ROWS. Returns how many more may come before
-    this is worth doing again."""
-    (count,) = connection.execute(
-        "SELECT count(*) FROM rejected WHERE source_id = ?", [source_id]
+def _size(row: RejectedEvent) -> int:
+    return len(row.payload) + len(row.detail) + len(row.request or "")
+
+
+def _trim(connection: sqlite3.Connection, source_id: str) -> tuple[int, int]:
+    """Removes the oldest rows of a source beyond MAX_ROWS and MAX_SIZE. Returns how many rows and
+    characters more may come before this is worth doing again."""
+    size = "length(payload) + length(detail) + coalesce(length(request), 0)"
+    kept = f"""
+        SELECT seq, row_number() OVER latest AS number, sum({size}) OVER latest AS total
+        FROM rejected WHERE source_id = ?
+        WINDOW latest AS (ORDER BY received_at DESC, seq DESC ROWS UNBOUNDED PRECEDING)
+    """
+    connection.execute(
+        f"DELETE FROM rejected WHERE seq IN (SELECT seq FROM ({kept})"
+        " WHERE number > ? OR total > ?)",
+        [source_id, MAX_ROWS, MAX_SIZE],
+    )
+    count, total = connection.execute(
+        f"SELECT count(*), coalesce(sum({size}), 0) FROM rejected WHERE source_id = ?", [source_id]
     ).fetchone()
-    if count > MAX_ROWS:
-        connection.execute(
-            "DELETE FROM rejected WHERE seq IN"
-            " (SELECT seq FROM rejected WHERE source_id = ? ORDER BY received_at LIMIT ?)",
-            [source_id, count - MAX_ROWS],
-        )
-    return int(max(0, MAX_ROWS - count)) + _SLACK
+    return MAX_ROWS - count + _SLACK, MAX_SIZE - total + _SLACK_SIZE
 
 
 def take_rejected(connection: sqlite3.Connection, seqs: Iterable[int]) -> set[int]:

@@ -2,6 +2,8 @@
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from operator import itemgetter
 
 from ..event.timestamps import iso
 from .connection import transaction
@@ -10,14 +12,18 @@ from .rollups import removing
 
 CHUNK = 200  # requests, or rejected events, removed at a time: no sender waits longer for it
 PAGES = 200  # given back to the file system after each
+SESSIONS = 5000  # keys of sessions looked at at a time
 
 
-def expire_rows(connection: sqlite3.Connection) -> int:
-    """Removes some expired rows, in a transaction. Returns how many; call it again until it is 0.
+def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None = None) -> int:
+    """Removes some expired rows, in a transaction. Returns how many, or that there is more to look
+    at; call it again until it is 0.
 
     Events expire when they are older than their source's retention; sessions and profiles that are
-    left without events go with them. Rejected events expire after MAX_DAYS.
+    left without events go with them. Rejected events expire after MAX_DAYS. `looked_at`: up to
+    which session of each source is done, for the next call.
     """
+    looked_at = {} if looked_at is None else looked_at
     today = datetime.now(UTC)
     kept = connection.execute(
         "SELECT k.key, s.retention_days FROM sources s JOIN source_keys k ON k.id = s.id"
@@ -34,7 +40,32 @@ def expire_rows(connection: sqlite3.Connection) -> int:
                 return connection.execute(
                     f"DELETE FROM rejected WHERE seq IN ({old} LIMIT {CHUNK})", [source_id, oldest]
                 ).rowcount
-    return 0
+    return sum(
+        # Rejected events, too, have expired by then.
+        _expire_sessions(connection, source, iso(today - timedelta(max(days, MAX_DAYS))), looked_at)
+        for source, days in kept
+    )
+
+
+def _expire_sessions(
+    connection: sqlite3.Connection, source: int, oldest: str, looked_at: dict[int, int]
+) -> int:
+    """Removes sessions that began before `oldest` and never had an event: those that expire with
+    their last event are gone. Each is looked at once. Returns 0 if there are no more."""
+    after = looked_at.get(source, 0)
+    (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM session_rows").fetchone()
+    upto = min(after + SESSIONS, last)
+    found = connection.execute(
+        "SELECT key, first_seen_at < ? FROM session_rows"
+        " WHERE key > ? AND key <= ? AND source = ? ORDER BY key",
+        (oldest, after, upto, source),
+    ).fetchall()
+    old = list(takewhile(itemgetter(1), found))
+    if old:
+        with transaction(connection):
+            remove_empty(connection, {key for key, _ in old}, oldest)
+    looked_at[source] = upto if len(old) == len(found) else found[len(old)][0] - 1
+    return int(looked_at[source] < last and len(old) == len(found))
 
 
 def _expire_requests(connection: sqlite3.Connection, source: int, oldest: str) -> int:

@@ -14,6 +14,7 @@ from ..event.types import Event, Payload
 from ..ipc import WriteResult
 from ..store.rejected import MAX_DETAIL
 
+MAX_ERRORS = 20  # listed in an answer: it must not be much larger than the request
 _encode = msgspec.json.encode
 
 
@@ -53,6 +54,8 @@ class _Body(Struct, gc=False):
     warnings: Sequence[_Note] = ()
     duplicate: bool | UnsetType = UNSET
     missing: Sequence[str] | UnsetType = UNSET
+    # Rejected events beyond MAX_ERRORS, by reason.
+    unlisted: dict[str, int] | UnsetType = UNSET
 
 
 def refused(refusal: Refused, request_id: str = "") -> Answer:
@@ -87,8 +90,11 @@ def stored(
     )
     if payload.rejected:
         body.errors = [
-            _Note(r.reason, r.index, r.id, r.detail[:MAX_DETAIL]) for r in payload.rejected
+            _Note(r.reason, r.index, r.id, r.detail[:MAX_DETAIL])
+            for r in payload.rejected[:MAX_ERRORS]
         ]
+        if len(payload.rejected) > MAX_ERRORS:
+            body.unlisted = Counter(r.reason for r in payload.rejected[MAX_ERRORS:])
     noted = result.unknown_profile or result.large_context or validate_only
     if payload.warnings or duplicates or noted:
         body.warnings = _warnings(payload, result, validate_only=validate_only)

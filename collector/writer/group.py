@@ -16,6 +16,7 @@ from ..store.keys import Keys
 from ..store.rejected import (
     MAX_DETAIL,
     MAX_PAYLOAD,
+    MAX_SHARED,
     RejectedEvent,
     RejectedWriter,
     take_rejected,
@@ -44,6 +45,7 @@ class Writer:
         self._rejected = RejectedWriter()
         self._keys = Keys()
         self._sessions = KnownSessions()
+        self._expired: dict[int, int] = {}  # up to which session, by source
 
     def close(self) -> None:
         self._connection.close()
@@ -62,7 +64,7 @@ class Writer:
     def expire_rows(self) -> bool:
         """Removes a few expired rows. Returns whether there may be more."""
         try:
-            removed = expire_rows(self._connection)
+            removed = expire_rows(self._connection, self._expired)
         except sqlite3.DatabaseError as error:
             log.warning("expired rows could not be removed: %s", error)
             return False
@@ -81,7 +83,9 @@ class Writer:
 
     def _limit(self, request: WriteRequest) -> WriteResult | None:
         wait = self._rate_limiter.wait_for(
-            request.source_id, request.rate_limit or 0, len(request.payload.events)
+            request.source_id,
+            request.rate_limit or 0,
+            len(request.payload.events) + len(request.payload.rejected),
         )
         if not wait:
             return None
@@ -223,6 +227,9 @@ def _without(
 
 
 def _rejected_rows(request: WriteRequest, owner: Owner) -> list[RejectedEvent]:
+    rejected, shared = request.payload.rejected, request.payload.request
+    if shared and len(shared) * len(rejected) > MAX_SHARED:
+        shared = None  # a replay can do without it, a disk cannot do with it hundreds of times
     return [
         RejectedEvent(
             reason=rejection.reason,
@@ -236,12 +243,12 @@ def _rejected_rows(request: WriteRequest, owner: Owner) -> list[RejectedEvent]:
             ip=request.sender.ip,
             bot=request.sender.bot,
             payload=rejection.payload[:MAX_PAYLOAD],
-            request=request.payload.request,
+            request=shared,
             request_id=request.request_id,
             received_at=request.received_at,
             last_seen_at=request.received_at,
         )
-        for rejection in request.payload.rejected
+        for rejection in rejected
     ]
 
 

@@ -30,12 +30,14 @@ export const settle = (
   for (const entry of batch) {
     const id = eventId(entry.key_);
     const isOfEntry = (note: Note): boolean => note.id == id;
-    const error = refusal || errors.find(isOfEntry);
+    // Of many refused events, the collector lists some only.
+    const error =
+      refusal || errors.find(isOfEntry) || (data.unlisted && { reason: "invalid" });
     if (events?.includes(id)) {
       const isDuplicate = warnings.some((note) => isOfEntry(note) && note.duplicate);
       queue.settle_(entry, { stored: true, ...(isDuplicate && { duplicate: true }) }, response);
     } else if (error) {
-      const { reason, detail = "" } = error;
+      const { reason, detail = "" } = error as Refusal;
       if (!refusal) reportError(`not stored: ${reason} ${detail}`);
       queue.settle_(entry, { stored: false, reason, detail }, response);
     } else undecided++;

@@ -55,6 +55,8 @@ export interface Answer {
   profile?: { id?: string } | null;
   session?: { id?: string } | null;
   errors?: Note[];
+  /** How many more events were refused than `errors` lists, by reason. */
+  unlisted?: Record<string, number>;
   warnings?: Note[];
   /** Elements for the page, only injected where `settings.allowUx` is true. */
   ux?: Widget[];

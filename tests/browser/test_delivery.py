@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error, Page
 
+from collector import store
+
 from ..support import Collector, wait_for
 from .install import ENGINE
 from .visitor import EVENTS, TYPES, Network, Site, Visitor, settled, snippet, split_snippet
@@ -407,3 +409,25 @@ def test_events_of_another_source_on_the_same_origin_are_left_alone(
     assert types(settled(collector, blog, 1)) == ["blog"]
     visitor.open(shop_page)
     assert types(settled(collector, shop, 2)) == ["shop", "shop"]
+
+
+def test_many_refused_events_are_all_decided_by_one_answer(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    """The collector lists twenty of them."""
+    source = page_collector.add_source()
+    with page_collector.database() as database:
+        schema = json.dumps({"properties": {"n": {"maximum": 9}}})
+        store.set_schema(database, source, "priced", schema)
+    page = visitor.open(site.add("p.html", "", head=snippet(source, page_collector.url)))
+    page.wait_for_function(READY)
+    reasons = page.evaluate(
+        "() => Promise.all(Array.from({length: 60}, (_, n) => tracker.track('priced', {n})))"
+        ".then((results) => results.map((result) => result.stored || result.reason))"
+    )
+    assert reasons == [True] * 10 + ["invalid"] * 50
+    left = "Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.')).length"
+    assert page.evaluate(left) == 0
+    rejected = "SELECT seen FROM rejected WHERE source_id = ?"
+    assert page_collector.rows(rejected, source) == [{"seen": 1}] * 50
+    page.goto("about:blank")

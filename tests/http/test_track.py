@@ -399,3 +399,43 @@ def test_answers_can_be_read_by_pages(shared_collector: Collector) -> None:
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert answer.headers["Vary"] == "Origin"
     assert "Retry-After" in answer.headers["Access-Control-Expose-Headers"]
+
+
+def test_an_answer_lists_twenty_errors_and_counts_the_rest(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    bad = [{"type": ""} for _ in range(70)]
+    body = {"source": {"id": source}, "events": [*bad, {"id": "good", "type": "a"}]}
+    answer = shared_collector.post(body)
+    facts = answer.json()
+    assert [error["index"] for error in facts["errors"]] == [*range(20)]
+    assert facts["unlisted"] == {"invalid": 50}
+    assert facts["events"] == ["good"]
+    assert len(answer.content) < 10 * len(json.dumps(body))
+    assert "unlisted" not in shared_collector.post({**body, "events": bad[:20]}).json()
+    rows = "SELECT count(*) AS rows FROM rejected WHERE source_id = ?"
+    assert shared_collector.rows(rows, source) == [{"rows": 90}]
+
+
+def test_what_rejected_events_share_is_not_stored_with_each_of_many(
+    shared_collector: Collector,
+) -> None:
+    """Some kilobytes on the wire must not become hundreds of megabytes on the disk."""
+    source = shared_collector.add_source()
+    size = "SELECT sum(length(request)) AS size FROM rejected WHERE source_id = ?"
+    for number, room in ((500, 0), (3, 3)):
+        body = {
+            "source": {"id": source},
+            "properties": {"text": "x" * 50_000},
+            "events": [{"type": ""} for _ in range(number)],
+        }
+        assert shared_collector.post(body).status_code == 200
+        found = shared_collector.rows(size, source)[0]["size"] or 0
+        assert room * 50_000 <= found <= room * 51_000
+
+
+def test_rejected_events_count_for_the_rate_limit(shared_collector: Collector) -> None:
+    source = shared_collector.add_source(rate_limit=30)
+    bad = {"source": {"id": source}, "events": [{"type": ""} for _ in range(25)]}
+    assert shared_collector.post(bad).status_code == 200
+    refused = shared_collector.post(bad)
+    assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (429, "rate_limited")

@@ -21,6 +21,7 @@ from collector.event.timestamps import now
 from collector.event.types import Event, Payload, Rejection
 from collector.ids import uuid7
 from collector.ipc import SenderInfo, WriteRequest, WriteResult
+from collector.store import rejected, retention
 from collector.store.migrations import migrations
 from collector.store.sessions import MAX_CONTEXT
 from collector.writer.group import Writer
@@ -431,3 +432,43 @@ def test_a_session_of_a_rolled_back_group_is_not_remembered(db: Path, writer: Wr
     assert send(writer, source, event("1"), session_id="s").refused is None
     joined = "SELECT count(*) FROM events JOIN sessions ON session_id = sessions.id"
     assert rows(db, joined) == [(1,)]
+
+
+def test_rejected_events_of_a_source_are_bounded_in_size(
+    db: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejected, "MAX_SIZE", 10_000)
+    monkeypatch.setattr(rejected, "_SLACK_SIZE", 1_000)
+    source = add_source(db)
+    for number in range(100):
+        bad = Rejection(0, str(number), "invalid", "x" * 100, None, "y" * 400)
+        send(writer, source, rejected=(bad,))
+    kept = [row[0] for row in rows(db, "SELECT event_id FROM rejected ORDER BY seq")]
+    assert 20 <= len(kept) <= 22
+    assert kept == [str(number) for number in range(100 - len(kept), 100)]
+
+
+def test_a_session_that_never_had_an_event_expires(
+    db: Path, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "SESSIONS", 2)
+    source, other = add_source(db), add_source(db)
+    with closing(store.connect(db)) as connection:
+        store.update_source(Database(connection), source, {"retention_days": 1})
+
+    def request(source: str, session: str, at: str, *events: Event) -> None:
+        payload = Payload(source, session, events=events)
+        writer.write([WriteRequest(source, session, at, SenderInfo(), payload)])
+
+    old = "2020-01-01T00:00:00.000Z"
+    for number in range(5):
+        request(source, f"old-{number}", old)
+        request(other, f"other-{number}", old)
+    request(source, "recent", now())
+    request(source, "kept", old)
+    request(source, "kept", now(), event("a"))
+    while writer.expire_rows():
+        pass
+    left = {row[0] for row in rows(db, "SELECT id FROM sessions")}
+    assert left == {"recent", "kept", *(f"other-{number}" for number in range(5))}
+    assert rows(db, "SELECT count(*) FROM profiles") == [(7,)]

@@ -470,10 +470,10 @@ def test_reports_equal_a_count_over_the_rows(
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=80,
-            stateful_step_count=25,
+            max_examples=50,
+            stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
-    assert Histories.number >= 80
+    assert Histories.number >= 50

@@ -8,6 +8,7 @@ from ...errors import REASONS
 from ...event.limits import MAX_EVENTS, MAX_ID, MAX_TYPE
 from ...store.redirects import MAX_TARGET, TARGET
 from ...store.sources import SOURCE_FIELDS
+from ..answer import MAX_ERRORS
 from .routes import Route, path_parameters
 
 TEXT = {"type": "string"}
@@ -93,7 +94,12 @@ SCHEMAS: dict[str, Any] = {
             "events": _array(TEXT),
             "profile": _ID,
             "session": _ID,
-            "errors": _array(ref("Note")),
+            "errors": {**_array(ref("Note")), "maxItems": MAX_ERRORS},
+            "unlisted": {
+                "type": "object",
+                "description": "Rejected events that `errors` has no room for, by reason.",
+                "additionalProperties": _COUNT,
+            },
             "warnings": _array(ref("Note")),
             "duplicate": {"type": "boolean"},
             "missing": _array(TEXT),
