@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..event.json_schema import Validator, compile_schema
+from ..errors import StoreError
+from ..event.json_schema import Validator, broken_schema, compile_schema
 from .connection import connect_readonly
 from .redirects import Redirect
 from .sources import Source, source_from_row
@@ -86,7 +87,11 @@ class SourceCache:
             {row["id"]: source_from_row(row) for row in rows("SELECT * FROM sources")}
         )
         for source_id, kind, schema in rows("SELECT source_id, type, schema FROM schemas"):
-            found.schemas.setdefault(source_id, {})[kind] = compile_schema(schema)
+            try:
+                validator = compile_schema(schema)
+            except StoreError as error:  # written by another program, or a former version
+                validator = broken_schema(error)
+            found.schemas.setdefault(source_id, {})[kind] = validator
         found.redirects = {row["id"]: Redirect(**row) for row in rows("SELECT * FROM redirects")}
         found.tokens = frozenset(row["hash"] for row in rows("SELECT hash FROM tokens"))
         return found

@@ -17,11 +17,10 @@ from ..errors import (
     Refused,
     UnknownSource,
 )
-from ..event.json_schema import Validator, first_fault
+from ..event.json_schema import Validator, Work
 from ..event.types import Event, Payload, Rejection
 from ..store import Source, SourceCache
 
-_decode = msgspec.json.Decoder().decode
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -81,10 +80,11 @@ class Admission:
         schemas = self._sources.schemas(source.id)
         if not schemas:
             return payload
+        work = Work()
         rejected = [
             Rejection(e.index, e.id, Invalid.code, fault, e.type, event_text(e))
             for e in payload.events
-            if (fault := _fault(schemas.get(e.type), e.properties))
+            if (fault := _fault(work, schemas.get(e.type), e.properties))
         ]
         if not rejected:
             return payload
@@ -96,11 +96,11 @@ class Admission:
         )
 
 
-def _fault(validator: Validator | None, properties: str) -> str | None:
+def _fault(work: Work, validator: Validator | None, properties: str) -> str | None:
     if validator is None:
         return None
     try:
-        return first_fault(validator, _decode(properties))
+        return work.fault(validator, properties)
     except msgspec.DecodeError:
         return "/properties: a number is out of range"
 
