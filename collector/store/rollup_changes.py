@@ -106,25 +106,9 @@ def changes_between(
 ) -> Changes:
     """What the events numbered from `after` + 1 to `upto` change in a set that has counted all
     before them."""
-    rows = _Rows(
-        "event_rows e CROSS JOIN request_rows r ON r.key = e.request",
-        "e.seq > ? AND e.seq <= ?",
-        (after, upto),
-    )
-    changes = Changes()
-    numbers = numbers_wanted(connection, names, after)
-    seen = _count_events(connection, names, rows, numbers, changes, sign=1)
-    known = known_visits(connection, names, seen)
-    facts = _facts(connection, [session for session in seen if session not in known])
-    for session, part in seen.items():
-        old = known.get(session)
-        new = old or _with(Visit(part.source, part.day), facts.get(session))
-        if part.entry and part.exit:
-            if not new.entry_page:
-                new = new._replace(entry_page=part.entry.path, referrer=part.entry.referrer)
-            new = new._replace(exit_page=part.exit.path)
-        changes.visit(session, old, new)
-    return changes
+    tally = Tally(connection, names, numbers_wanted(connection, names, after))
+    tally.read(after, upto)
+    return tally.changes()
 
 
 def changes_of_removal(
@@ -138,9 +122,9 @@ def changes_of_removal(
         "e.seq <= ?",
         (json.dumps(list(requests)), mark),
     )
-    changes = Changes()
-    _count_events(connection, names, rows, numbers_of(connection, names), changes, sign=-1)
-    return changes
+    tally = Tally(connection, names, numbers_of(connection, names), sign=-1)
+    tally.add(rows)
+    return tally.changes(with_sessions=False)
 
 
 def change_sessions(
@@ -186,90 +170,121 @@ class _Part:
     exit: Page | None = None
 
 
-def _count_events(
-    connection: sqlite3.Connection,
-    names: RollupSet,
-    rows: _Rows,
-    numbers: Iterable[Number],
-    changes: Changes,
-    *,
-    sign: int,
-) -> dict[int, _Part]:
-    """Counts events, their visitors, pages and numbers; or takes them off. Returns their sessions.
+class Tally:
+    """Adds up events as their rows are read, a sum in memory for each thing that is counted.
 
-    One pass over the rows, a sum in memory for each thing that is counted: grouping in SQLite costs
-    twice as much, and a pass for each thing.
+    Grouping in SQLite costs twice as much, and a pass for each thing. What a set has counted before
+    is looked up at the end, so the reading may be done in pieces, between other work.
     """
-    hours: dict[tuple[int, int, str, int], int] = defaultdict(int)
-    visitors: dict[tuple[int, str, int], int] = defaultdict(int)
-    found, sessions = changes.found, dict[int, _Part]()
-    for source, kind, hour, bot, session, profile, context in connection.execute(
-        f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 13), r.bot, r.session, s.profile,
-            CASE WHEN e.type = {_VIEW_KEY} THEN coalesce(e.context, r.context) END
-        FROM {rows.tables} CROSS JOIN session_rows s ON s.key = r.session
-        WHERE {rows.where} ORDER BY e.seq""",
-        rows.values,
-    ):
-        hours[source, kind, hour, bot] += sign
-        if bot or not session:
-            continue
-        day = hour[:10]
-        visitors[source, day, profile] += sign
-        part = sessions.get(session)
-        if part is None:
-            part = sessions[session] = _Part(source, day)
-        if context and (page := page_of(context)):
-            found[source, "pages", day, page.path] += sign
-            part.exit = page
-            part.entry = part.entry or page
-    types = dict(connection.execute("SELECT key, name FROM event_types"))
-    for (source, kind, hour, bot), events in hours.items():
-        found[source, "types", hour, types[kind]] += events
-        if bot:
-            changes.bots[source, "types", hour, types[kind]] += events
-    _count_visitors(connection, names, visitors, changes)
-    for number in numbers:
-        _count_number(connection, number, rows, changes, sign)
-    return sessions
 
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        names: RollupSet,
+        numbers: Sequence[Number],
+        sign: int = 1,
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._numbers = numbers
+        self._sign = sign
+        self._changes = Changes()
+        self._hours: dict[tuple[int, int, str, int], int] = defaultdict(int)
+        self._visitors: dict[tuple[int, str, int], int] = defaultdict(int)
+        self._sessions: dict[int, _Part] = {}
 
-def _count_visitors(
-    connection: sqlite3.Connection,
-    names: RollupSet,
-    visitors: dict[tuple[int, str, int], int],
-    changes: Changes,
-) -> None:
-    known = {
-        (source, day, profile): events
-        for source, day, profile, events in connection.execute(
-            f"""SELECT v.source, v.day, v.profile, v.events FROM json_each(?) j
-            CROSS JOIN {names.visitors} v ON v.source = j.value ->> 0
-                AND v.bucket = (j.value ->> 2) % {BUCKETS} AND v.day = j.value ->> 1
-                AND v.profile = j.value ->> 2""",
-            [json.dumps([*visitors])],
+    def read(self, after: int, upto: int) -> None:
+        """Adds the events numbered from `after` + 1 to `upto`."""
+        self.add(
+            _Rows(
+                "event_rows e CROSS JOIN request_rows r ON r.key = e.request",
+                "e.seq > ? AND e.seq <= ?",
+                (after, upto),
+            )
         )
-    }
-    for key, events in visitors.items():
-        source, day, _ = key
-        before = known.get(key, 0)
-        if not before or before + events == 0:
-            changes.found[source, "visitors", day, ""] += 1 if events > 0 else -1
-        changes.visitors[key] = events
 
+    def add(self, rows: _Rows) -> None:
+        """Adds some events."""
+        hours, visitors, sessions = self._hours, self._visitors, self._sessions
+        found, sign = self._changes.found, self._sign
+        for source, kind, hour, bot, session, profile, context in self._connection.execute(
+            f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 13), r.bot, r.session, s.profile,
+                CASE WHEN e.type = {_VIEW_KEY} THEN coalesce(e.context, r.context) END
+            FROM {rows.tables} CROSS JOIN session_rows s ON s.key = r.session
+            WHERE {rows.where} ORDER BY e.seq""",
+            rows.values,
+        ):
+            hours[source, kind, hour, bot] += sign
+            if bot or not session:
+                continue
+            day = hour[:10]
+            visitors[source, day, profile] += sign
+            part = sessions.get(session)
+            if part is None:
+                part = sessions[session] = _Part(source, day)
+            if context and (page := page_of(context)):
+                found[source, "pages", day, page.path] += sign
+                part.exit = page
+                part.entry = part.entry or page
+        for number in self._numbers:
+            self._add_number(number, rows)
 
-def _count_number(
-    connection: sqlite3.Connection, number: Number, rows: _Rows, changes: Changes, sign: int
-) -> None:
-    for day, properties in connection.execute(
-        f"""SELECT substr(e.occurred_at, 1, 10), e.properties FROM {rows.tables}
-        WHERE {rows.where} AND e.source = ? AND e.seq > ?
-            AND e.type = (SELECT key FROM event_types WHERE name = ?)""",
-        (*rows.values, number.source, number.since, number.type),
-    ):
-        value = number_of(properties, number.property)
-        if value is not None:
-            changes.values[number.key, day, float(value)] += sign
-            changes.sums[number.key, day] += sign * int(value.scaleb(DECIMALS))
+    def _add_number(self, number: Number, rows: _Rows) -> None:
+        for day, properties in self._connection.execute(
+            f"""SELECT substr(e.occurred_at, 1, 10), e.properties FROM {rows.tables}
+            WHERE {rows.where} AND e.source = ? AND e.seq > ?
+                AND e.type = (SELECT key FROM event_types WHERE name = ?)""",
+            (*rows.values, number.source, number.since, number.type),
+        ):
+            value = number_of(properties, number.property)
+            if value is not None:
+                self._changes.values[number.key, day, float(value)] += self._sign
+                self._changes.sums[number.key, day] += self._sign * int(value.scaleb(DECIMALS))
+
+    def changes(self, *, with_sessions: bool = True) -> Changes:
+        """What all of it changes in the set as it is now. Called once."""
+        changes = self._changes
+        types = dict(self._connection.execute("SELECT key, name FROM event_types"))
+        for (source, kind, hour, bot), events in self._hours.items():
+            changes.found[source, "types", hour, types[kind]] += events
+            if bot:
+                changes.bots[source, "types", hour, types[kind]] += events
+        self._change_visitors()
+        if with_sessions:
+            self._change_sessions()
+        return changes
+
+    def _change_visitors(self) -> None:
+        known = {
+            (source, day, profile): events
+            for source, day, profile, events in self._connection.execute(
+                f"""SELECT v.source, v.day, v.profile, v.events FROM json_each(?) j
+                CROSS JOIN {self._names.visitors} v ON v.source = j.value ->> 0
+                    AND v.bucket = (j.value ->> 2) % {BUCKETS} AND v.day = j.value ->> 1
+                    AND v.profile = j.value ->> 2""",
+                [json.dumps([*self._visitors])],
+            )
+        }
+        changes = self._changes
+        for key, events in self._visitors.items():
+            source, day, _ = key
+            before = known.get(key, 0)
+            if not before or before + events == 0:
+                changes.found[source, "visitors", day, ""] += 1 if events > 0 else -1
+            changes.visitors[key] = events
+
+    def _change_sessions(self) -> None:
+        connection, seen = self._connection, self._sessions
+        known = known_visits(connection, self._names, seen)
+        facts = _facts(connection, [session for session in seen if session not in known])
+        for session, part in seen.items():
+            old = known.get(session)
+            new = old or _with(Visit(part.source, part.day), facts.get(session))
+            if part.entry and part.exit:
+                if not new.entry_page:
+                    new = new._replace(entry_page=part.entry.path, referrer=part.entry.referrer)
+                new = new._replace(exit_page=part.exit.path)
+            self._changes.visit(session, old, new)
 
 
 def numbers_of(connection: sqlite3.Connection, names: RollupSet) -> list[Number]:

@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .connection import transaction
+from .connection import changes_of_others, transaction
+from .events import last_seq
 from .rollup_changes import (
     Changes,
     Key,
+    Tally,
     Visit,
     change_facts,
     change_sessions,
@@ -60,16 +62,79 @@ def roll_up(connection: sqlite3.Connection) -> int:
     return left
 
 
+class RollUp:
+    """Counts events beside other work of the same connection: `read` takes a small piece of them at
+    a time, `write` commits what was read. The more is written at once, the less each event costs.
+
+    What was read is dropped if another connection has changed the database meanwhile, which may
+    have removed some of it; then the next piece is counted in one transaction.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._was_dropped = False
+        self.drop()
+
+    def drop(self) -> None:
+        """Forgets what was read: rows may have been removed."""
+        self._tally: Tally | None = None
+        self._mark = self._upto = self._version = 0
+
+    @property
+    def size(self) -> int:
+        """How many numbers of events were read."""
+        return self._upto - self._mark
+
+    def read(self, limit: int) -> bool:
+        """Reads some more events. Returns whether there are others."""
+        connection = self._connection
+        if self._tally is None:
+            with transaction(connection):
+                self._mark = self._upto = mark_of(connection) or 0
+                _register_numbers(connection, LIVE, self._mark)
+            self._version = changes_of_others(connection)
+            self._tally = Tally(connection, LIVE, numbers_of(connection, LIVE))
+        last = last_seq(connection)
+        upto = min(self._upto + limit, last)
+        self._tally.read(self._upto, upto)
+        self._upto = upto
+        return upto < last
+
+    def write(self) -> bool:
+        """Commits what was read. Returns false if it was dropped instead."""
+        connection, tally, upto = self._connection, self._tally, self._upto
+        if tally is None:
+            return True
+        version, was_dropped = self._version, self._was_dropped
+        self.drop()
+        self._was_dropped = False
+        with transaction(connection):
+            if version == changes_of_others(connection):
+                apply_changes(connection, LIVE, tally.changes())
+                _set_mark(connection, LIVE, upto)
+            elif was_dropped:
+                _step(connection, LIVE, mark_of(connection) or 0)
+            else:
+                self._was_dropped = True
+                return False
+            _count_changed(connection)
+        return not was_dropped
+
+
 def _step(connection: sqlite3.Connection, names: RollupSet, mark: int) -> int:
     """Counts the next events of a set, inside the caller's transaction. Returns how many are
     left."""
     _register_numbers(connection, names, mark)
-    (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM event_rows").fetchone()
+    last = last_seq(connection)
     upto = min(mark + STEP, last)
     if upto > mark:
         apply_changes(connection, names, changes_between(connection, mark, upto, names))
-        connection.execute("UPDATE rollup_marks SET seq = ? WHERE name = ?", [upto, names.name])
+        _set_mark(connection, names, upto)
     return int(max(0, last - upto))
+
+
+def _set_mark(connection: sqlite3.Connection, names: RollupSet, seq: int) -> None:
+    connection.execute("UPDATE rollup_marks SET seq = ? WHERE name = ?", [seq, names.name])
 
 
 def _count_changed(connection: sqlite3.Connection) -> None:
@@ -297,7 +362,7 @@ def _replace_live(connection: sqlite3.Connection, mark: int) -> None:
         connection.execute(f"DROP TABLE {table}")
         connection.execute(f"ALTER TABLE {new} RENAME TO {table}")
     connection.execute("DELETE FROM rollup_marks WHERE name = ?", [NEXT.name])
-    connection.execute("UPDATE rollup_marks SET seq = ? WHERE name = ?", [mark, LIVE.name])
+    _set_mark(connection, LIVE, mark)
 
 
 def _drop_set(connection: sqlite3.Connection, names: RollupSet) -> None:

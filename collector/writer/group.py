@@ -22,7 +22,7 @@ from ..store.rejected import (
     take_rejected,
 )
 from ..store.retention import expire_rows
-from ..store.rollups import roll_up
+from ..store.rollups import RollUp
 from ..store.tombstones import forgotten_ids, has_tombstones
 from .identity import Identities, KnownSessions, Owner
 from .rate_limits import RateLimiter
@@ -31,6 +31,7 @@ log = logging.getLogger("collector.writer")
 
 _COUNTED = (Stored.code, Duplicate.code, Invalid.code)
 
+ALL_AT_ONCE = 50_000  # events
 FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 
 
@@ -45,6 +46,7 @@ class Writer:
         self._rejected = RejectedWriter()
         self._keys = Keys()
         self._sessions = KnownSessions()
+        self._rollup = RollUp(self._connection)
         self._expired: dict[int, int] = {}  # up to which session, by source
 
     def close(self) -> None:
@@ -70,16 +72,39 @@ class Writer:
             return False
         if removed:
             self._sessions.clear()
+            self._rollup.drop()
         return removed > 0
 
-    def roll_up(self) -> int:
-        """Counts some stored events in the rollups. Returns how many are left."""
+    def read_uncounted(self, limit: int) -> bool:
+        """Reads some of the events that are not in the rollups yet. Returns whether there are
+        others."""
         try:
-            return roll_up(self._connection)
+            return self._rollup.read(limit)
         except sqlite3.DatabaseError as error:
-            # The events are stored; they are counted when the database allows it again.
+            # They are stored, and counted when the database allows it again.
             log.warning("events could not be counted: %s", error)
-            return 0
+            self._rollup.drop()
+            return False
+
+    def write_counts(self) -> bool:
+        """Commits the counts of what was read. Returns false if it must be read again."""
+        try:
+            return self._rollup.write()
+        except sqlite3.DatabaseError as error:
+            log.warning("events could not be counted: %s", error)
+            return True  # with the next events
+
+    @property
+    def read_events(self) -> int:
+        """How many events were read and their counts not committed yet, about."""
+        return self._rollup.size
+
+    def roll_up(self) -> None:
+        """Counts all that is not in the rollups yet."""
+        more = True
+        while more:
+            more = self.read_uncounted(ALL_AT_ONCE)
+            more = not self.write_counts() or more
 
     def _limit(self, request: WriteRequest) -> WriteResult | None:
         wait = self._rate_limiter.wait_for(

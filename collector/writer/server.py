@@ -9,7 +9,6 @@ database's. One process with nothing else to do has neither rival, and forms lar
 """
 
 import logging
-import math
 import selectors
 import signal
 import socket
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from ..ipc import Frames, Task, WriteRequest, WriteResult
+from .counting import Counting
 from .group import Writer
 
 log = logging.getLogger("collector.writer")
@@ -29,9 +29,6 @@ MAX_GROUP_BYTES = 4 * 1024 * 1024
 RECEIVE = 1024 * 1024  # bytes taken from a worker at a time
 REPLY_TIMEOUT = 5.0  # seconds a worker may leave its results unread
 EXPIRY_INTERVAL = 60.0  # seconds between looks for expired rows
-QUIET = 0.25  # seconds without a request before stored events are counted in the rollups
-# Events that may wait for a quiet moment: then some are counted between two groups.
-MAX_UNCOUNTED = 10_000
 
 
 def run(task: Task, on_start: Callable[[], None]) -> None:
@@ -63,11 +60,10 @@ class WriterServer:
     def run(self) -> None:
         """Returns after SIGTERM. Workers have ended by then, so nothing waits."""
         expire_at = time.monotonic()
-        # What is left of a former run is counted at once. Infinity: nothing is to be counted.
-        count_at, uncounted = expire_at, 0
+        counting = Counting(self._writer)
         while True:
             received: list[tuple[socket.socket, WriteRequest]] = []
-            wait = min(expire_at, count_at) - time.monotonic()
+            wait = min(expire_at, counting.wake_at) - time.monotonic()
             for key, _ in self._selector.select(max(0.0, wait)):
                 if key.fileobj is self._wakeup:
                     return
@@ -78,12 +74,8 @@ class WriterServer:
             for group in groups_of(received):
                 self._serve(group)
             if received:
-                count_at = time.monotonic() + QUIET
-                uncounted += sum(len(request.payload.events) for _, request in received)
-            if time.monotonic() >= count_at or uncounted >= MAX_UNCOUNTED:
-                uncounted = self._writer.roll_up()
-                if not received:
-                    count_at = time.monotonic() if uncounted else math.inf
+                counting.stored(sum(len(request.payload.events) for _, request in received))
+            counting.work()
             if time.monotonic() >= expire_at:
                 # A few rows at a time, between groups: what waits meanwhile waits for one small
                 # transaction.

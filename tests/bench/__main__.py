@@ -299,7 +299,11 @@ def report(layouts: list[Layout], floor: float, rounds: int, seconds: int) -> st
         for name, runs, events in table_of(layout):
             rate = median(runs, "rate")
             ratio = f"{layout.versus(runs):.2f}" if name != "no-op" else ""
-            written = f"{median(runs, 'written') / events:,.0f}" if median(runs, "written") else ""
+            written = (
+                f"{median(runs, 'written') / events:,.0f}"
+                if events and median(runs, "written")
+                else ""
+            )
             lines.append(
                 f"| {name} | {rate:,.0f} | {rate * events:,.0f} | {median(runs, 'p50'):.1f} |"
                 f" {median(runs, 'p99'):.1f} | {ratio} | {median(runs, 'worker'):.0f} |"

@@ -274,9 +274,9 @@ def test_events_are_counted_under_load_too(collector: Collector) -> None:
     def mark() -> int:
         return int(collector.rows("SELECT seq FROM rollup_marks")[0]["seq"])
 
-    events = [{"type": "a"}] * 500
+    events = [{"type": "a"}] * 100
     with httpx.Client() as client:
-        for _ in range(60):
+        for _ in range(2000):
             answer = client.post(
                 f"{collector.url}/track", json={"source": {"id": source}, "events": events}
             )

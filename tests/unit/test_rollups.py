@@ -226,8 +226,7 @@ def buy(event_id: str, price: str) -> Sent:
 
 
 def roll_up(counted: Counted) -> None:
-    while counted.writer.roll_up():
-        pass
+    counted.writer.roll_up()
 
 
 def test_a_forgotten_visitor_is_counted_nowhere(counted: Counted) -> None:
@@ -245,6 +244,36 @@ def test_a_forgotten_visitor_is_counted_nowhere(counted: Counted) -> None:
         rows = counted.admin.execute(f"SELECT * FROM {table}").fetchall()
         assert rows
         assert "/a" not in str(rows)
+
+
+def test_what_is_removed_between_reading_and_writing_is_not_counted(counted: Counted) -> None:
+    for turn in range(3):
+        counted.send([view(f"{turn}-1", "/a")], session="a")
+        counted.send([view(f"{turn}-2", "/b")], session="b")
+        assert counted.writer.read_uncounted(100) is False
+        find = "SELECT profile_id FROM sessions WHERE id = 'a'"
+        (profile,) = counted.admin.execute(find).fetchone()
+        store.forget_profile(counted.admin, profile)
+        # It is read again; in vain, too, it is counted in one transaction.
+        assert counted.writer.write_counts() is False
+        counted.check()
+    assert counted.reports(0)["pages"] == {"/b": 3}
+    roll_up(counted)
+    (mark,) = counted.admin.execute("SELECT seq FROM rollup_marks").fetchone()
+    assert mark == 6
+    counted.check()
+
+
+def test_what_expires_between_reading_and_writing_is_not_counted(counted: Counted) -> None:
+    database = Database(counted.admin)
+    store.update_source(database, counted.sources[0], {"retention_days": 30})
+    counted.send([view("old", "/a", TODAY - timedelta(days=40))], session="a")
+    counted.send([view("new", "/b")], session="b")
+    counted.writer.read_uncounted(100)
+    assert counted.writer.expire_rows()
+    counted.writer.write_counts()
+    counted.check()
+    assert counted.reports(0)["pages"] == {"/b": 1}
 
 
 def test_retention_moves_a_session_to_the_day_of_its_oldest_event(counted: Counted) -> None:
@@ -428,6 +457,15 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def roll_up(self) -> None:
         self.counted.writer.roll_up()
+
+    @rule(limit=st.integers(1, 4))
+    def read_some(self, limit: int) -> None:
+        """Between which and the next rule anything may happen."""
+        self.counted.writer.read_uncounted(limit)
+
+    @rule()
+    def write_what_was_read(self) -> None:
+        self.counted.writer.write_counts()
 
     @rule(steps=st.integers(1, 3))
     def rebuild(self, steps: int) -> None:
