@@ -28,7 +28,7 @@ from rich.table import Table
 
 from collector.ids import uuid7
 
-from ..support import ROOT, Collector
+from ..support import ROOT, Collector, wait_for
 
 CONNECTIONS = 32
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -58,7 +58,8 @@ KINDS = {"returning": 3, "new": 3, "single": 1}
 
 @dataclass(frozen=True)
 class Layout:
-    """Pairs of runs side by side, for one number of workers. `file`: bytes an event in the file."""
+    """Pairs of runs side by side, for one number of workers. `file`: bytes that the file grows by for
+    an event of returning visitors."""
 
     workers: int
     runs: dict[str, list[Run]]  # by kind
@@ -148,7 +149,7 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
             for _ in range(workers)
         ]
         noop_url = f"http://127.0.0.1:{sock.getsockname()[1]}"
-        noop, unknown = [], []
+        noop, unknown, grown = [], [], 0
         runs: dict[str, list[Run]] = {kind: [] for kind in KINDS}
         ours = partial(
             wrk,
@@ -163,7 +164,10 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
             for number in range(1, rounds + 1):
                 for turn, kind in enumerate(KINDS):
                     salt = number + turn * 1000
+                    size = file_size(collector)
                     runs[kind].append(ours(source, salt, seconds, kind=kind))
+                    if kind == "returning":
+                        grown += file_size(collector) - size
                     if turn == 0:
                         noop.append(
                             wrk(noop_url, source, number, seconds, workers=[b.pid for b in bare])
@@ -182,13 +186,12 @@ def measure(workers: int, rounds: int, seconds: int) -> Layout:
         acknowledged = sum(
             run.requests * events for kind, events in KINDS.items() for run in runs[kind]
         )
-        everything = rows_of(collector)
-        rows = everything - before
+        rows = rows_of(collector) - before
         # Stored, but wrk hung up before it read the answer.
         in_flight = CONNECTIONS * len(KINDS) * 3 * rounds
         if not acknowledged <= rows <= acknowledged + in_flight:
             sys.exit(f"{acknowledged} events were acknowledged, but {rows} rows are stored.")
-        file = collector.db.stat().st_size / everything
+        file = grown / sum(run.requests * KINDS["returning"] for run in runs["returning"])
         return Layout(workers, runs, noop, unknown, acknowledged, rows, file)
 
 
@@ -214,6 +217,22 @@ def sqlite_floor(groups: int = 3000) -> float:
         used = time.process_time() - started
         connection.close()
         return used / (groups * 17) * 1e6
+
+
+def file_size(collector: Collector) -> int:
+    """Bytes of the database, with what is in the write-ahead log, rollups too."""
+
+    def is_counted() -> bool:
+        (left,) = collector.rows(
+            "SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'event_rows') - seq AS count"
+            " FROM rollup_marks WHERE name = 'live'"
+        )
+        return not left["count"]
+
+    wait_for(is_counted, "the events to be counted")
+    with sqlite3.connect(collector.db) as connection:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return collector.db.stat().st_size
 
 
 def rows_of(collector: Collector) -> int:
@@ -316,8 +335,8 @@ def report(layouts: list[Layout], floor: float, rounds: int, seconds: int) -> st
             "",
             f"Returning visitors: ratio **{layout.versus(ours):.2f}** (pairs: {pairs}),"
             f" {cost:.1f} µs of the processor an event,",
-            f"writer {median(ours, 'writer') / floor:.1f} times the floor. The file has"
-            f" {layout.file:.0f} bytes an event, indexes included.",
+            f"writer {median(ours, 'writer') / floor:.1f} times the floor. The file grows by"
+            f" {layout.file:.0f} bytes an event, indexes and rollups included.",
             f"{layout.acknowledged:,} events were acknowledged and {layout.rows:,} rows stored; the"
             " difference was in flight when wrk hung up.",
         ]
