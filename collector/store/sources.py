@@ -29,6 +29,8 @@ from .source_fields import (
     origins,
 )
 
+CHUNK = 200  # requests removed in one transaction
+SESSIONS = 5000  # keys of sessions looked at in one transaction
 BRIDGES = ("rest", "webhook", "redirect")
 
 
@@ -161,28 +163,81 @@ def get_source(db: Database, source_id: str) -> Source:
 def remove_source(db: Database, source_id: str, *, with_events: bool = False) -> int:
     """Removes a source, and its events only when asked to. Returns how many events were removed.
 
-    Raises NotFound, and InUse if it has events and `with_events` is false.
+    It is disabled first, and its rows go in small transactions, so that the senders of other
+    sources do not wait. It may be called again if it was interrupted. Raises NotFound, and InUse if
+    it has events and `with_events` is false.
     """
     source = get_source(db, source_id)
-    with transaction(db.conn):
-        key = source_key(db.conn, source.id)
-        (events,) = db.execute("SELECT count(*) FROM event_rows WHERE source = ?", [key]).fetchone()
-        if events and not with_events:
+    connection = db.conn
+    key = source_key(connection, source.id)
+    with transaction(connection):
+        find = "SELECT EXISTS (SELECT 1 FROM event_rows WHERE source = ?)"
+        if db.execute(find, [key]).fetchone()[0] and not with_events:
+            (events,) = db.execute(
+                "SELECT count(*) FROM event_rows WHERE source = ?", [key]
+            ).fetchone()
             raise InUse(
                 f"Source {source.id} has {events} events. Disable it to keep them"
                 f" (`thamesthrive source disable {source.id}`),"
                 " or remove them too with --with-events."
             )
-        of_source = "SELECT DISTINCT profile FROM session_rows WHERE source = ?"
-        profiles = db.execute(of_source, [key]).fetchall()
-        remove_source_counts(db.conn, key)
-        for table in ("event_rows", "request_rows", "session_rows", "rejected_hours"):
-            db.execute(f"DELETE FROM {table} WHERE source = ?", [key])
-        for profile in profiles:
-            db.execute(
+        db.execute("UPDATE sources SET enabled = 0 WHERE id = ?", [source.id])
+        remove_source_counts(connection, key)
+    removed = looked_at = 0
+    while True:
+        with transaction(connection):
+            requests, events = _remove_requests(connection, key)
+            removed += events
+        looked_at = looked_at if requests else _remove_sessions(connection, key, looked_at)
+        with transaction(connection):
+            is_empty = not requests and not _has_rows(connection, key, looked_at)
+            if is_empty:
+                # What comes from now on finds no source.
+                remove_source_counts(connection, key)
+                db.execute("DELETE FROM rejected_hours WHERE source = ?", [key])
+                db.execute("DELETE FROM sources WHERE id = ?", [source.id])
+                return removed
+
+
+def _has_rows(connection: sqlite3.Connection, source: int, looked_at: int) -> bool:
+    """Whether requests of a source have come, or sessions after number `looked_at`."""
+    find = (
+        "SELECT EXISTS (SELECT 1 FROM request_rows WHERE source = ?1)"
+        " OR EXISTS (SELECT 1 FROM session_rows WHERE key > ?2 AND source = ?1)"
+    )
+    return bool(connection.execute(find, (source, looked_at)).fetchone()[0])
+
+
+def _remove_requests(connection: sqlite3.Connection, source: int) -> tuple[int, int]:
+    """Removes some requests of a source with their events, inside the caller's transaction. Returns
+    how many of both."""
+    find = "SELECT key, events FROM request_rows WHERE source = ? LIMIT ?"
+    found = connection.execute(find, (source, CHUNK)).fetchall()
+    events = 0
+    for key, number in found:
+        gone = connection.execute(
+            "DELETE FROM event_rows WHERE seq BETWEEN ?1 AND ?1 + ?2 - 1 AND request = ?1",
+            (key, number),
+        )
+        events += gone.rowcount
+    connection.executemany("DELETE FROM request_rows WHERE key = ?", [(key,) for key, _ in found])
+    return len(found), events
+
+
+def _remove_sessions(connection: sqlite3.Connection, source: int, after: int) -> int:
+    """Removes the sessions of a source that have a higher number than `after`, and the profiles
+    that are left without one. Returns the highest number."""
+    (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM session_rows").fetchone()
+    for start in range(after, last, SESSIONS):
+        with transaction(connection):
+            gone = connection.execute(
+                "DELETE FROM session_rows WHERE key > ? AND key <= ? AND source = ?"
+                " RETURNING profile",
+                (start, min(start + SESSIONS, last), source),
+            ).fetchall()
+            connection.executemany(
                 "DELETE FROM profile_rows WHERE key = ?"
                 " AND NOT EXISTS (SELECT 1 FROM session_rows WHERE profile = profile_rows.key)",
-                profile,
+                {(profile,) for (profile,) in gone},
             )
-        db.execute("DELETE FROM sources WHERE id = ?", [source.id])
-    return int(events)
+    return int(last)

@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -328,3 +329,38 @@ def test_sigterm_while_it_starts_ends_the_collector(tmp_path: Path) -> None:
         assert starting.process.returncode == 0
         assert "killing it" not in said
         assert "Traceback" not in said
+
+
+def test_a_source_is_removed_under_traffic(collector: Collector) -> None:
+    """Of itself, and of another source whose senders notice nothing."""
+    gone, kept = collector.add_source(), collector.add_source()
+    acknowledged: set[str] = set()
+    statuses: set[int] = set()
+    is_over = threading.Event()
+
+    def send(source: str) -> None:
+        with httpx.Client() as client:
+            while not is_over.is_set():
+                name = str(uuid.uuid4())
+                events = [{"id": f"{name}-{n}", "type": "a"} for n in range(3)]
+                body = {"source": {"id": source}, "session": {"id": name}, "events": events}
+                answer = client.post(f"{collector.url}/track", json=body)
+                if source == kept:
+                    statuses.add(answer.status_code)
+                    acknowledged.update(answer.json().get("events", ()))
+
+    stored = "SELECT count(*) AS count FROM events WHERE source_id = ?"
+    with ThreadPoolExecutor(4) as pool:
+        senders = [pool.submit(send, source) for source in (gone, gone, kept, kept)]
+        wait_for(lambda: collector.rows(stored, gone)[0]["count"] > 2000, "events to be stored")
+        removed = run("source", "remove", gone, "--with-events", "--db", str(collector.db))
+        is_over.set()
+        for sender in senders:
+            sender.result()
+    assert removed.returncode == 0, removed.stderr
+    assert collector.rows("SELECT id FROM sources") == [{"id": kept}]
+    assert {row["source_id"] for row in collector.rows("SELECT source_id FROM sessions")} == {kept}
+    assert statuses == {200}
+    found = collector.rows("SELECT id, source_id FROM events")
+    assert {row["id"] for row in found} == acknowledged
+    assert run("db", "check", "--db", str(collector.db)).returncode == 0
