@@ -27,7 +27,7 @@ MAX_DAYS = 3660  # of a report
 # More would take a reader longer than a chart may.
 MAX_UNCOUNTED = 100_000
 # Up to so many visitors a day, added up, are counted one by one over a range; of more, a sample.
-MAX_EXACT = 100_000
+MAX_EXACT = 30_000
 _TAIL = "temp.uncounted"
 
 

@@ -18,9 +18,14 @@ from ..errors import (
     UnknownSource,
 )
 from ..event.json_schema import Validator, Work
-from ..event.types import Event, Payload, Rejection
+from ..event.session_context import passed_source, referrer_origin
+from ..event.types import Event, Payload, Rejection, Warned
 from ..store import Source, SourceCache
 
+NOT_PASSED = (
+    "/context/__tt_pid: it does not come from a page whose origin the source of __tt_src lists, so it"
+    " is ignored"
+)
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
@@ -75,8 +80,25 @@ class Admission:
     def _is_listed(origin: str, source: Source) -> bool:
         return any(_origin_pattern(allowed).fullmatch(origin) for allowed in source.origins)
 
+    def _is_passed_on(self, payload: Payload) -> bool:
+        """Whether a visitor's profile comes by a link of a listed site: from a page of an origin
+        that the source named by `__tt_src` lists. Anybody else could write such a link, and have
+        its visitors counted as one."""
+        name = passed_source(payload.context)
+        source = self._sources.get(name) if name else None
+        if source is None or not source.enabled:
+            return False
+        origins = (referrer_origin(event.context) for event in payload.events)
+        return any(origin and self._is_listed(origin, source) for origin in origins)
+
     def judge(self, payload: Payload, source: Source) -> Payload:
-        """Moves events that fail the source's schema for their type to the rejected ones."""
+        """Moves events that fail the source's schema for their type to the rejected ones, and drops
+        a profile that no listed site has passed on."""
+        if payload.passed_profile and not self._is_passed_on(payload):
+            warning = Warned(0, "", Invalid.code, NOT_PASSED)
+            payload = structs.replace(
+                payload, passed_profile=None, warnings=(*payload.warnings, warning)
+            )
         schemas = self._sources.schemas(source.id)
         if not schemas:
             return payload

@@ -1,7 +1,7 @@
 """Webhook, pixel and redirect."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -209,26 +209,45 @@ def test_preflights_are_answered(shared_collector: Collector, path: str) -> None
 def test_a_visitor_from_another_site_keeps_the_profile_that_exists(
     shared_collector: Collector,
 ) -> None:
-    source = shared_collector.add_source()
-    there = shared_collector.post({"source": {"id": source}, "events": [{"type": "a"}]}).json()[
-        "profile"
-    ]["id"]
-    passed = {
-        "source": {"id": source},
-        "session": {"id": "new-" + source},
-        "context": {"pass": {"__tt_pid": there}},
-    }
-    assert shared_collector.post(passed).json()["profile"]["id"] == there
-    forged = {
-        "source": {"id": source},
-        "session": {"id": "forged-" + source},
-        "context": {"__tt_pid": "somebody"},
-    }
-    answer = shared_collector.post(forged).json()
-    assert answer["profile"]["id"] not in (there, "somebody")
-    assert "__tt_pid" in answer["warnings"][0]["detail"]
-    known = {**passed, "session": {"id": "forged-" + source}}
-    assert shared_collector.post(known).json()["profile"]["id"] == answer["profile"]["id"]
+    site = shared_collector.add_source(origins=["https://blog.example"])
+    shop, open_source = shared_collector.add_source(), shared_collector.add_source()
+    first = {"source": {"id": open_source}, "events": [{"type": "a"}]}
+    there = shared_collector.post(first).json()["profile"]["id"]
+
+    def arrive(session: str, passed: str, source: str, referrer: str) -> dict[str, Any]:
+        page = {"page": {"url": "https://shop.example/", "referrer": referrer}}
+        return cast(
+            "dict[str, Any]",
+            shared_collector.post(
+                {
+                    "source": {"id": shop},
+                    "session": {"id": f"{session}-{shop}"},
+                    "context": {"pass": {"__tt_pid": passed, "__tt_src": source}},
+                    "events": [{"type": "page-view", "context": page}],
+                }
+            ).json(),
+        )
+
+    listed = "https://blog.example/post?x=1"
+    assert arrive("new", there, site, listed)["profile"]["id"] == there
+    unknown = arrive("unknown", "somebody", site, listed)
+    assert unknown["profile"]["id"] not in (there, "somebody")
+    assert "no such profile exists" in unknown["warnings"][0]["detail"]
+    assert arrive("unknown", there, site, listed)["profile"]["id"] == unknown["profile"]["id"]
+    # A link that a stranger wrote, on a page or in a letter.
+    for number, (source, referrer) in enumerate(
+        (
+            (site, "https://evil.example/"),
+            (site, "https://blog.example.evil.example/"),
+            (site, ""),
+            (site, "https://[bad"),
+            (open_source, listed),  # it lists no origins
+            ("nobody", listed),
+        )
+    ):
+        answer = arrive(f"forged-{number}", there, source, referrer)
+        assert answer["profile"]["id"] != there
+        assert "does not come from a page" in answer["warnings"][0]["detail"]
 
 
 def test_sessions_and_profiles_count_events_and_keep_their_campaigns(
