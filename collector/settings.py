@@ -85,7 +85,9 @@ class Settings:
         choices=("debug", "info", "warning", "error"),
     )
     log_format: str = _setting(
-        "text", "text for people, json for machines.", choices=("text", "json")
+        "auto",
+        "text for people, json for machines, or auto: text on a terminal, json elsewhere.",
+        choices=("auto", "text", "json"),
     )
     queue_mb: int = _setting(
         64,

@@ -72,7 +72,7 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
     pipeline = Pipeline(Admission(sources), writer)
-    state = health.Health(settings, writer, pipeline.times)
+    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
     app.ctx.track = track.Track(pipeline, settings.proxies)
     app.ctx.draining = False

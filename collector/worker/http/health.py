@@ -11,6 +11,7 @@ from sanic import HTTPResponse, Request, Sanic
 
 from ... import __version__, metrics
 from ...settings import Settings
+from ..log_limit import LogLimit
 from ..writer_client import WriterClient
 from . import openapi
 from .responses import NO_STORE, json_response
@@ -24,11 +25,16 @@ class Health:
     """The state of one worker."""
 
     def __init__(
-        self, settings: Settings, writer: WriterClient, times: metrics.RequestTimes
+        self,
+        settings: Settings,
+        writer: WriterClient,
+        times: metrics.RequestTimes,
+        log_limit: LogLimit,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._times = times
+        self._log_limit = log_limit
         self._draining = False
         self._task: asyncio.Task[None] | None = None
 
@@ -45,6 +51,7 @@ class Health:
         if self._task:
             self._task.cancel()
         self.refresh()
+        self._log_limit.flush(all_=True)
 
     def refresh(self) -> None:
         """Brings this worker's metrics up to date."""
@@ -60,6 +67,7 @@ class Health:
         while True:
             self._writer.refuse_overdue()
             self.refresh()
+            self._log_limit.flush()
             await asyncio.sleep(INTERVAL)
 
     def report(self) -> dict[str, Any]:
