@@ -67,6 +67,16 @@ class Settings:
         low=0,
         high=16,
     )
+    allowed_hosts: str = _setting(
+        "",
+        "Names, separated by commas, by which /api, /metrics, /docs and /qa may be asked for in Host; localhost and addresses may always.",
+        shown="none",
+    )
+    metrics_token: str = _setting(
+        "",
+        "What /metrics wants as bearer token. Better in the variable or the file: others can read command lines.",
+        shown="none",
+    )
     request_seconds: float = _setting(
         30.0,
         "How long a request may take to arrive, from its first byte to its last, before it is answered 408.",

@@ -22,7 +22,17 @@ from ..settings import Settings
 from ..store import SourceCache, connect_readonly
 from .admission import Admission
 from .answer import refused
-from .http import api, bridges, docs, health, qa, static_site, track, tracker_files
+from .http import (
+    api,
+    bridges,
+    docs,
+    health,
+    host_check,
+    qa,
+    static_site,
+    track,
+    tracker_files,
+)
 from .http.connection import Connection
 from .http.cors import cors_headers, is_ingestion
 from .http.head import MAX_HEAD
@@ -90,6 +100,7 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         qa.add(app, connect_readonly(settings.db))
     if settings.site:
         app.ctx.site = static_site.add(app, settings.site, fresh=settings.qa)
+    host_check.add(app, settings.host, settings.allowed_hosts)
     app.error_handler.add(Exception, _on_error)
 
     def drain() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import shutil
 import signal
 from collections.abc import Callable
@@ -59,6 +60,14 @@ class Health:
         metrics.flush_requests()
         metrics.show_waiting(*self._writer.waiting)
 
+    def may_read(self, authorization: str) -> bool:
+        """Whether a request with this header may read the metrics."""
+        wanted = self._settings.metrics_token
+        scheme, _, token = authorization.partition(" ")
+        given, known = (text.encode("utf-8", "surrogateescape") for text in (token, wanted))
+        is_same = hmac.compare_digest(given.strip(), known)
+        return not wanted or (scheme.lower() == "bearer" and is_same)
+
     def _drain(self) -> None:
         self._draining = True
         self._on_drain()
@@ -102,7 +111,10 @@ def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
         report = health.report()
         return json_response(200 if report["ready"] else 503, report)
 
-    async def show_metrics(_: Request) -> HTTPResponse:
+    async def show_metrics(request: Request) -> HTTPResponse:
+        if not health.may_read(request.headers.get("authorization", "")):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return json_response(401, {"detail": "Send the token of --metrics-token."}, headers)
         health.refresh()
         return HTTPResponse(metrics.render(), headers=NO_STORE, content_type=metrics.CONTENT_TYPE)
 
@@ -135,7 +147,10 @@ def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
             show_metrics,
             "Metrics for Prometheus.",
             "Operation",
-            responses={"200": openapi.response("In its text format.", openapi.TEXT, "text/plain")},
+            responses={
+                "200": openapi.response("In its text format.", openapi.TEXT, "text/plain"),
+                **openapi.errors({"401": "A token is wanted: `--metrics-token`."}),
+            },
         ),
     ]
     add_routes(app, routes)
