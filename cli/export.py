@@ -8,18 +8,21 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any
 
+from collector.printable import printable
 from collector.store import StoredEvent
 
 from .errors import Missing
 
 BATCH = 5000  # events in one row group of a Parquet file
 _JSON = ("properties", "context")
+# What a spreadsheet takes for a formula, or skips before one.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def _ndjson(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
     count = 0
     for event in events:
-        out.write(json.dumps(event.as_dict(), ensure_ascii=False).encode() + b"\n")
+        out.write(printable(json.dumps(event.as_dict(), ensure_ascii=False)).encode() + b"\n")
         count += 1
     return count
 
@@ -30,10 +33,17 @@ def _csv(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
     writer.writeheader()
     count = 0
     for event in events:
-        writer.writerow(_flat(event))
+        writer.writerow({name: _cell(value) for name, value in _flat(event).items()})
         count += 1
     text.detach()
     return count
+
+
+def _cell(value: Any) -> Any:
+    """A cell that neither spreadsheets nor terminals obey. An apostrophe makes it a text."""
+    if not isinstance(value, str):
+        return value
+    return printable(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 def _parquet(events: Iterator[StoredEvent], out: IO[bytes]) -> int:

@@ -36,6 +36,7 @@ COMMANDS = {
 `commands`."""
 
 _MODULES = {"db": "database"}
+_PUBLISHES = ("build", "dev", "demo")  # what these write is for web servers and other users
 
 
 def application(only: str | None = None) -> typer.Typer:
@@ -112,6 +113,8 @@ def main() -> None:
         if "--quiet" in arguments[1:]:
             sys.argv[1:] = ["--quiet", *(word for word in arguments if word != "--quiet")]
         wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        if wanted not in _PUBLISHES:
+            os.umask(0o077)
         # Completion asks by a variable, and needs everything; so does the hint at what was meant.
         application(wanted if wanted in COMMANDS and COMPLETION not in os.environ else None)()
     except (CollectorError, CliError) as error:

@@ -1,10 +1,15 @@
-"""How commands print: data on standard output, everything else on standard error."""
+"""How commands print: data on standard output, everything else on standard error.
+
+Whatever is printed goes through `printable`, because much of it was written by strangers.
+"""
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+
+from collector.printable import printable
 
 _WIDE = 250  # columns of a table that nobody looks at in a terminal: nothing is cut
 _quiet = False
@@ -26,7 +31,7 @@ def note(message: str) -> None:
 
 def fail(message: str) -> None:
     """Prints a line on standard error in any case."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(printable(message) + "\n")
     sys.stderr.flush()
 
 
@@ -50,7 +55,7 @@ def progress(what: str) -> Iterator[Step]:
 
 def data(text: str) -> None:
     """Prints a line of data."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(printable(text) + "\n")
     sys.stdout.flush()
 
 
@@ -110,7 +115,7 @@ def table(
             no_wrap=not sys.stdout.isatty(),
         )
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(Text(printable(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(shown)
 
 

@@ -1,6 +1,6 @@
-"""`python -m collector.child ROLE`: a process of a running collector, started by `start_process`.
+"""A process of a running collector, started by `start_process`.
 
-The role is there for people who read a process list; the task comes on standard input.
+Its role is in the process list, for people who read that; the task comes on standard input.
 """
 
 import faulthandler
@@ -22,6 +22,7 @@ def main() -> None:
     task = read_task()
     if task is None:
         sys.exit("collector.child is started by `thamesthrive serve`, not by hand.")
+    os.umask(0o077)  # what it writes is for its user alone
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     # Shows on standard error where a process that seems to hang is.
     faulthandler.register(signal.SIGUSR2)
@@ -69,7 +70,3 @@ def _exit_with_parent() -> None:
     while os.read(0, 1):
         pass
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import IO, Generic, TypeVar, cast
 
 import msgspec
@@ -19,6 +20,7 @@ from .event.types import Payload
 from .settings import Settings
 
 _LENGTH = struct.Struct("!I")
+_LAUNCH = Path(__file__).with_name("launch.py")
 
 T = TypeVar("T")
 
@@ -42,7 +44,7 @@ def start_process(
     terminal's Ctrl-C from it: who started it decides when it finishes.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "collector.child", task.role],
+        [sys.executable, "-P", str(_LAUNCH), "collector.child", task.role],
         pass_fds=[] if task.descriptor < 0 else [task.descriptor],
         stdin=subprocess.PIPE,
         stdout=stdout,

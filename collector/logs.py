@@ -1,9 +1,11 @@
 """Logs go to standard error: standard output carries data only."""
 
 import logging
+import sys
 
 import structlog
 
+from .printable import printable
 from .settings import Settings
 
 
@@ -12,11 +14,9 @@ def log_to_stderr(settings: Settings) -> None:
     something is wrong."""
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     render: list[structlog.typing.Processor]
-    if settings.log_format == "json":
-        render = [
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
+    if _is_json(settings):
+        # Characters that are not ASCII are escaped, so a terminal that shows it obeys nothing.
+        render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
         render = [structlog.processors.format_exc_info, _line]
     handler = logging.StreamHandler()
@@ -39,10 +39,18 @@ def log_to_stderr(settings: Settings) -> None:
     )
 
 
+def _is_json(settings: Settings) -> bool:
+    if settings.log_format == "auto":
+        return not sys.stderr.isatty()
+    return settings.log_format == "json"
+
+
 def _line(_: object, __: str, event: structlog.typing.EventDict) -> str:
     # One line for one event, whatever is in it: a line break from outside must not look like a line
-    # of ours.
+    # of ours. A traceback is indented for that, as the texts of exceptions may have any.
     exception = event.pop("exception", None)
-    text = str(event["event"]).replace("\n", "\\n").replace("\r", "\\r")
+    text = printable(str(event["event"])).replace("\n", "\\n")
     line = f"{event['timestamp']} {event['level']:<7} {event['logger']}: {text}"
-    return f"{line}\n{exception}" if exception else line
+    if not exception:
+        return line
+    return line + "".join(f"\n  | {printable(part)}" for part in exception.split("\n"))

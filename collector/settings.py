@@ -67,6 +67,16 @@ class Settings:
         low=0,
         high=16,
     )
+    allowed_hosts: str = _setting(
+        "",
+        "Names, separated by commas, by which /api, /metrics, /docs and /qa may be asked for in Host; localhost and addresses may always.",
+        shown="none",
+    )
+    metrics_token: str = _setting(
+        "",
+        "What /metrics wants as bearer token. Better in the variable or the file: others can read command lines.",
+        shown="none",
+    )
     request_seconds: float = _setting(
         30.0,
         "How long a request may take to arrive, from its first byte to its last, before it is answered 408.",
@@ -85,7 +95,9 @@ class Settings:
         choices=("debug", "info", "warning", "error"),
     )
     log_format: str = _setting(
-        "text", "text for people, json for machines.", choices=("text", "json")
+        "auto",
+        "text for people, json for machines, or auto: text on a terminal, json elsewhere.",
+        choices=("auto", "text", "json"),
     )
     queue_mb: int = _setting(
         64,

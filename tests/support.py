@@ -92,6 +92,8 @@ class Collector:
             self.workers,
             "--drain-seconds",
             0,
+            "--log-format",
+            "text",
             *self.options,
         ]
         self.process = subprocess.Popen(

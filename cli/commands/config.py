@@ -27,6 +27,8 @@ def show(as_json: JsonOption = False) -> None:
     - `THAMESTHRIVE_PORT=9000 thamesthrive config show --json`
     """
     given = read_settings()
+    if "metrics_token" in given:  # what is shown here ends in tickets and screenshots
+        given["metrics_token"] = "(hidden)", given["metrics_token"][1]
     found: list[tuple[str, Any, str]] = [
         (spec.name, *given.get(spec.name, (spec.default, "default"))) for spec in fields(Settings)
     ]

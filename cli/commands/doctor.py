@@ -2,9 +2,11 @@
 
 import os
 import platform
+import shlex
 import shutil
 import socket
 import sqlite3
+import stat
 import sys
 import tempfile
 import time
@@ -142,12 +144,29 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     detail = f"{path}, {path.stat().st_size / 1e6:.1f} MB, journal mode {mode}"
     yield Finding("database", "ok" if mode == "wal" else "warning", detail)
+    yield _permissions(path)
     if not sources:
         yield Finding(
             "sources",
             "warning",
             "No enabled source: every request is refused. thamesthrive source add NAME",
         )
+
+
+def _permissions(path: Path) -> Finding:
+    beside = (path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm"))
+    open_ones = [
+        shlex.quote(str(file))
+        for file in beside
+        if file.exists() and file.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH)
+    ]
+    if not open_ones:
+        return Finding("permissions", "ok", "Other users cannot read the database.")
+    return Finding(
+        "permissions",
+        "warning",
+        f"Every user of this machine can read the database. Run: chmod 600 {' '.join(open_ones)}",
+    )
 
 
 def _port(settings: Settings) -> Iterator[Finding]:

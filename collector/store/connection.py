@@ -1,5 +1,7 @@
 """Connections, pragmas and transactions: how the database is opened, and how a change is made."""
 
+import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +12,12 @@ BUSY_TIMEOUT = 5.0  # seconds another SQLite client may hold the write lock
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Opens a connection that may write.
+    """Opens a connection that may write. A new file is for its user alone.
 
     `synchronous=FULL`: a commit returns when the write-ahead log is on the disk, which is what an
     answer promises.
     """
+    create_private(path)
     connection = sqlite3.connect(
         path, timeout=BUSY_TIMEOUT, isolation_level=None, cached_statements=STATEMENTS
     )
@@ -28,6 +31,13 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
     return connection
+
+
+def create_private(path: Path) -> None:
+    """Creates an empty file that only its user can read, unless there is a file. SQLite gives the
+    files beside a database the database's mode."""
+    with contextlib.suppress(OSError):  # SQLite says what is wrong, in its own words
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

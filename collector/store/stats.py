@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from .connection import snapshot
+from .connection import create_private, snapshot
 from .rollup_check import check_rollups
 
 BACKUP_PAGES = 2000  # copied at a time; in between, others read and write
@@ -46,11 +46,12 @@ def database_state(connection: sqlite3.Connection) -> tuple[str, int]:
 
 
 def backup(source: sqlite3.Connection, target: Path, progress: Callable[[int, int], None]) -> None:
-    """Copies a database into a new file while others read and write it.
+    """Copies a database into a new file, for its user alone, while others read and write it.
 
     The copy is the database as it is when the copy begins. `progress` is called with the pages
     copied, and all of them. Raises sqlite3.Error.
     """
+    create_private(target)
     with closing(sqlite3.connect(target)) as copy:
         # One snapshot: without it, SQLite would begin again each time the collector writes.
         with snapshot(source):

@@ -22,7 +22,17 @@ from ..settings import Settings
 from ..store import SourceCache, connect_readonly
 from .admission import Admission
 from .answer import refused
-from .http import api, bridges, docs, health, qa, static_site, track, tracker_files
+from .http import (
+    api,
+    bridges,
+    docs,
+    health,
+    host_check,
+    qa,
+    static_site,
+    track,
+    tracker_files,
+)
 from .http.connection import Connection
 from .http.cors import cors_headers, is_ingestion
 from .http.head import MAX_HEAD
@@ -72,7 +82,7 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
     pipeline = Pipeline(Admission(sources), writer)
-    state = health.Health(settings, writer, pipeline.times)
+    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
     app.ctx.track = track.Track(pipeline, settings.proxies)
     app.ctx.draining = False
@@ -90,6 +100,7 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         qa.add(app, connect_readonly(settings.db))
     if settings.site:
         app.ctx.site = static_site.add(app, settings.site, fresh=settings.qa)
+    host_check.add(app, settings.host, settings.allowed_hosts)
     app.error_handler.add(Exception, _on_error)
 
     def drain() -> None:

@@ -20,11 +20,14 @@ from ..ipc import SenderInfo, WriteRequest, WriteResult
 from ..store import Source
 from .admission import Admission
 from .answer import Answer, refused, stored
+from .log_limit import LogLimit
 from .sender import is_bot, stored_address
 from .writer_client import WriterClient
 
 log = logging.getLogger("collector.ingestion")
 
+MAX_CAUSE = 200  # characters of an exception in the log's line
+_known_failures: set[tuple[str, int]] = set()  # places in our code whose traceback was logged
 NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders cannot invent series
 
 
@@ -56,6 +59,7 @@ class Pipeline:
     def __init__(self, admission: Admission, writer: WriterClient) -> None:
         self.admission = admission
         self.times = metrics.RequestTimes()
+        self.log_limit = LogLimit()
         self._writer = writer
 
     async def run(self, incoming: Incoming, parse: Callable[[Incoming], Payload]) -> Answer:
@@ -86,9 +90,10 @@ class Pipeline:
         if incoming:
             metrics.count_events(label, refusal.code, _events_in(incoming))
             self.admission.remember_limit(source, refusal)
-        if log.isEnabledFor(logging.DEBUG):
+        level = logging.INFO if self.log_limit.is_first(refusal.code) else logging.DEBUG
+        if log.isEnabledFor(level):
             name = incoming.request_id if incoming else "(not read)"
-            log.debug("request %s: %s %s", name, refusal.status, refusal.code)
+            log.log(level, "request %s: %s %s", name, refusal.status, refusal.code)
         self.times.add(started)
         # The log has the cause of an internal error under this id.
         if incoming and refusal.code == Internal.code:
@@ -145,11 +150,30 @@ class Pipeline:
 
 
 def failed(error: BaseException) -> Answer:
-    """Logs a mistake of our own, and answers the request that met it."""
+    """Logs a mistake of our own, and answers the request that met it.
+
+    Each place in the code that fails has one traceback in a worker's log, so a sender who found it
+    cannot fill the disk.
+    """
     request_id = uuid7()
-    log.error("request %s failed", request_id, exc_info=error)
+    place = _place_of(error)
+    log.error(
+        "request %s failed: %s",
+        request_id,
+        repr(error)[:MAX_CAUSE],
+        exc_info=None if place in _known_failures else error,
+    )
+    _known_failures.add(place)
     metrics.count_request(NO_SOURCE, Internal.code)
     return refused(Internal(), request_id)
+
+
+def _place_of(error: BaseException) -> tuple[str, int]:
+    """File and line of where an exception was raised."""
+    last = error.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    return (last.tb_frame.f_code.co_filename, last.tb_lineno) if last else ("", 0)
 
 
 def write_request(

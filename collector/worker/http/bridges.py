@@ -19,6 +19,7 @@ from ..pipeline import Incoming, Pipeline
 from . import openapi
 from .body import inflated
 from .cors import cors_headers
+from .forms import URLENCODED, form_fields
 from .responses import NO_STORE, IngestionResponse
 from .routes import Route, add_routes
 from .track import incoming_of
@@ -26,7 +27,6 @@ from .track import incoming_of
 # 43 bytes, transparent.
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
 REDIRECT_TIMEOUT = 2.0  # seconds a visitor waits for their event to be stored
-FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
@@ -103,7 +103,7 @@ COLLECT = "/collect/{event_type}/{source_id}"
 
 
 def _webhook_routes(handler: Callable[..., Any]) -> list[Route]:
-    body = openapi.body(openapi.ANY, types=("application/json", FORMS[0]))
+    body = openapi.body(openapi.ANY, types=("application/json", URLENCODED))
     return [
         Route(
             method,
@@ -178,9 +178,10 @@ def _parse(
 def _body(request: Request) -> dict[str, Raw]:
     if request.method != "POST" or not request.body:
         return {}
-    if (request.content_type or "").split(";")[0].strip().lower() in FORMS:
-        return _as_json(request.form or {})
     body = inflated(request.body, request.headers.get("content-encoding"))
+    fields = form_fields(body, request.headers.get("content-type", ""))
+    if fields is not None:
+        return _as_json(fields)
     if parse.is_too_deep(body):
         raise Invalid("The body is nested too deep.")
     try:

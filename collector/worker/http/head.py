@@ -6,7 +6,13 @@ same bytes (request smuggling). So whatever has two readings is refused, for eve
 
 import re
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserError,
+    HttpParserInvalidURLError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+    parse_url,
+)
 from msgspec import Struct
 
 from ...errors import MalformedRequest
@@ -94,6 +100,7 @@ def parse_head(raw: bytes) -> Head:
     line = _REQUEST_LINE.match(raw)
     if line is None:
         raise MalformedRequest("Invalid request line")
+    _check_target(line[2])
     version = int(line[3])
     if reader.hosts != 1 and (version or reader.hosts):
         raise MalformedRequest("Exactly one Host header is required")
@@ -103,6 +110,18 @@ def parse_head(raw: bytes) -> Head:
         raise MalformedRequest("The only Transfer-Encoding is chunked, in HTTP/1.1")
     length = int(headers.get("content-length", 0))
     return Head(raw, line[1], line[2], version, headers, length, coding is not None)
+
+
+def _check_target(target: bytes) -> None:
+    """Raises MalformedRequest for a whole address without a path, or that is none."""
+    if target.startswith(b"/"):
+        return
+    try:
+        path = parse_url(target).path
+    except HttpParserInvalidURLError as error:
+        raise MalformedRequest("Invalid request target") from error
+    if not path:
+        raise MalformedRequest("Invalid request target")
 
 
 def check_beginning(raw: bytes | bytearray) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import shutil
 import signal
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from sanic import HTTPResponse, Request, Sanic
 
 from ... import __version__, metrics
 from ...settings import Settings
+from ..log_limit import LogLimit
 from ..writer_client import WriterClient
 from . import openapi
 from .responses import NO_STORE, json_response
@@ -24,11 +26,16 @@ class Health:
     """The state of one worker."""
 
     def __init__(
-        self, settings: Settings, writer: WriterClient, times: metrics.RequestTimes
+        self,
+        settings: Settings,
+        writer: WriterClient,
+        times: metrics.RequestTimes,
+        log_limit: LogLimit,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._times = times
+        self._log_limit = log_limit
         self._draining = False
         self._task: asyncio.Task[None] | None = None
 
@@ -45,12 +52,21 @@ class Health:
         if self._task:
             self._task.cancel()
         self.refresh()
+        self._log_limit.flush(all_=True)
 
     def refresh(self) -> None:
         """Brings this worker's metrics up to date."""
         self._times.flush()
         metrics.flush_requests()
         metrics.show_waiting(*self._writer.waiting)
+
+    def may_read(self, authorization: str) -> bool:
+        """Whether a request with this header may read the metrics."""
+        wanted = self._settings.metrics_token
+        scheme, _, token = authorization.partition(" ")
+        given, known = (text.encode("utf-8", "surrogateescape") for text in (token, wanted))
+        is_same = hmac.compare_digest(given.strip(), known)
+        return not wanted or (scheme.lower() == "bearer" and is_same)
 
     def _drain(self) -> None:
         self._draining = True
@@ -60,6 +76,7 @@ class Health:
         while True:
             self._writer.refuse_overdue()
             self.refresh()
+            self._log_limit.flush()
             await asyncio.sleep(INTERVAL)
 
     def report(self) -> dict[str, Any]:
@@ -94,7 +111,10 @@ def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
         report = health.report()
         return json_response(200 if report["ready"] else 503, report)
 
-    async def show_metrics(_: Request) -> HTTPResponse:
+    async def show_metrics(request: Request) -> HTTPResponse:
+        if not health.may_read(request.headers.get("authorization", "")):
+            headers = {"WWW-Authenticate": "Bearer"}
+            return json_response(401, {"detail": "Send the token of --metrics-token."}, headers)
         health.refresh()
         return HTTPResponse(metrics.render(), headers=NO_STORE, content_type=metrics.CONTENT_TYPE)
 
@@ -127,7 +147,10 @@ def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
             show_metrics,
             "Metrics for Prometheus.",
             "Operation",
-            responses={"200": openapi.response("In its text format.", openapi.TEXT, "text/plain")},
+            responses={
+                "200": openapi.response("In its text format.", openapi.TEXT, "text/plain"),
+                **openapi.errors({"401": "A token is wanted: `--metrics-token`."}),
+            },
         ),
     ]
     add_routes(app, routes)
