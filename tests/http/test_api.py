@@ -404,7 +404,8 @@ def test_metrics_responses_database_and_lane_agree(collector_of_two: Collector) 
         random.Random(n).shuffle(events)
         answer = collector.post({"source": {"id": source}, "events": events}).json()
         duplicates = sum(w["reason"] == "duplicate" for w in answer["warnings"])
-        return len(answer["events"]) - duplicates, len(answer["errors"]), duplicates
+        rejected = len(answer["errors"]) + answer["unlisted"]["invalid"]
+        return len(answer["events"]) - duplicates, rejected, duplicates
 
     with ThreadPoolExecutor(8) as pool:
         told = [sum(column) for column in zip(*pool.map(send, range(200)), strict=True)]
