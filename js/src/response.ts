@@ -31,8 +31,7 @@ export const settle = (
     const id = eventId(entry.key_);
     const isOfEntry = (note: Note): boolean => note.id == id;
     // Of many refused events, the collector lists some only.
-    const error =
-      refusal || errors.find(isOfEntry) || (data.unlisted && { reason: "invalid" });
+    const error = refusal || errors.find(isOfEntry) || (data.unlisted && { reason: "invalid" });
     if (events?.includes(id)) {
       const isDuplicate = warnings.some((note) => isOfEntry(note) && note.duplicate);
       queue.settle_(entry, { stored: true, ...(isDuplicate && { duplicate: true }) }, response);
