@@ -67,7 +67,8 @@ def test_a_full_disk_is_answered_503_and_storing_goes_on_when_there_is_room(
     (small_disk / "ballast").unlink()
     wait_for(lambda: send().status_code == 200, "storing to go on", 30)
     check(collector, source, acknowledged)
-    assert "storing works again" in "\n".join(collector.log)
+    said = "storing works again"
+    wait_for(lambda: said in "\n".join(collector.log), said)
     assert collector.stop() == 0
 
 

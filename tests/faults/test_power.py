@@ -119,7 +119,8 @@ def test_a_disk_that_fails_is_answered_503_and_nothing_that_was_answered_is_lost
     disk.cut_power()
     refused = collector.post(batch(source))
     assert (refused.status_code, refused.headers["X-Collector-Reason"]) == (503, "overloaded")
-    assert "nothing is stored: " in "\n".join(collector.log)
+    said = "nothing is stored: "
+    wait_for(lambda: said in "\n".join(collector.log), said)
     assert httpx.get(f"{collector.url}/ready").status_code == 503
     collector.kill()
     disk.unmount()
