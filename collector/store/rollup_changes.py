@@ -193,6 +193,11 @@ class Tally:
         self._visitors: dict[tuple[int, str, int], int] = defaultdict(int)
         self._sessions: dict[int, _Part] = {}
 
+    @property
+    def rows(self) -> int:
+        """How many rows of rollups it takes to write this, about."""
+        return len(self._sessions) + len(self._visitors) + len(self._changes.found)
+
     def read(self, after: int, upto: int) -> None:
         """Adds the events numbered from `after` + 1 to `upto`."""
         self.add(

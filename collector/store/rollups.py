@@ -81,9 +81,9 @@ class RollUp:
         self._mark = self._upto = self._version = 0
 
     @property
-    def size(self) -> int:
-        """How many numbers of events were read."""
-        return self._upto - self._mark
+    def rows(self) -> int:
+        """How many rows `write` has to write, about."""
+        return self._tally.rows if self._tally else 0
 
     def read(self, limit: int) -> bool:
         """Reads some more events. Returns whether there are others."""

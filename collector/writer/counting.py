@@ -8,9 +8,10 @@ from .group import Writer
 
 PIECE = 500  # events read at a time: two milliseconds
 QUIET = 0.25  # seconds without a request before all that is left is counted
-# What is read is committed after so many events, or seconds, even if it is never quiet.
-BATCH = 50_000
+# What is read is committed after so many seconds, even if it is never quiet, or when it takes so
+# many rows: that holds up requests for about twenty milliseconds.
 MAX_AGE = 2.0
+MAX_ROWS = 4000
 
 
 class Counting:
@@ -43,7 +44,7 @@ class Counting:
         self._unread = max(0, self._unread - PIECE) if has_more else 0
         self._due_at = min(self._due_at, now + MAX_AGE)
         is_done = is_quiet and not has_more
-        if is_done or now >= self._due_at or self._writer.read_events >= BATCH:
+        if is_done or now >= self._due_at or self._writer.unwritten_counts >= MAX_ROWS:
             self._due_at = math.inf
             is_counted = self._writer.write_counts()
             if is_done and is_counted:

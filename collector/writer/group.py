@@ -95,9 +95,9 @@ class Writer:
             return True  # with the next events
 
     @property
-    def read_events(self) -> int:
-        """How many events were read and their counts not committed yet, about."""
-        return self._rollup.size
+    def unwritten_counts(self) -> int:
+        """How many rows `write_counts` has to write, about."""
+        return self._rollup.rows
 
     def roll_up(self) -> None:
         """Counts all that is not in the rollups yet."""
