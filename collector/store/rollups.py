@@ -37,7 +37,7 @@ Period = tuple[int, str, str, str]  # source, kind, grain, period
 
 
 def mark_of(connection: sqlite3.Connection, names: RollupSet = LIVE) -> int | None:
-    """The number of the last event that is counted in a set; None if there is no such set."""
+    """Returns the number of the last event counted in a set, or None if the set does not exist."""
     find = "SELECT seq FROM rollup_marks WHERE name = ?"
     row = connection.execute(find, [names.name]).fetchone()
     return int(row[0]) if row else None
@@ -50,16 +50,6 @@ def _sets(connection: sqlite3.Connection) -> list[tuple[RollupSet, int]]:
 
 
 # --- Counting forward ---
-
-
-def roll_up(connection: sqlite3.Connection) -> int:
-    """Counts some of the events that are not counted yet, in a transaction. Returns how many
-    numbers of events are left."""
-    with transaction(connection):
-        mark = mark_of(connection) or 0
-        left = _step(connection, LIVE, mark)
-        _count_changed(connection)
-    return left
 
 
 class RollUp:
@@ -92,7 +82,8 @@ class RollUp:
             with transaction(connection):
                 self._mark = self._upto = mark_of(connection) or 0
                 _register_numbers(connection, LIVE, self._mark)
-            self._version = changes_of_others(connection)
+                # Before anybody else can move the mark.
+                self._version = changes_of_others(connection)
             self._tally = Tally(connection, LIVE, numbers_of(connection, LIVE))
         last = last_seq(connection)
         upto = min(self._upto + limit, last)

@@ -31,7 +31,6 @@ log = logging.getLogger("collector.writer")
 
 _COUNTED = (Stored.code, Duplicate.code, Invalid.code)
 
-ALL_AT_ONCE = 50_000  # events
 FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 
 
@@ -98,13 +97,6 @@ class Writer:
     def unwritten_counts(self) -> int:
         """How many rows `write_counts` has to write, about."""
         return self._rollup.rows
-
-    def roll_up(self) -> None:
-        """Counts all that is not in the rollups yet."""
-        more = True
-        while more:
-            more = self.read_uncounted(ALL_AT_ONCE)
-            more = not self.write_counts() or more
 
     def _limit(self, request: WriteRequest) -> WriteResult | None:
         wait = self._rate_limiter.wait_for(

@@ -164,7 +164,10 @@ def grow(path: Path, goal: int, stretch: int, start: int) -> list[Sample]:
 
     def count() -> float:
         used = time.process_time()
-        writer.roll_up()
+        has_more = True
+        while has_more:
+            has_more = writer.read_uncounted(COUNT_EVERY)
+            writer.write_counts()
         return time.process_time() - used
 
     while looks:
@@ -260,7 +263,7 @@ def queries(profile: str) -> Iterator[tuple[str, Query]]:
 
 
 def look(path: Path) -> list[Look]:
-    """Times each query, on a connection of its own as the command line and the API have it."""
+    """Times each query on a new connection, as the command line and the API use one."""
     with closing(store.connect_readonly(path)) as connection:
         (source,) = connection.execute("SELECT id FROM sources").fetchone()
         (profile,) = connection.execute(
