@@ -1,7 +1,8 @@
 """`thamesthrive report …`: what was stored and rejected, counted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,9 @@ app = typer.Typer(
 
 NAMES = {"referrers": "(direct)", "campaigns": "(none)"}  # of the value that is not known
 
+Rows = list[dict[str, Any]]
+Report = Callable[..., Rows]  # connection, source id, grain, first and last period
+
 SourceOption = Annotated[
     str | None,
     typer.Option(
@@ -40,7 +44,7 @@ ByOption = Annotated[str, typer.Option("--by", help="The length of a period: hou
 
 
 @contextmanager
-def _reading(db: Any, source: str | None) -> "Iterator[tuple[sqlite3.Connection, str]]":
+def _reading(db: Path | None, source: str | None) -> "Iterator[tuple[sqlite3.Connection, str]]":
     """A database at one moment, and the source that is reported. Raises Usage, NotFound."""
     with open_readonly(db) as connection, reports.up_to_date(connection):
         known = [source_id for source_id, _ in store.source_names(connection)]
@@ -57,12 +61,6 @@ def _reading(db: Any, source: str | None) -> "Iterator[tuple[sqlite3.Connection,
         yield connection, source or known[0]
 
 
-def _grain(by: str) -> str:
-    if by not in reports.GRAINS:
-        raise Usage(f"--by must be one of {', '.join(reports.GRAINS)}.")
-    return by
-
-
 def _columns(**headings: str) -> dict[str, Any]:
     """Columns of a table of dicts: headings, and the keys that they stand for."""
     return {heading: lambda row, key=key: _text(row[key]) for key, heading in headings.items()}
@@ -74,6 +72,14 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.6f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _by_period(read: Report, db: Path | None, source: str | None, by: str, days: int) -> Rows:
+    """A report of the last days by periods of a length. Raises Usage, NotFound."""
+    if by not in reports.GRAINS:
+        raise Usage(f"--by must be one of {', '.join(reports.GRAINS)}.")
+    with _reading(db, source) as (connection, source_id):
+        return read(connection, source_id, by, *reports.last_periods(by, days))
 
 
 @app.command()
@@ -93,12 +99,8 @@ def events(
     - `thamesthrive report events --by hour --days 1`
     - `thamesthrive report events --by month --days 365 --json`
     """
-    grain = _grain(by)
-    with _reading(db, source) as (connection, source_id):
-        periods = reports.last_periods(grain, days)
-        found = reports.events_over_time(connection, source_id, grain, *periods)
     show_list(
-        found,
+        _by_period(reports.events_over_time, db, source, by, days),
         _columns(period=by.capitalize(), type="Type", events="Events", bots="Bots"),
         empty=f"No events in the last {days} days.",
         numbers=("Events", "Bots"),
@@ -192,12 +194,8 @@ def rejected(
 
     - `thamesthrive report rejected --by hour --days 1`
     """
-    grain = _grain(by)
-    with _reading(db, source) as (connection, source_id):
-        periods = reports.last_periods(grain, days)
-        found = reports.rejections(connection, source_id, grain, *periods)
     show_list(
-        found,
+        _by_period(reports.rejections, db, source, by, days),
         _columns(period=by.capitalize(), reason="Reason", type="Type", events="Events"),
         empty=f"No event was rejected in the last {days} days.",
         numbers=("Events",),

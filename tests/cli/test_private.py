@@ -23,6 +23,19 @@ def test_what_a_collector_stores_is_for_its_user_alone(tmp_path: Path) -> None:
     assert found == dict.fromkeys(["events.db", "events.db-wal", "events.db-shm"], "0o600")
 
 
+def run_code(code: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Runs Python code in a folder, which is not on the module path."""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize(
     "command",
     [["events", "export", "out.csv"], ["events", "export", "out.ndjson"], ["db", "backup", "out"]],
@@ -65,15 +78,7 @@ def test_no_process_imports_from_the_working_directory(tmp_path: Path) -> None:
         "from pathlib import Path\n"
         "with running(Settings(db=Path('x.db'), port=0, workers=1)) as found: print(found.url)"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_code(code, tmp_path, {**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.stdout.startswith("http://"), done.stderr
     assert not sprung.exists()
 
@@ -95,13 +100,7 @@ def test_processes_are_those_of_the_package_that_started_them(tmp_path: Path) ->
         "        if entry.read_text().rpartition(')')[2].split()[1] == me:\n"
         "            print((entry.parent / 'cmdline').read_text())"
     )
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", code],
-        cwd=elsewhere,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    done = run_code(
+        code, elsewhere, {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     )
     assert f"{copy}/collector/" in done.stdout, done.stderr
