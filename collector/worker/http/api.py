@@ -19,6 +19,7 @@ from ... import store
 from ...errors import InUse, NotFound, Refused, StoreError
 from ...ipc import WriteRequest, WriteResult
 from ...store.connection import connect, connect_readonly
+from ...store.reports import NotCounted
 from ..admission import Admission
 from ..replay import replay
 from ..writer_client import WriterClient
@@ -36,7 +37,7 @@ _ERRORS = openapi.errors(
         "404": "There is nothing by that name.",
         "409": "Other rows depend on it.",
         "422": "A value that cannot be; `detail` says which.",
-        "503": "The database is busy.",
+        "503": "The database is busy, or its events are being counted for the first time.",
     }
 )
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -125,7 +126,7 @@ def _run(
 def _status_of(error: StoreError | Refused) -> int:
     if isinstance(error, Refused):
         return error.status
-    return {NotFound: 404, InUse: 409}.get(type(error), 422)
+    return {NotFound: 404, InUse: 409, NotCounted: 503}.get(type(error), 422)
 
 
 def _list_sources(call: Call) -> Any:
