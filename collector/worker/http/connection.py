@@ -233,7 +233,8 @@ class Connection(HttpProtocol):
         return bool(self.signal.stopped or self.app.ctx.draining)
 
     def _refuse(self, status: int, detail: str) -> None:
-        """Refuses what is arriving. Nobody knows where the next request begins, so there is none."""
+        """Refuses the request that is arriving, and reads no other: where the next one would begin
+        is unknown."""
         cors = {}
         if self._head and is_ingestion(self._head.target.decode()):
             cors = cors_for(self._head.headers.get("origin"))
