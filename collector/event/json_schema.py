@@ -44,7 +44,7 @@ class Work:
         values = properties.count(",") + properties.count(":") + 1
         self._left -= values * validator.cost
         if self._left < 0:
-            return "/properties: too many values to apply this type's schema to"
+            return "/properties: too many values for this type's schema; send fewer in one request"
         return first_fault(validator.check, msgspec.json.decode(properties))
 
 
