@@ -106,8 +106,8 @@ def changes_between(
 ) -> Changes:
     """What the events numbered from `after` + 1 to `upto` change in a set that has counted all
     before them."""
-    tally = Tally(connection, names, numbers_wanted(connection, names, after))
-    tally.read(after, upto)
+    tally = Tally(connection, names)
+    tally.read(after, upto, numbers_wanted(connection, names, after))
     return tally.changes()
 
 
@@ -122,8 +122,8 @@ def changes_of_removal(
         "e.seq <= ?",
         (json.dumps(list(requests)), mark),
     )
-    tally = Tally(connection, names, numbers_of(connection, names), sign=-1)
-    tally.add(rows)
+    tally = Tally(connection, names, sign=-1)
+    tally.add(rows, numbers_of(connection, names))
     return tally.changes(with_sessions=False)
 
 
@@ -177,16 +177,9 @@ class Tally:
     is looked up at the end, so the reading may be done in pieces, between other work.
     """
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        names: RollupSet,
-        numbers: Sequence[Number],
-        sign: int = 1,
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, names: RollupSet, sign: int = 1) -> None:
         self._connection = connection
         self._names = names
-        self._numbers = numbers
         self._sign = sign
         self._changes = Changes()
         self._hours: dict[tuple[int, int, str, int], int] = defaultdict(int)
@@ -198,18 +191,19 @@ class Tally:
         """How many rows of rollups it takes to write this, about."""
         return len(self._sessions) + len(self._visitors) + len(self._changes.found)
 
-    def read(self, after: int, upto: int) -> None:
-        """Adds the events numbered from `after` + 1 to `upto`."""
+    def read(self, after: int, upto: int, numbers: Iterable[Number]) -> None:
+        """Adds the events numbered from `after` + 1 to `upto`, and these numbers of them."""
         self.add(
             _Rows(
                 "event_rows e CROSS JOIN request_rows r ON r.key = e.request",
                 "e.seq > ? AND e.seq <= ?",
                 (after, upto),
-            )
+            ),
+            numbers,
         )
 
-    def add(self, rows: _Rows) -> None:
-        """Adds some events."""
+    def add(self, rows: _Rows, numbers: Iterable[Number]) -> None:
+        """Adds some events, and these numbers of them."""
         hours, visitors, sessions = self._hours, self._visitors, self._sessions
         found, sign = self._changes.found, self._sign
         for source, kind, hour, bot, session, profile, context in self._connection.execute(
@@ -231,7 +225,7 @@ class Tally:
                 found[source, "pages", day, page.path] += sign
                 part.exit = page
                 part.entry = part.entry or page
-        for number in self._numbers:
+        for number in numbers:
             self._add_number(number, rows)
 
     def _add_number(self, number: Number, rows: _Rows) -> None:

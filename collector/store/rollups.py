@@ -68,7 +68,7 @@ class RollUp:
     def drop(self) -> None:
         """Forgets what was read: rows may have been removed."""
         self._tally: Tally | None = None
-        self._mark = self._upto = self._version = 0
+        self._upto = self._version = 0
 
     @property
     def rows(self) -> int:
@@ -78,16 +78,17 @@ class RollUp:
     def read(self, limit: int) -> bool:
         """Reads some more events. Returns whether there are others."""
         connection = self._connection
-        if self._tally is None:
-            with transaction(connection):
-                self._mark = self._upto = mark_of(connection) or 0
-                _register_numbers(connection, LIVE, self._mark)
-                # Before anybody else can move the mark.
-                self._version = changes_of_others(connection)
-            self._tally = Tally(connection, LIVE, numbers_of(connection, LIVE))
+        with transaction(connection):  # in which nobody else can move the mark
+            version = changes_of_others(connection)
+            if self._tally is None:
+                self._upto = mark_of(connection) or 0
+                self._version, self._tally = version, Tally(connection, LIVE)
+            if version == self._version:
+                # The first events of a source make its numbers known here. They are still to read.
+                _register_numbers(connection, LIVE, self._upto)
         last = last_seq(connection)
         upto = min(self._upto + limit, last)
-        self._tally.read(self._upto, upto)
+        self._tally.read(self._upto, upto, numbers_of(connection, LIVE))
         self._upto = upto
         return upto < last
 

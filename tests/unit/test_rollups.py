@@ -249,6 +249,20 @@ def test_a_forgotten_visitor_is_counted_nowhere(counted: Counted) -> None:
         assert "/a" not in str(rows)
 
 
+def test_numbers_of_a_source_that_begins_between_two_readings_are_counted(
+    counted: Counted,
+) -> None:
+    counted.send([view("1")], 1)
+    assert counted.writer.read_uncounted(100) is False
+    counted.send([buy("2", "5")], 0)  # its first event
+    counted.send([buy("3", "2")], 0)
+    assert counted.writer.read_uncounted(1) is True
+    assert counted.writer.read_uncounted(100) is False
+    assert counted.writer.write_counts() is True
+    counted.check()
+    assert counted.reports(0)["numbers"] == [(2, 7.0, 2.0, 5.0)]
+
+
 def test_what_is_removed_between_reading_and_writing_is_not_counted(counted: Counted) -> None:
     for turn in range(3):
         counted.send([view(f"{turn}-1", "/a")], session="a")

@@ -93,7 +93,10 @@ def test_the_work_of_a_request_is_bounded() -> None:
     work = Work()
     values = json.dumps({"list": ["x"] * 1000})
     faults = [work.fault(validator, values) for _ in range(MAX_WORK // validator.cost // 1000 + 1)]
-    assert faults[-1] == "/properties: too many values for this type's schema; send fewer in one request"
+    assert (
+        faults[-1]
+        == "/properties: too many values for this type's schema; send fewer in one request"
+    )
     assert faults[0] != faults[-1]
 
 
