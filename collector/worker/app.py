@@ -81,16 +81,16 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
     writer = WriterClient(
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
-    pipeline = Pipeline(Admission(sources), writer)
+    pipeline = Pipeline(Admission(sources), writer, settings.proxies)
     state = health.Health(settings, writer, pipeline.times, pipeline.log_limit)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
-    app.ctx.track = track.Track(pipeline, settings.proxies)
+    app.ctx.pipeline = pipeline
     app.ctx.draining = False
     docs.add(
         app,
         [
-            *track.add(app, app.ctx.track),
-            *bridges.add(app, pipeline, sources, settings.proxies),
+            *track.add(app, pipeline),
+            *bridges.add(app, pipeline, sources),
             *tracker_files.add(app, files),
             *health.add(app, state),
             *api.add(app, sources, writer, settings.db),

@@ -1,18 +1,21 @@
 """Parse → admit → judge → store → answer: what becomes of a request, by whatever route it came.
 
-Nothing here knows HTTP: a route makes an `Incoming` of its request, and a response of the `Answer`.
+Nothing here knows who has parsed a request, a `Connection` or Sanic, and what becomes of the `Answer`.
 A replayed event takes the same way in `replay.py`, but for admission and answer: its request had
 both when it came.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 from msgspec import Struct, field
 
 from .. import metrics
-from ..errors import Internal, InvalidEnvelope, Refused
+from ..errors import Internal, InvalidEnvelope, Refused, UnknownSource
+from ..event import parse
 from ..event.timestamps import Timestamp, current
 from ..event.types import Payload, Rejection
 from ..ids import uuid7
@@ -20,12 +23,16 @@ from ..ipc import SenderInfo, WriteRequest, WriteResult
 from ..store import Source
 from .admission import Admission
 from .answer import Answer, refused, stored
+from .inflate import inflated
 from .log_limit import LogLimit
-from .sender import is_bot, stored_address
+from .sender import Headers, address_of, is_bot, readable, stored_address
 from .writer_client import WriterClient
 
 log = logging.getLogger("collector.ingestion")
 
+_UNKNOWN = UnknownSource()
+# How the tracker's requests begin. Others are parsed first, and refused then.
+_SOURCE = re.compile(rb'\{"source":\{"id":"([0-9A-Za-z-]{1,64})"\}')
 MAX_CAUSE = 200  # characters of an exception in the log's line
 _known_failures: set[tuple[str, int]] = set()  # places in our code whose traceback was logged
 NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders cannot invent series
@@ -56,19 +63,54 @@ class Incoming(Struct, gc=False):
 class Pipeline:
     """One per worker."""
 
-    def __init__(self, admission: Admission, writer: WriterClient) -> None:
+    def __init__(self, admission: Admission, writer: WriterClient, proxies: int) -> None:
+        """`proxies`: how many of our own stand before the collector."""
         self.admission = admission
         self.times = metrics.RequestTimes()
         self.log_limit = LogLimit()
         self._writer = writer
+        self._proxies = proxies
 
-    async def run(self, incoming: Incoming, parse: Callable[[Incoming], Payload]) -> Answer:
-        """Stores what is valid of a request, and answers it. `parse` may raise Refused."""
+    def incoming(
+        self, headers: Headers, peer: str, size: int, bridge: str, **known: Any
+    ) -> Incoming:
+        """A request as it is taken in. `peer`: the address it came from; `size`: bytes of its
+        body; `known`: other fields of Incoming."""
+        proxies = self._proxies
+        return Incoming(
+            bridge=bridge,
+            origin=readable(headers.get("origin")),
+            address=address_of(peer, headers.getall("x-forwarded-for", []), proxies)
+            if proxies
+            else peer,
+            user_agent=headers.get("user-agent") or "",
+            size=size,
+            **known,
+        )
+
+    async def track(self, headers: Headers, body: bytes, peer: str) -> Answer:
+        """Stores the events of a `POST /track`, and answers it. `body`: as it came; `peer`: the
+        address it came from."""
+        started = perf_counter()
+        size = len(body)
+        try:
+            body = inflated(body, headers.get("content-encoding"))
+            # Requests of unknown sources must cost least, so they are not even parsed.
+            named = _SOURCE.match(body)
+            if named and not self.admission.knows(named[1].decode()):
+                return self.refuse(_UNKNOWN, started)
+        except Refused as refusal:
+            return self.refuse(refusal, started)
+        incoming = self.incoming(headers, peer, size, "rest", body=body, started=started)
+        return await self.run(incoming, _parse)
+
+    async def run(self, incoming: Incoming, read: Callable[[Incoming], Payload]) -> Answer:
+        """Stores what is valid of a request, and answers it. `read` may raise Refused."""
         try:
             if incoming.source_id is not None:
                 self._admit(incoming, incoming.source_id)
             try:
-                payload = incoming.payload = parse(incoming)
+                payload = incoming.payload = read(incoming)
             except InvalidEnvelope as invalid:
                 await self._keep_invalid_envelope(incoming, invalid)
                 raise
@@ -147,6 +189,10 @@ class Pipeline:
             log.debug("request %s: 200 %s, %d events", incoming.request_id, answer.code, count)
         self.times.add(incoming.started)
         return answer
+
+
+def _parse(incoming: Incoming) -> Payload:
+    return parse.parse(incoming.body, incoming.request_id, incoming.received)
 
 
 def failed(error: BaseException) -> Answer:

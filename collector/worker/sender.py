@@ -3,10 +3,23 @@
 import ipaddress
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 from crawlerdetect import CrawlerDetect
 
 _crawlers = CrawlerDetect()
+
+
+class Headers(Protocol):
+    """The headers of a request, whoever has read it. Names are in lower case."""
+
+    def get(self, key: str, /) -> str | None:
+        """The first line of this header."""
+        ...
+
+    def getall(self, key: str, default: list[str], /) -> list[str]:
+        """All of its lines."""
+        ...
 
 
 def address_of(peer: str, forwarded: Sequence[str], proxies: int) -> str:

@@ -15,14 +15,13 @@ from ...event import parse
 from ...event.types import Payload, is_valid_id
 from ...store import SourceCache
 from ..answer import Answer
+from ..inflate import inflated
 from ..pipeline import Incoming, Pipeline
 from . import openapi
-from .body import inflated
 from .cors import cors_headers
 from .forms import URLENCODED, form_fields
 from .responses import NO_STORE, IngestionResponse
 from .routes import Route, add_routes
-from .track import incoming_of
 
 # 43 bytes, transparent.
 PIXEL = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==")
@@ -31,9 +30,7 @@ REDIRECT_TIMEOUT = 2.0  # seconds a visitor waits for their event to be stored
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
 
 
-def add(
-    app: Sanic[Any, Any], pipeline: Pipeline, sources: SourceCache, proxies: int
-) -> list[Route]:
+def add(app: Sanic[Any, Any], pipeline: Pipeline, sources: SourceCache) -> list[Route]:
     """Adds /collect and /redirect to the app."""
 
     async def store(
@@ -45,12 +42,11 @@ def add(
         fixed: dict[str, Raw] | None = None,
     ) -> Answer:
         """Stores a request as one event. `fixed`: properties that override the sender's."""
-        incoming = incoming_of(
+        incoming = pipeline.incoming(
             request.headers,
             request.ip,
             len(request.body),
             bridge,
-            proxies,
             source_id=source_id,
             events=1,
         )

@@ -19,12 +19,11 @@ from ... import metrics
 from ...errors import MalformedRequest, TooLarge
 from ...event.limits import MAX_WIRE
 from ..answer import Answer, refused
-from ..pipeline import NO_SOURCE, failed
+from ..pipeline import NO_SOURCE, Pipeline, failed
 from .chunked import ChunkedBody
 from .cors import cors_for, is_ingestion
 from .head import MAX_HEAD, Head, check_beginning, parse_head
 from .responses import refusal_bytes, response_bytes
-from .track import Track
 
 MAX_WAITING = 64 * 1024  # bytes behind the request that is served; reading pauses there
 LINGER = 2.0  # seconds to read a refusal in, for a sender that is still sending
@@ -47,14 +46,14 @@ class Connection(HttpProtocol):
         "_is_serving",
         "_lingering",
         "_peer",
-        "_track",
+        "_pipeline",
     )
 
     transport: asyncio.Transport
 
     def __init__(self, *, app: Sanic[Any, Any], **options: Any) -> None:
         super().__init__(app=app, **options)
-        self._track: Track = app.ctx.track
+        self._pipeline: Pipeline = app.ctx.pipeline
         self._buffer = bytearray()  # what has arrived, but for what is served
         self._head: Head | None = None  # of the request that is arriving
         self._chunked: ChunkedBody | None = None  # its body
@@ -171,7 +170,7 @@ class Connection(HttpProtocol):
 
     def _answer(self, head: Head, body: bytes) -> None:
         """Has the events of a request stored, and answers it then."""
-        work = self._track.answer(head.headers, body, self._peer)
+        work = self._pipeline.track(head.headers, body, self._peer)
         self._answering = task = self.loop.create_task(work)
         task.add_done_callback(partial(self._finish_answer, head))
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import brotli
 
-from ...errors import Invalid, TooLarge
-from ...event.limits import MAX_ENCODINGS, MAX_INFLATED, MAX_RATIO
+from ..errors import Invalid, TooLarge
+from ..event.limits import MAX_ENCODINGS, MAX_INFLATED, MAX_RATIO
 
 
 def inflated(body: bytes, header: str | None) -> bytes:
