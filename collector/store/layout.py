@@ -2,6 +2,8 @@
 
 What the events of a request share is one row of `request_rows`. Sources, types, sessions and
 profiles are integers in the rows, and names in the views. Times and ids are text.
+
+Migration 4 made them, so this is not edited: a change is another migration.
 """
 
 TABLES = (
