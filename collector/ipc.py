@@ -92,6 +92,7 @@ class WriteRequest(Struct, array_like=True, gc=False):
     number: int = 0
     size: int = 0
     static_profiles: bool = False
+    profile_scope: str = ""  # only profiles of this scope are known to the source
     rate_limit: int | None = None  # events a minute
     replays: int | None = None
 

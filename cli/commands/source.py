@@ -157,6 +157,14 @@ def _origins(source: Source) -> str:
     return " ".join(source.origins) or "any"
 
 
+def _knowing(source: Source) -> str:
+    if source.profiles == "per-source":
+        return "this source alone"
+    if source.profile_group:
+        return f"sources of the group {source.profile_group}"
+    return "all sources without a group"
+
+
 def _described(source: Source) -> dict[str, str]:
     limit = f"{source.rate_limit} events a minute" if source.rate_limit else "none"
     kept = f"{source.retention_days} days" if source.retention_days else "for ever"
@@ -167,7 +175,8 @@ def _described(source: Source) -> dict[str, str]:
         "state": _state(source) + (", validates only" if source.validate_only else ""),
         "bridges": " ".join(source.bridges),
         "origins": _origins(source),
-        "profiles": "chosen by pages" if source.static_profiles else "issued by the collector",
+        "profiles": ("chosen by pages" if source.static_profiles else "issued by the collector")
+        + f", known to {_knowing(source)}",
         "rate limit": limit,
         "addresses": addresses[source.ip_policy],
         "events kept": kept,

@@ -59,7 +59,8 @@ def _forget_some(connection: sqlite3.Connection, profile_id: str, removed: dict[
     """Removes some of a profile's rows, inside the caller's transaction. Returns whether there may
     be more."""
     # Looked up each time: between two transactions somebody else may have forgotten it.
-    find = "SELECT key FROM profile_rows WHERE id = ?"
+    # Several scopes may have one of this id.
+    find = "SELECT key FROM profile_rows WHERE id = ? LIMIT 1"
     row = connection.execute(find, [profile_id]).fetchone()
     profile = row[0] if row else 0
     requests = _forget_requests(connection, profile, removed) if profile else 0
@@ -72,7 +73,7 @@ def _forget_some(connection: sqlite3.Connection, profile_id: str, removed: dict[
         for name, table, column in tables:
             gone = connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [profile])
             removed[name] += gone.rowcount
-    return False
+    return connection.execute(find, [profile_id]).fetchone() is not None
 
 
 def _forget_requests(connection: sqlite3.Connection, profile: int, removed: dict[str, int]) -> int:

@@ -263,6 +263,54 @@ def m005_rollups(db: Database) -> None:
         db.execute(statement)
 
 
+# Profiles of different scopes may have the same id. SQLite cannot change what is unique.
+_SCOPED_PROFILES = (
+    """
+    CREATE TABLE scoped_profiles (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT,
+        scope TEXT NOT NULL DEFAULT '',
+        first_seen_at TEXT NOT NULL,
+        first_utm TEXT,
+        last_utm TEXT,
+        UNIQUE (id, scope)
+    )
+    """,
+    "INSERT INTO scoped_profiles (key, id, first_seen_at, first_utm, last_utm)"
+    " SELECT key, id, first_seen_at, first_utm, last_utm FROM profile_rows",
+    # Numbers of profiles that are gone are not used again.
+    "UPDATE sqlite_sequence SET seq = max(seq, (SELECT seq FROM sqlite_sequence"
+    " WHERE name = 'profile_rows')) WHERE name = 'scoped_profiles'",
+    "DROP TABLE profile_rows",
+    # Views name the table that is gone until it has its name.
+    "PRAGMA legacy_alter_table=ON",
+    "ALTER TABLE scoped_profiles RENAME TO profile_rows",
+    "PRAGMA legacy_alter_table=OFF",
+    "INSERT INTO sqlite_stat1 (tbl, idx, stat)"
+    " VALUES ('profile_rows', 'sqlite_autoindex_profile_rows_1', '1000000 1 1')",
+    "ANALYZE sqlite_schema",
+    "DROP VIEW profiles",
+    """
+    CREATE VIEW profiles AS
+    SELECT p.id, p.first_seen_at,
+        coalesce((SELECT max(r.received_at) FROM session_rows s JOIN request_rows r
+            ON r.session = s.key WHERE s.profile = p.key), p.first_seen_at) AS last_seen_at,
+        (SELECT count(*) FROM session_rows s JOIN request_rows r ON r.session = s.key
+            JOIN event_rows e ON e.request = r.key AND e.seq BETWEEN r.key AND r.key + r.events - 1
+            WHERE s.profile = p.key) AS events,
+        p.first_utm, p.last_utm, p.scope
+    FROM profile_rows p
+    WHERE p.key > 0
+    """,
+)
+
+
+@migrations()
+def m008_profile_scopes(db: Database) -> None:
+    for statement in _SCOPED_PROFILES:
+        db.execute(statement)
+
+
 def migrate(path: Path) -> None:
     """Creates the database or brings it up to date. Safe to call from several processes at once.
 

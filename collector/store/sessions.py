@@ -121,13 +121,18 @@ def _set_campaign(connection: sqlite3.Connection, profile: int, utm: str | None)
         )
 
 
-def find_profile(connection: sqlite3.Connection, profile_id: str) -> tuple[int, str] | None:
-    """Key and id of a profile; None if there is none."""
-    row = connection.execute("SELECT key FROM profile_rows WHERE id = ?", (profile_id,)).fetchone()
+def find_profile(
+    connection: sqlite3.Connection, profile_id: str, scope: str
+) -> tuple[int, str] | None:
+    """Key and id of a profile of this scope; None if there is none."""
+    find = "SELECT key FROM profile_rows WHERE id = ? AND scope = ?"
+    row = connection.execute(find, (profile_id, scope)).fetchone()
     return (int(row[0]), profile_id) if row else None
 
 
-def add_profile(connection: sqlite3.Connection, profile_id: str, at: str) -> tuple[int, str]:
+def add_profile(
+    connection: sqlite3.Connection, profile_id: str, scope: str, at: str
+) -> tuple[int, str]:
     """Stores a new profile. Returns key and id."""
-    insert = "INSERT INTO profile_rows (id, first_seen_at) VALUES (?, ?)"
-    return int(connection.execute(insert, (profile_id, at)).lastrowid or 0), profile_id
+    insert = "INSERT INTO profile_rows (id, scope, first_seen_at) VALUES (?, ?, ?)"
+    return int(connection.execute(insert, (profile_id, scope, at)).lastrowid or 0), profile_id

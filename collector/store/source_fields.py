@@ -73,6 +73,18 @@ def line() -> Kind:
     return Kind("TEXT NOT NULL", {"type": "string", "pattern": pattern}, "", check)
 
 
+def label() -> Kind:
+    """One line of text, or none."""
+
+    def check(name: str, value: Any) -> str:
+        if not isinstance(value, str) or not is_printable(value):
+            raise StoreError(f"{name} must be one line without control characters, or empty.")
+        return value.strip()
+
+    schema = {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]*$"}
+    return Kind("TEXT NOT NULL DEFAULT ''", schema, "", check)
+
+
 def flag(*, default: bool = False) -> Kind:
     """True or false."""
 

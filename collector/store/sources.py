@@ -24,6 +24,7 @@ from .source_fields import (
     count,
     declare,
     flag,
+    label,
     line,
     numbers,
     origins,
@@ -52,6 +53,14 @@ class Source:
     static_profiles: bool = declare(
         flag(), "Pages may choose profile ids themselves. For pages that you trust."
     )
+    profiles: str = declare(
+        choice("a way of keeping profiles", "shared", "per-source"),
+        "Whether visitors are the same ones for the other sources of its group (shared), or for it"
+        " alone (per-source).",
+    )
+    profile_group: str = declare(
+        label(), "The sources that share profiles with it have the same group; by default none."
+    )
     created_at: str
     validate_only: bool = declare(
         flag(), "Events are validated and answered, but not stored.", former="transitional"
@@ -72,6 +81,13 @@ class Source:
         " e.g. purchase-order:price.",
         flag="number",
     )
+
+    @property
+    def profile_scope(self) -> str:
+        """What its profiles are known to: sources of the same scope."""
+        if self.profiles == "per-source":
+            return f"source:{self.id}"
+        return f"group:{self.profile_group}" if self.profile_group else ""
 
     def as_dict(self) -> dict[str, Any]:
         """The source as JSON-ready data."""

@@ -80,13 +80,13 @@ class Admission:
     def _is_listed(origin: str, source: Source) -> bool:
         return any(_origin_pattern(allowed).fullmatch(origin) for allowed in source.origins)
 
-    def _is_passed_on(self, payload: Payload) -> bool:
+    def _is_passed_on(self, payload: Payload, to: Source) -> bool:
         """Whether a visitor's profile comes by a link of a listed site: from a page of an origin
-        that the source named by `__tt_src` lists. Anybody else could write such a link, and have
-        its visitors counted as one."""
+        that the source named by `__tt_src`, one of the same scope, lists. Anybody else could write
+        such a link, and have its visitors counted as one."""
         name = passed_source(payload.context)
         source = self._sources.get(name) if name else None
-        if source is None or not source.enabled:
+        if source is None or not source.enabled or source.profile_scope != to.profile_scope:
             return False
         origins = (referrer_origin(event.context) for event in payload.events)
         return any(origin and self._is_listed(origin, source) for origin in origins)
@@ -94,7 +94,7 @@ class Admission:
     def judge(self, payload: Payload, source: Source) -> Payload:
         """Moves events that fail the source's schema for their type to the rejected ones, and drops
         a profile that no listed site has passed on."""
-        if payload.passed_profile and not self._is_passed_on(payload):
+        if payload.passed_profile and not self._is_passed_on(payload, source):
             warning = Warned(0, "", Invalid.code, NOT_PASSED)
             payload = structs.replace(
                 payload, passed_profile=None, warnings=(*payload.warnings, warning)

@@ -238,6 +238,7 @@ def write_request(
         sender=sender,
         payload=payload,
         static_profiles=source.static_profiles,
+        profile_scope=source.profile_scope,
         rate_limit=source.rate_limit if replays is None else None,
         replays=replays,
     )

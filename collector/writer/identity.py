@@ -10,7 +10,7 @@ new session, no profile            a new profile
 no session                         a new session and a new profile; none where the bridge wants none
 
 A session is known to the source that it belongs to: what another source sends under its id is
-another session. A visitor who comes by a link from another site brings that site's profile
+another session. A profile is known to the sources of its scope. A visitor who comes by a link from another site brings that site's profile
 (`__tt_pid`). If it exists, a new session gets it rather than the payload's own; if not, it counts
 as none.
 """
@@ -123,18 +123,18 @@ class Identities:
 
     def _profile_for(self, request: WriteRequest) -> tuple[tuple[int, str], bool]:
         """The profile of a new session, and whether it was passed on one that does not exist."""
-        payload, connection = request.payload, self._connection
+        payload, connection, scope = request.payload, self._connection, request.profile_scope
         unknown = False
         if payload.passed_profile:
-            passed = sessions.find_profile(connection, payload.passed_profile)
+            passed = sessions.find_profile(connection, payload.passed_profile, scope)
             if passed:
                 return passed, False
             unknown = True
-        claimed = payload.profile_id
+        claimed, at = payload.profile_id, request.received_at
         if claimed and (request.static_profiles or payload.session_id):
-            known = sessions.find_profile(connection, claimed)
+            known = sessions.find_profile(connection, claimed, scope)
             if known:
                 return known, unknown
             if request.static_profiles:
-                return sessions.add_profile(connection, claimed, request.received_at), unknown
-        return sessions.add_profile(connection, uuid7(), request.received_at), unknown
+                return sessions.add_profile(connection, claimed, scope, at), unknown
+        return sessions.add_profile(connection, uuid7(), scope, at), unknown

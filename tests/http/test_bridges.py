@@ -211,6 +211,7 @@ def test_a_visitor_from_another_site_keeps_the_profile_that_exists(
 ) -> None:
     site = shared_collector.add_source(origins=["https://blog.example"])
     shop, open_source = shared_collector.add_source(), shared_collector.add_source()
+    foreign = shared_collector.add_source(origins=["https://blog.example"], profile_group="others")
     first = {"source": {"id": open_source}, "events": [{"type": "a"}]}
     there = shared_collector.post(first).json()["profile"]["id"]
 
@@ -242,6 +243,7 @@ def test_a_visitor_from_another_site_keeps_the_profile_that_exists(
             (site, ""),
             (site, "https://[bad"),
             (open_source, listed),  # it lists no origins
+            (foreign, listed),  # it shares no profiles with the shop
             ("nobody", listed),
         )
     ):

@@ -2,9 +2,12 @@
 
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
-from ..support import Collector
+from collector import store
+
+from ..support import Collector, wait_for
 
 
 def send(
@@ -70,6 +73,76 @@ def test_no_session_gets_a_new_session_and_profile(shared_collector: Collector) 
     got = send(shared_collector, source, None, known["profile"])
     assert got["session"] != known["session"]
     assert got["profile"] != known["profile"]
+
+
+def test_sources_share_profiles_with_those_of_their_group_alone(
+    shared_collector: Collector,
+) -> None:
+    options: dict[str, dict[str, Any]] = {
+        "one": {},
+        "other": {},
+        "grouped": {"profile_group": "shops"},
+        "beside it": {"profile_group": "shops"},
+        "another group": {"profile_group": "blogs"},
+        "alone": {"profiles": "per-source"},
+        "alone in a group": {"profiles": "per-source", "profile_group": "shops"},
+    }
+    sources = {name: shared_collector.add_source(**given) for name, given in options.items()}
+    firsts = {
+        name: send(shared_collector, source, str(uuid.uuid4()))["profile"]
+        for name, source in sources.items()
+    }
+    sharing = {
+        (name, first)
+        for name, source in sources.items()
+        for first, profile in firsts.items()
+        if send(shared_collector, source, str(uuid.uuid4()), profile)["profile"] == profile
+    }
+    together = {("one", "other"), ("grouped", "beside it")}
+    assert sharing == together | {(b, a) for a, b in together} | {(name, name) for name in sources}
+
+
+def test_a_source_that_is_set_apart_gives_new_visits_profiles_of_their_own(
+    shared_collector: Collector,
+) -> None:
+    source = shared_collector.add_source()
+    session = str(uuid.uuid4())
+    before = send(shared_collector, source, session)["profile"]
+    with shared_collector.database() as database:
+        store.update_source(database, source, {"profiles": "per-source"})
+
+    def visit() -> str:
+        return str(send(shared_collector, source, str(uuid.uuid4()), before)["profile"])
+
+    wait_for(lambda: visit() != before, "the change to be known")
+    assert send(shared_collector, source, session)["profile"] == before
+
+
+def test_visitors_that_pages_of_two_sources_name_alike_are_two(
+    shared_collector: Collector,
+) -> None:
+    chosen = f"user-{uuid.uuid4()}"
+    sources = [
+        shared_collector.add_source(static_profiles=True, profiles=kept)
+        for kept in ("shared", "per-source", "per-source")
+    ]
+    for source in sources:
+        session = str(uuid.uuid4())
+        assert send(shared_collector, source, session, chosen)["profile"] == chosen
+    scopes = ["", *sorted(f"source:{source}" for source in sources[1:])]
+    found = shared_collector.rows(
+        "SELECT scope, events FROM profiles WHERE id = ? ORDER BY 1", chosen
+    )
+    assert found == [{"scope": scope, "events": 1} for scope in scopes]
+    # Who asks to be forgotten does not know of scopes.
+    with closing(store.connect(shared_collector.db)) as connection:
+        assert store.forget_profile(connection, chosen) == {
+            "events": 3,
+            "rejected": 0,
+            "sessions": 3,
+            "profiles": 3,
+        }
+    assert shared_collector.rows("SELECT * FROM events WHERE profile_id = ?", chosen) == []
 
 
 def test_first_requests_of_one_session_in_parallel_make_one_profile(

@@ -21,7 +21,7 @@ from collector.event.timestamps import now
 from collector.event.types import Event, Payload, Rejection
 from collector.ids import uuid7
 from collector.ipc import SenderInfo, WriteRequest, WriteResult
-from collector.store import rejected, retention
+from collector.store import rejected, retention, sessions
 from collector.store.migrations import migrations
 from collector.store.sessions import MAX_CONTEXT
 from collector.writer.group import Writer
@@ -472,3 +472,23 @@ def test_a_session_that_never_had_an_event_expires(
     left = {row[0] for row in rows(db, "SELECT id FROM sessions")}
     assert left == {"recent", "kept", *(f"other-{number}" for number in range(5))}
     assert rows(db, "SELECT count(*) FROM profiles") == [(7,)]
+
+
+def test_profiles_of_before_are_those_of_sources_without_a_group(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with closing(store.connect(path)) as connection:
+        migrations.apply(Database(connection), stop_before="m008_profile_scopes")
+        for key in (3, 4):
+            connection.execute(
+                "INSERT INTO profile_rows VALUES (?, ?, ?, '{\"a\":1}', NULL)", [key, f"p{key}", AT]
+            )
+        connection.execute("DELETE FROM profile_rows WHERE key = 4")
+    store.migrate(path)
+    with closing(store.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM profiles").fetchall() == [
+            ("p3", AT, AT, 0, '{"a":1}', None, "")
+        ]
+        # The number of the one that is gone is not given to another.
+        assert sessions.add_profile(connection, "p5", "group:a", AT) == (5, "p5")
+        assert sessions.find_profile(connection, "p5", "group:a") == (5, "p5")
+        assert sessions.find_profile(connection, "p5", "") is None
