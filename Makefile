@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit test-browsers faults storm bench bench-tracker bench-site bench-long dev build clean
+.PHONY: demo test check unit test-browsers faults storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -55,6 +55,11 @@ storm: $(VENV)/.dev js/node_modules/.ready
 bench: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m tests.bench
+
+# What a healthy sender feels beside each attack: about five minutes.
+bench-attacks: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m tests.bench.under_attack
 
 # What the tracker costs a page.
 bench-tracker: $(VENV)/.dev js/node_modules/.ready

@@ -112,7 +112,10 @@ def is_too_deep(body: bytes) -> bool:
 
 def _is_deep(brackets: bytes) -> bool:
     for _ in range(MAX_DEPTH):
+        before = len(brackets)
         brackets = brackets.replace(b"[]", b"")
+        if len(brackets) == before:
+            break  # opening brackets without end would be searched again and again
     # What was cut off in the middle leaves open brackets: that is for the decoder to say, unless
     # there are too many.
     return b"[]" in brackets or brackets.count(b"[") > MAX_DEPTH

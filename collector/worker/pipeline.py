@@ -26,6 +26,7 @@ from .answer import Answer, refused, stored
 from .inflate import inflated
 from .log_limit import LogLimit
 from .sender import Headers, address_of, is_bot, readable, stored_address
+from .turns import LARGE, Turns
 from .writer_client import WriterClient
 
 log = logging.getLogger("collector.ingestion")
@@ -68,6 +69,7 @@ class Pipeline:
         self.admission = admission
         self.times = metrics.RequestTimes()
         self.log_limit = LogLimit()
+        self._turns = Turns()
         self._writer = writer
         self._proxies = proxies
 
@@ -88,11 +90,17 @@ class Pipeline:
             **known,
         )
 
+    async def wait_turn(self, headers: Headers, size: int) -> None:
+        """Waits for others that take long to read, if this request may. `size`: of its body."""
+        if size > LARGE or headers.get("content-encoding") is not None:
+            await self._turns.take()
+
     async def track(self, headers: Headers, body: bytes, peer: str) -> Answer:
         """Stores the events of a `POST /track`, and answers it. `body`: as it came; `peer`: the
         address it came from."""
         started = perf_counter()
         size = len(body)
+        await self.wait_turn(headers, size)
         try:
             body = inflated(body, headers.get("content-encoding"))
             # Requests of unknown sources must cost least, so they are not even parsed.

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from pathlib import Path
 from typing import cast
 
@@ -18,12 +19,20 @@ MAX_WAIT = 10.0
 RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
 
 
+# A request with more than so much work waits here while as much as BULK_AT_ONCE of such work is with
+# the writer: what is small never waits for more than that. An event counts 1, and half a KB as well.
+SMALL = 32
+BULK_AT_ONCE = 500
+REJECTED_WORK = 4  # of a rejected event: it has more indexes, and drives another one out
+
+
 class _Pending(Struct, frozen=True):
     """A request whose result is awaited."""
 
     result: asyncio.Future[WriteResult]
     size: int  # bytes
     submitted: float  # monotonic seconds
+    bulk: int  # its work, if that is more than SMALL
 
 
 class WriterClient(asyncio.Protocol):
@@ -38,6 +47,8 @@ class WriterClient(asyncio.Protocol):
         self._number = 0
         self._pending: dict[int, _Pending] = {}
         self._outgoing: list[WriteRequest] = []
+        self._bulk: deque[WriteRequest] = deque()  # what waits for its turn
+        self._bulk_work = 0  # of what is with the writer
         self._transport: asyncio.WriteTransport | None = None
         self._closing = False
         self._failing = False
@@ -109,11 +120,29 @@ class WriterClient(asyncio.Protocol):
         self._number += 1
         request.number, request.size = self._number, size
         result: asyncio.Future[WriteResult] = self._loop.create_future()
-        self._pending[self._number] = _Pending(result, size, time.monotonic())
+        work = _work_of(request)
+        bulk = work if work > SMALL else 0
+        self._pending[self._number] = _Pending(result, size, time.monotonic(), bulk)
+        if bulk:
+            self._bulk.append(request)
+            self._take_bulk()
+        else:
+            self._add(request)
+        return result
+
+    def _take_bulk(self) -> None:
+        """Lets large requests go on, as many as may be with the writer, in their order."""
+        while self._bulk:
+            work = _work_of(self._bulk[0])
+            if self._bulk_work and self._bulk_work + work > BULK_AT_ONCE:
+                return
+            self._bulk_work += work
+            self._add(self._bulk.popleft())
+
+    def _add(self, request: WriteRequest) -> None:
         if not self._outgoing:
             self._loop.call_soon(self._send)
         self._outgoing.append(request)
-        return result
 
     def _send(self) -> None:
         requests, self._outgoing = self._outgoing, []
@@ -133,9 +162,11 @@ class WriterClient(asyncio.Protocol):
         acknowledged, and senders try again."""
         self._transport = None
         self._outgoing = []
+        self._bulk.clear()
         lost = list(self._pending)
         for number in lost:
             self._settle(WriteResult(number, refused=Overloaded.code))
+        self._bulk_work = 0
         if not self._closing:
             log.warning("the writer has ended, %d requests were refused for now", len(lost))
             self._reconnecting = self._loop.create_task(self.open())
@@ -143,6 +174,9 @@ class WriterClient(asyncio.Protocol):
     def _settle(self, result: WriteResult) -> None:
         pending = self._pending.pop(result.number)
         self._bytes -= pending.size
+        if pending.bulk:
+            self._bulk_work -= pending.bulk
+            self._take_bulk()
         self._failing = result.refused == Overloaded.code
         if pending.result.done():  # the sender has disconnected
             return
@@ -151,3 +185,9 @@ class WriterClient(asyncio.Protocol):
         else:
             self._committed = time.monotonic()
             pending.result.set_result(result)
+
+
+def _work_of(request: WriteRequest) -> int:
+    payload = request.payload
+    rejected = REJECTED_WORK * len(payload.rejected)
+    return len(payload.events) + rejected + len(payload.known) + request.size // 512

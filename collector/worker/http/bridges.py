@@ -51,6 +51,7 @@ def add(app: Sanic[Any, Any], pipeline: Pipeline, sources: SourceCache) -> list[
             events=1,
         )
         read = partial(_parse, request, event_type, session_id, fixed or {})
+        await pipeline.wait_turn(request.headers, len(request.body))
         return await pipeline.run(incoming, read)
 
     async def webhook(
