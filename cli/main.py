@@ -27,6 +27,7 @@ COMMANDS = {
     "rejected": "Inspect",
     "report": "Inspect",
     "profile": "Inspect",
+    "audit": "Inspect",
     "doctor": "Operate",
     "config": "Operate",
     "db": "Operate",

@@ -20,6 +20,7 @@ Reason
 
 CollectorError
 ├── Refused
+├── Forbidden            403: a token of the management API may not do this
 ├── MalformedRequest     400: bytes that are not HTTP, or that can be read in two ways
 ├── SettingsError        wrong configuration: says which setting, and where it came from
 └── StoreError           the database cannot do what an administrator asked
@@ -167,6 +168,10 @@ def refusal(code: str, retry_after: int | None = None) -> Refused:
     """The refusal with this code; Internal for a code that is none."""
     kind = REASONS.get(code, Internal)
     return (kind if issubclass(kind, Refused) else Internal)(retry_after=retry_after)
+
+
+class Forbidden(CollectorError):
+    """A token's role, or the source that it is limited to, does not allow what it was used for."""
 
 
 class MalformedRequest(CollectorError):

@@ -7,7 +7,7 @@ import typer
 from collector import store
 
 from ..output import data, note, show
-from .options import DbOption, JsonOption, open_database
+from .options import DbOption, JsonOption, complete_sources, open_database
 from .shared import add_list, add_removal
 
 app = typer.Typer(
@@ -21,6 +21,20 @@ def create(
     name: Annotated[
         str, typer.Argument(help="What it is for, so that you know later which to revoke.")
     ],
+    role: Annotated[
+        str, typer.Option(help="admin may change everything, read may change nothing.")
+    ] = store.ADMIN,
+    source: Annotated[
+        str | None,
+        typer.Option(help="The id of the only source it reaches.", autocompletion=complete_sources),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN",
+            help="When it stops working: days from now, as in 90d, or a date, whose beginning in UTC is meant. By default never.",
+        ),
+    ] = None,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,9 +43,12 @@ def create(
     Examples:
 
     - `thamesthrive token create deploy-script`
+    - `thamesthrive token create dashboard --role read --source ID --expires 90d`
     """
     with open_database(db, create=True) as database:
-        token, secret = store.create_token(database, name)
+        token, secret = store.create_token(
+            database, name, role=role, source_id=source, expires=expires
+        )
 
     def for_people() -> None:
         data(secret)
@@ -45,7 +62,16 @@ add_list(
     "token",
     "tokens, without their secrets",
     store.list_tokens,
-    {"id": "id", "name": "name", "created": "created_at"},
+    {
+        "id": "id",
+        "name": "name",
+        "role": "role",
+        "source": lambda token: token.source_id or "all",
+        "created": "created_at",
+        "expires": lambda token: token.expires_at or "never",
+        "last use": lambda token: token.last_used_at or "never",
+        "state": "state",
+    },
     "No tokens: nobody can use the management API. Create one: thamesthrive token create NAME",
 )
 add_removal(

@@ -1,10 +1,12 @@
 """All SQL of the project. Library calls for administrators and for the collector itself."""
 
+from .audit import Actor, AuditEntry, acting_as, list_audit
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
 from .erasure import export_profile, forget_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, last_seq, list_events
 from .migrations import migrate
+from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
 from .rejected import RejectedEvent, get_rejected, list_rejected
 from .retention import expire_rows
@@ -23,12 +25,17 @@ from .sources import (
     update_source,
 )
 from .stats import backup, check_database, database_state, stats
-from .tokens import Token, create_token, list_tokens, revoke_token
+from .tokens import ADMIN, READ, ROLES, Token, create_token, list_tokens, note_use, revoke_token
 
 __all__ = [
+    "ADMIN",
     "BRIDGES",
     "KINDS",
+    "READ",
+    "ROLES",
     "SOURCE_FIELDS",
+    "Actor",
+    "AuditEntry",
     "EventSchema",
     "Redirect",
     "RejectedEvent",
@@ -36,6 +43,7 @@ __all__ = [
     "SourceCache",
     "StoredEvent",
     "Token",
+    "acting_as",
     "add_redirect",
     "add_source",
     "backup",
@@ -52,6 +60,7 @@ __all__ = [
     "get_schema",
     "get_source",
     "last_seq",
+    "list_audit",
     "list_events",
     "list_redirects",
     "list_rejected",
@@ -59,6 +68,7 @@ __all__ = [
     "list_sources",
     "list_tokens",
     "migrate",
+    "note_use",
     "path_of",
     "rebuild_rollups",
     "remove_redirect",
@@ -69,6 +79,7 @@ __all__ = [
     "snapshot",
     "source_names",
     "stats",
+    "time_ago",
     "transaction",
     "update_source",
 ]

@@ -10,6 +10,7 @@ from pathlib import Path
 STATEMENTS = 1024  # prepared ones that stay; see rows.py
 LOG_PAGES = 4000  # after so many, a commit moves the log into the file
 BUSY_TIMEOUT = 5.0  # seconds another SQLite client may hold the write lock
+RELAXED_TIMEOUT = 0.25  # the same for changes that may be left out
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -64,6 +65,19 @@ def connect_readonly(path: Path) -> sqlite3.Connection:
     )
     connection.row_factory = sqlite3.Row
     return connection
+
+
+@contextmanager
+def connect_relaxed(path: Path) -> Iterator[sqlite3.Connection]:
+    """Opens a connection for changes that need not survive a power cut. They wait for no disk, so
+    nobody waits for them; and rather fail than wait long for others themselves."""
+    connection = sqlite3.connect(path, timeout=RELAXED_TIMEOUT, isolation_level=None)
+    try:
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # which would wait for the disk
+        yield connection
+    finally:
+        connection.close()
 
 
 def set_busy_timeout(connection: sqlite3.Connection, seconds: float) -> None:

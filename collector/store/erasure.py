@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import NotFound
+from .audit import add_entry, complete_entry
 from .connection import transaction
 from .rejected import remove_rejected
 from .rollups import removing
@@ -48,10 +49,15 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     if not connection.execute(known, [profile_id]).fetchone():
         raise NotFound(f"There is no profile {profile_id!r}.")
     removed = {"events": 0, "rejected": 0, "sessions": 0, "profiles": 0}
+    entry = 0
     more = True
     while more:
         with transaction(connection):
+            # Without the id, and any hash of it: who it was is what must be forgotten.
+            entry = entry or add_entry(connection, "profile.forget")
             more = _forget_some(connection, profile_id, removed)
+            if not more:
+                complete_entry(connection, entry, removed)
     return removed
 
 

@@ -1,5 +1,6 @@
 """Schemas of events: administration."""
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from ..errors import NotFound, StoreError
 from ..event.json_schema import compile_schema
 from ..event.limits import MAX_TYPE
 from ..event.timestamps import now
+from .audit import add_entry
+from .connection import transaction
 from .sources import get_source
 
 
@@ -35,8 +38,21 @@ def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> Ev
         raise StoreError(f"An event type must have 1 to {MAX_TYPE} characters.")
     compile_schema(schema)
     found = EventSchema(source.id, event_type, schema, now())
-    db.table("schemas", pk=("source_id", "type")).upsert(found.as_dict())
+    with transaction(db.conn):
+        rows = db["schemas"].rows_where("source_id = ? AND type = ?", [source.id, event_type])
+        before = next((str(row["schema"]) for row in rows), None)
+        db.table("schemas", pk=("source_id", "type")).upsert(found.as_dict())
+        changes = {"schema": (_summary(before), _summary(schema))}
+        add_entry(db.conn, "schema.set", event_type, source_id=source.id, changes=changes)
     return found
+
+
+def _summary(schema: str | None) -> str | None:
+    """What tells a schema from others. It may be long, and have examples of data in it."""
+    if schema is None:
+        return None
+    content = schema.encode("utf-8", "surrogatepass")
+    return f"{len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()[:16]}"
 
 
 def list_schemas(db: Database, source_id: str | None = None) -> list[EventSchema]:
@@ -60,5 +76,8 @@ def get_schema(db: Database, source_id: str, event_type: str) -> EventSchema:
 def remove_schema(db: Database, source_id: str, event_type: str) -> None:
     """Removes a schema: events of that type are stored whatever their properties. Raises
     NotFound."""
-    found = get_schema(db, source_id, event_type)
-    db.table("schemas").delete((found.source_id, found.type))
+    with transaction(db.conn):
+        found = get_schema(db, source_id, event_type)
+        db.table("schemas").delete((found.source_id, found.type))
+        changes = {"schema": (_summary(found.schema), None)}
+        add_entry(db.conn, "schema.remove", found.type, source_id=source_id, changes=changes)

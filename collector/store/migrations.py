@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import StoreError
-from . import layout, rejected, rollup_tables
+from . import audit, layout, rejected, rollup_tables, tokens
 from .connection import connect, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -260,6 +260,13 @@ def m004_lean(db: Database) -> None:
 @migrations()
 def m005_rollups(db: Database) -> None:
     for statement in (*rollup_tables.TABLES, *rejected.HOURS):
+        db.execute(statement)
+
+
+@migrations()
+def m006_tokens_audit(db: Database) -> None:
+    """Tokens of before become those of administrators, without an end."""
+    for statement in (*tokens.COLUMNS, *audit.TABLES):
         db.execute(statement)
 
 

@@ -12,6 +12,8 @@ from sqlite_utils import Database
 from ..errors import NotFound, StoreError
 from ..event.limits import MAX_TYPE
 from ..event.timestamps import now
+from .audit import add_entry
+from .connection import transaction
 from .sources import get_source
 
 MAX_TARGET = 2048
@@ -55,19 +57,44 @@ def add_redirect(
         event_type,
         now(),
     )
-    db.table("redirects").insert(redirect.as_dict())
+    changes = {"target": (None, _without_query(target)), "event_type": (None, event_type)}
+    with transaction(db.conn):
+        db.table("redirects").insert(redirect.as_dict())
+        add_entry(db.conn, "redirect.add", redirect.id, source_id=source.id, changes=changes)
     return redirect
 
 
-def list_redirects(db: Database) -> list[Redirect]:
-    """All redirects, oldest first."""
-    return [Redirect(**row) for row in db["redirects"].rows_where(order_by="created_at, id")]
+def _without_query(target: str) -> str:
+    """A target as it may be shown to others: its query may have a key in it."""
+    shown = re.split(r"[?#]", target, maxsplit=1)[0]
+    return shown if shown == target else f"{shown}?…"
 
 
-def remove_redirect(db: Database, redirect_id: str) -> None:
-    """Removes a redirect: its address answers 404 from now on. Raises NotFound."""
-    if not db["redirects"].count_where("id = ?", [redirect_id]):
-        raise NotFound(
-            f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` lists them."
-        )
-    db.table("redirects").delete(redirect_id)
+def list_redirects(db: Database, source_id: str | None = None) -> list[Redirect]:
+    """The redirects of one source, or of all, oldest first."""
+    where, values = (None, None) if source_id is None else ("source_id = ?", [source_id])
+    rows = db["redirects"].rows_where(where, values, order_by="created_at, id")
+    return [Redirect(**row) for row in rows]
+
+
+def remove_redirect(db: Database, redirect_id: str, source_id: str | None = None) -> None:
+    """Removes a redirect, of this source if one is given: its address answers 404 from now on.
+    Raises NotFound."""
+    with transaction(db.conn):
+        redirect = _get_redirect(db, redirect_id, source_id)
+        db.table("redirects").delete(redirect.id)
+        changes = {
+            "target": (_without_query(redirect.target), None),
+            "event_type": (redirect.event_type, None),
+        }
+        owner = redirect.source_id
+        add_entry(db.conn, "redirect.remove", redirect.id, source_id=owner, changes=changes)
+
+
+def _get_redirect(db: Database, redirect_id: str, source_id: str | None) -> Redirect:
+    for row in db["redirects"].rows_where("id = ?", [redirect_id]):
+        if source_id in (None, row["source_id"]):
+            return Redirect(**row)
+    raise NotFound(
+        f"There is no redirect {redirect_id!r}. `thamesthrive redirect list` lists them."
+    )

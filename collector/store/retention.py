@@ -6,6 +6,8 @@ from itertools import takewhile
 from operator import itemgetter
 
 from ..event.timestamps import iso
+from .audit import MAX_DAYS as AUDIT_DAYS
+from .audit import expire_audit
 from .connection import transaction
 from .rejected import MAX_DAYS
 from .rollups import removing
@@ -20,7 +22,8 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
     at; call it again until it is 0.
 
     Events expire when they are older than their source's retention; sessions and profiles that are
-    left without events go with them. Rejected events expire after MAX_DAYS. `looked_at`: up to
+    left without events go with them. Rejected events expire after MAX_DAYS, changes of administrators
+    after AUDIT_DAYS. `looked_at`: up to
     which session of each source is done, for the next call.
     """
     looked_at = {} if looked_at is None else looked_at
@@ -40,6 +43,8 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
                 return connection.execute(
                     f"DELETE FROM rejected WHERE seq IN ({old} LIMIT {CHUNK})", [source_id, oldest]
                 ).rowcount
+    if count := expire_audit(connection, iso(today - timedelta(days=AUDIT_DAYS)), CHUNK):
+        return count
     return sum(
         # Rejected events, too, have expired by then.
         _expire_sessions(connection, source, iso(today - timedelta(max(days, MAX_DAYS))), looked_at)

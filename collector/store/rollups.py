@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from .audit import add_entry, complete_entry
 from .connection import changes_of_others, transaction
 from .events import last_seq
 from .rollup_changes import (
@@ -334,6 +335,7 @@ def rebuild_rollups(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]
         for statement in schema_of(NEXT):
             connection.execute(statement)
         connection.execute("INSERT INTO rollup_marks VALUES (?, 0)", [NEXT.name])
+        entry = add_entry(connection, "rollups.rebuild")
     while True:
         with transaction(connection):
             mark = mark_of(connection, NEXT)
@@ -344,6 +346,7 @@ def rebuild_rollups(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]
             if not left:
                 _count_changed(connection)
                 _replace_live(connection, done)
+                complete_entry(connection, entry, {"events": done})
         yield done, done + left
         if not left:
             return

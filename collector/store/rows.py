@@ -41,16 +41,19 @@ def select_page(
     columns: Iterable[str],
     *,
     equal: Mapping[str, Any],
+    since: Mapping[str, Any] | None = None,
     after: int | None = None,
     before: int | None = None,
     limit: int,
 ) -> list[Any]:
-    """Reads rows in which the columns of `equal` have these values; None stands for any.
+    """Reads rows in which the columns of `equal` have these values, and those of `since`
+    these or higher ones; None stands for any.
 
     With `after`, the first `limit` rows with a higher `seq`, oldest first. Otherwise the last
     `limit` rows, latest first, those with a lower `seq` than `before` if that is given.
     """
     filters = {f"{column} = ?": value for column, value in equal.items()}
+    filters |= {f"{column} >= ?": value for column, value in (since or {}).items()}
     filters |= {"seq > ?": after, "seq < ?": before}
     given = {clause: value for clause, value in filters.items() if value is not None}
     where = f"WHERE {' AND '.join(given)}" if given else ""

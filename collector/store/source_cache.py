@@ -1,6 +1,5 @@
 """Sources, schemas, redirects and tokens as a running collector needs them on every request."""
 
-import hashlib
 import sqlite3
 import time
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from ..event.json_schema import Validator, broken_schema, compile_schema
 from .connection import connect_readonly
 from .redirects import Redirect
 from .sources import Source, source_from_row
+from .tokens import Token, hash_of, token_from_row
 
 
 @dataclass
@@ -19,7 +19,7 @@ class _Snapshot:
     # By source id, then by event type.
     schemas: dict[str, dict[str, Validator]] = field(default_factory=dict)
     redirects: dict[str, Redirect] = field(default_factory=dict)
-    tokens: frozenset[str] = frozenset()  # hashes
+    tokens: dict[str, Token] = field(default_factory=dict)  # by hash
 
 
 class SourceCache:
@@ -55,12 +55,12 @@ class SourceCache:
         self._refresh(self.MAX_AGE if redirect_id in self._now.redirects else self.MISS_AGE)
         return self._now.redirects.get(redirect_id)
 
-    def knows_token(self, token: str) -> bool:
-        """Whether this is a token of the management API. What is compared are hashes, so time tells
-        nothing of the token."""
-        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+    def token(self, secret: str) -> Token | None:
+        """The token of the management API with this secret, or None; it may have expired. What is
+        compared are hashes, so time tells nothing of the secret."""
+        digest = hash_of(secret)
         self._refresh(self.MAX_AGE if digest in self._now.tokens else self.MISS_AGE)
-        return digest in self._now.tokens
+        return self._now.tokens.get(digest)
 
     def invalidate(self) -> None:
         """Makes the next call look at the database: this process has just changed something."""
@@ -93,7 +93,12 @@ class SourceCache:
                 validator = broken_schema(error)
             found.schemas.setdefault(source_id, {})[kind] = validator
         found.redirects = {row["id"]: Redirect(**row) for row in rows("SELECT * FROM redirects")}
-        found.tokens = frozenset(row["hash"] for row in rows("SELECT hash FROM tokens"))
+        found.tokens = {
+            row["hash"]: token_from_row(row)
+            for row in rows("SELECT * FROM tokens")
+            # Whoever removes a source by hand may leave its tokens behind.
+            if row["source_id"] is None or row["source_id"] in found.sources
+        }
         return found
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from sqlite_utils import Database
 
 from ..errors import InUse, NotFound, StoreError
 from ..event.timestamps import now
+from .audit import add_entry, complete_entry
 from .connection import transaction
 from .keys import source_key
 from .rollups import remove_source_counts
@@ -127,9 +128,12 @@ def add_source(db: Database, name: str, **values: Any) -> Source:
 
     Raises StoreError for a field that does not exist, or a value it cannot have.
     """
-    row = {"id": str(uuid.uuid4()), "created_at": now(), **_columns({"name": name, **values})}
-    db.table("sources").insert(row)
-    return get_source(db, str(row["id"]))
+    source_id, columns = str(uuid.uuid4()), _columns({"name": name, **values})
+    changes = {field: (None, _value(field, stored)) for field, stored in columns.items()}
+    with transaction(db.conn):
+        db.table("sources").insert({"id": source_id, "created_at": now(), **columns})
+        add_entry(db.conn, "source.add", source_id, source_id=source_id, changes=changes)
+    return get_source(db, source_id)
 
 
 def update_source(db: Database, source_id: str, changes: Mapping[str, Any]) -> Source:
@@ -137,10 +141,23 @@ def update_source(db: Database, source_id: str, changes: Mapping[str, Any]) -> S
 
     Raises NotFound, and StoreError as `add_source` does.
     """
-    source = get_source(db, source_id)
-    if columns := _columns(changes):
-        db.table("sources").update(source.id, columns)
+    with transaction(db.conn):
+        before, columns = get_source(db, source_id).as_dict(), _columns(changes)
+        changed = {
+            name: (before[name], new)
+            for name, stored in columns.items()
+            if (new := _value(name, stored)) != before[name]
+        }
+        if changed:
+            db.table("sources").update(source_id, columns)
+            add_entry(db.conn, "source.set", source_id, source_id=source_id, changes=changed)
     return get_source(db, source_id)
+
+
+def _value(name: str, stored: Any) -> Any:
+    """A column as JSON-ready data."""
+    value = SOURCE_FIELDS[name].kind.from_column(stored)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,6 +214,10 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
                 f" (`thamesthrive source disable {source.id}`),"
                 " or remove them too with --with-events."
             )
+        changes = {"name": (source.name, None)}
+        entry = add_entry(
+            connection, "source.remove", source.id, source_id=source.id, changes=changes
+        )
         db.execute("UPDATE sources SET enabled = 0 WHERE id = ?", [source.id])
         remove_source_counts(connection, key)
     removed = looked_at = 0
@@ -211,7 +232,9 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
                 # What comes from now on finds no source.
                 remove_source_counts(connection, key)
                 db.execute("DELETE FROM rejected_hours WHERE source = ?", [key])
+                tokens = db.execute("DELETE FROM tokens WHERE source_id = ?", [source.id]).rowcount
                 db.execute("DELETE FROM sources WHERE id = ?", [source.id])
+                complete_entry(connection, entry, {"events": removed, "tokens": tokens})
                 return removed
 
 

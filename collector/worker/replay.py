@@ -11,6 +11,8 @@ from ..errors import Refused, refusal
 from ..event import timestamps
 from ..event.parse import parse
 from ..ipc import SenderInfo, WriteRequest, WriteResult
+from ..store.audit import add_entry, complete_entry
+from ..store.connection import transaction
 from ..store.rejected import MAX_PAYLOAD, RejectedEvent, list_rejected
 from .admission import Admission
 from .pipeline import write_request
@@ -50,6 +52,10 @@ def replay(
     with the number looked at so far. Raises Refused if the writer cannot store at the moment.
     """
     done, looked = Replayed(), 0
+    with transaction(connection):
+        # Ahead of the first event, which the writer stores in a transaction of its own.
+        what = str(seq) if seq is not None else event_type or ""
+        entry = add_entry(connection, "rejected.replay", what, source_id=source_id)
     before = None if seq is None else seq + 1
     while page := list_rejected(
         connection,
@@ -72,6 +78,8 @@ def replay(
         before = page[-1].seq
         if seq is not None:
             break
+    with transaction(connection):
+        complete_entry(connection, entry, done.as_dict())
     return done
 
 

@@ -86,6 +86,36 @@ def test_sql_is_only_in_the_store(path: Path) -> None:
     )
 
 
+ADMINISTERED = r"(sources|schemas|redirects|tokens)\b"
+CHANGE = re.compile(rf"\s*(INSERT( OR \w+)? INTO|UPDATE( OR \w+)?|DELETE FROM) {ADMINISTERED}")
+TABLE_CHANGES = ("insert", "upsert", "update", "delete", "insert_all", "upsert_all", "delete_where")
+
+
+def changes_configuration(function: ast.FunctionDef) -> bool:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if CHANGE.match(node.value):
+                return True
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            table = ast.unparse(node.func.value)
+            if node.func.attr in TABLE_CHANGES and re.search(f"['\"]{ADMINISTERED}", table):
+                return True
+    return False
+
+
+def test_who_changes_what_administrators_decide_about_adds_to_the_audit() -> None:
+    """In the same function. The last use of a token is nobody's decision."""
+    functions = [
+        node
+        for path in (ROOT / "collector" / "store").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and changes_configuration(node)
+    ]
+    silent = {node.name for node in functions if "add_entry(" not in ast.unparse(node)}
+    assert len(functions) >= 10
+    assert silent == {"note_use"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=names)
 def test_files_stay_readable(path: Path) -> None:
     text = path.read_text()

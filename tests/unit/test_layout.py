@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from sqlite_utils import Database
 from collector import store
 from collector.errors import StoreError
 from collector.event.session_context import merge_contexts
-from collector.event.timestamps import now
+from collector.event.timestamps import iso, now
 from collector.event.types import Event, Payload, Rejection
 from collector.ids import uuid7
 from collector.ipc import SenderInfo, WriteRequest, WriteResult
-from collector.store import rejected, retention, sessions
+from collector.store import audit, rejected, retention, sessions
 from collector.store.migrations import migrations
 from collector.store.sessions import MAX_CONTEXT
 from collector.writer.group import Writer
@@ -69,6 +70,22 @@ def send(writer: Writer, source: str, *events: Event, **payload: Any) -> WriteRe
 def rows(db: Path, sql: str, *values: Any) -> list[Any]:
     with closing(store.connect_readonly(db)) as connection:
         return [tuple(row) for row in connection.execute(sql, values)]
+
+
+def test_old_changes_leave_the_audit_in_small_steps(db: Path, writer: Writer) -> None:
+    source = add_source(db)
+    day = timedelta(days=1)
+    ages = [audit.MAX_DAYS * day + timedelta(minutes=5)] * 450 + [(audit.MAX_DAYS - 1) * day] * 3
+    with closing(store.connect(db)) as connection:
+        for age in ages:
+            at = iso(datetime.now(UTC) - age)
+            seq = audit.add_entry(connection, "source.set", source, source_id=source)
+            connection.execute("UPDATE audit SET at = ? WHERE seq = ?", (at, seq))
+    left = []
+    while writer.expire_rows():
+        left += rows(db, "SELECT count(*) FROM audit")[0]
+    assert left == [254, 54, 4]
+    assert rows(db, "SELECT DISTINCT action FROM audit") == [("source.add",), ("source.set",)]
 
 
 def test_another_source_cannot_take_an_id(db: Path, writer: Writer) -> None:

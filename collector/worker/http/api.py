@@ -16,24 +16,21 @@ from sanic import HTTPResponse, Request, Sanic
 from sqlite_utils import Database
 
 from ... import store
-from ...errors import InUse, NotFound, Refused, StoreError
+from ...errors import Forbidden, InUse, NotFound, Refused, StoreError
 from ...ipc import WriteRequest, WriteResult
 from ...store.connection import connect, connect_readonly
 from ...store.reports import NotCounted
-from ..admission import Admission
-from ..replay import replay
+from ...store.tokens import ADMIN, READ
 from ..writer_client import WriterClient
-from . import api_reports, openapi
-from .api_call import Call, Operation, page_of, page_parameters
+from . import api_access, api_reports, api_stored, openapi
+from .api_call import Call, Operation, Reach
 from .responses import json_response
 from .routes import Route, add_routes, query_parameter
 
-UNAUTHORIZED = (
-    "A token is needed: Authorization: Bearer … (`thamesthrive token create NAME` makes one)."
-)
 _ERRORS = openapi.errors(
     {
-        "401": "No token, or an unknown one.",
+        "401": "No token, or one that is unknown or has expired.",
+        "403": "The token may only read, or is limited to another source; `detail` says which.",
         "404": "There is nothing by that name.",
         "409": "Other rows depend on it.",
         "422": "A value that cannot be; `detail` says which.",
@@ -51,14 +48,19 @@ def add(
 ) -> list[Route]:
     """Adds /api to the app. `path`: the database."""
 
+    use = api_access.TokenUse(path)
+
     def handler(operation: Operation) -> Callable[..., Any]:
         async def handle(request: Request, **names: str) -> HTTPResponse:
-            scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not sources.knows_token(token.strip()):
-                return json_response(401, {"detail": UNAUTHORIZED}, {"WWW-Authenticate": "Bearer"})
+            token = api_access.token_of(request, sources)
+            if isinstance(token, str):
+                return json_response(401, {"detail": token}, {"WWW-Authenticate": "Bearer"})
+            await use.note(token)
             write = _write_from_thread(asyncio.get_running_loop(), writer)
             # The database may make this wait. Meanwhile the worker goes on taking events.
-            status, body = await asyncio.to_thread(_run, operation, request, names, path, write)
+            status, body = await asyncio.to_thread(
+                _run, operation, token, request, names, path, write
+            )
             if request.method != "GET":
                 sources.invalidate()
             return json_response(status, body)
@@ -84,7 +86,8 @@ def _route(operation: Operation, handler: Callable[..., Any]) -> Route:
         query=operation.query,
         body=body,
         responses={str(operation.status): done, **_ERRORS},
-        secured=True,
+        role=operation.role,
+        description=api_access.REACHES[operation.reach],
     )
 
 
@@ -101,6 +104,7 @@ def _write_from_thread(
 
 def _run(
     operation: Operation,
+    token: store.Token,
     request: Request,
     names: dict[str, str],
     path: Path,
@@ -108,15 +112,22 @@ def _run(
 ) -> tuple[int, Any]:
     """The status and the body of an answer."""
     try:
+        api_access.require_role(operation, token)
         text = request.body.decode()
         body = {} if operation.work is _set_schema or not text else _decode(text)
         arguments = request.get_args(keep_blank_values=True)
         query = {name: values[0] for name, values in arguments.items() if values}
-        with closing(connect(path)) as connection:
+        api_access.keep_within_source(operation, token, names, query, body)
+        actor = store.Actor(token.name, token.id)
+        # Who may only read could not write even by mistake of ours.
+        open_ = connect_readonly if operation.role == READ else connect
+        with closing(open_(path)) as connection, store.acting_as(actor):
             call = Call(Database(connection), names, query, body, text, path, write)
             return operation.status, operation.work(call)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return 422, {"detail": "The body is not a JSON object."}
+    except Forbidden as error:
+        return 403, {"detail": str(error)}
     except (StoreError, Refused) as error:
         return _status_of(error), {"detail": str(error)}
     except sqlite3.OperationalError:
@@ -172,7 +183,12 @@ def _remove_schema(call: Call) -> Any:
 
 
 def _list_redirects(call: Call) -> Any:
-    return {"redirects": [redirect.as_dict() for redirect in store.list_redirects(call.db)]}
+    return {
+        "redirects": [
+            redirect.as_dict()
+            for redirect in store.list_redirects(call.db, call.query.get("source_id"))
+        ]
+    }
 
 
 def _add_redirect(call: Call) -> Any:
@@ -188,45 +204,8 @@ def _add_redirect(call: Call) -> Any:
 
 
 def _remove_redirect(call: Call) -> Any:
-    store.remove_redirect(call.db, call.path["redirect_id"])
+    store.remove_redirect(call.db, call.path["redirect_id"], call.query.get("source_id"))
     return {"removed": True}
-
-
-def _list_events(call: Call) -> Any:
-    filters = ("type", "source_id", "session_id", "profile_id")
-    return page_of(call, "events", store.list_events, filters)
-
-
-def _list_rejected(call: Call) -> Any:
-    return page_of(call, "rejected", store.list_rejected, ("source_id", "type", "reason"))
-
-
-def _replay(call: Call) -> Any:
-    call.only("source_id", "type")
-    with closing(store.SourceCache(call.database)) as sources:
-        return replay(
-            call.db.conn,
-            Admission(sources),
-            call.write,
-            source_id=call.optional("source_id"),
-            event_type=call.optional("type"),
-        ).as_dict()
-
-
-def _stats(call: Call) -> Any:
-    return store.stats(call.db.conn)
-
-
-def _export_profile(call: Call) -> Any:
-    found: dict[str, list[Any]] = {"profiles": [], "sessions": [], "events": [], "rejected": []}
-    with closing(connect_readonly(call.database)) as reading:
-        for table, row in store.export_profile(reading, call.path["profile_id"]):
-            found[table].append(row)
-    return found
-
-
-def _forget_profile(call: Call) -> Any:
-    return {"removed": store.forget_profile(call.db.conn, call.path["profile_id"])}
 
 
 _SOURCE = openapi.ref("Source")
@@ -237,28 +216,39 @@ _REDIRECT = {
     "event_type": openapi.EVENT_TYPE,
 }
 _WITH_EVENTS = query_parameter("with_events", {"enum": ["true", "false"]}, "Its events, too.")
+_OF_SOURCE = query_parameter("source_id", openapi.TEXT, "Only those of this source.")
 _SCHEMAS = "/api/sources/{source_id}/schemas"
 
 OPERATIONS = (
-    Operation("GET", "/api/sources", _list_sources, "List event sources."),
+    Operation("GET", "/api/sources", _list_sources, "List event sources.", READ, Reach.ALL),
     Operation(
         "POST",
         "/api/sources",
         _add_source,
         "Create an event source.",
+        ADMIN,
+        Reach.ALL,
         body=openapi.fields(_SOURCE_FIELDS, "name"),
         body_required=True,
         status=201,
         returns=_SOURCE,
     ),
     Operation(
-        "GET", "/api/sources/{source_id}", _get_source, "Show an event source.", returns=_SOURCE
+        "GET",
+        "/api/sources/{source_id}",
+        _get_source,
+        "Show an event source.",
+        READ,
+        Reach.PATH,
+        returns=_SOURCE,
     ),
     Operation(
         "PATCH",
         "/api/sources/{source_id}",
         _update_source,
         "Change an event source.",
+        ADMIN,
+        Reach.PATH,
         body=openapi.fields(_SOURCE_FIELDS),
         returns=_SOURCE,
     ),
@@ -267,53 +257,59 @@ OPERATIONS = (
         "/api/sources/{source_id}",
         _remove_source,
         "Remove an event source.",
+        ADMIN,
+        Reach.ALL,
         query=(_WITH_EVENTS,),
     ),
-    Operation("GET", _SCHEMAS, _list_schemas, "List a source's schemas."),
-    Operation("GET", f"{_SCHEMAS}/{{event_type}}", _get_schema, "Show a schema."),
+    Operation("GET", _SCHEMAS, _list_schemas, "List a source's schemas.", READ, Reach.PATH),
+    Operation("GET", f"{_SCHEMAS}/{{event_type}}", _get_schema, "Show a schema.", READ, Reach.PATH),
     Operation(
         "PUT",
         f"{_SCHEMAS}/{{event_type}}",
         _set_schema,
         "Set a schema (JSON Schema, draft 2020-12).",
+        ADMIN,
+        Reach.PATH,
         body={"type": ["object", "boolean"]},
         body_required=True,
     ),
-    Operation("DELETE", f"{_SCHEMAS}/{{event_type}}", _remove_schema, "Remove a schema."),
-    Operation("GET", "/api/redirects", _list_redirects, "List redirects."),
+    Operation(
+        "DELETE",
+        f"{_SCHEMAS}/{{event_type}}",
+        _remove_schema,
+        "Remove a schema.",
+        ADMIN,
+        Reach.PATH,
+    ),
+    Operation(
+        "GET",
+        "/api/redirects",
+        _list_redirects,
+        "List redirects.",
+        READ,
+        Reach.QUERY,
+        query=(_OF_SOURCE,),
+    ),
     Operation(
         "POST",
         "/api/redirects",
         _add_redirect,
         "Create a redirect.",
+        ADMIN,
+        Reach.BODY,
         body=openapi.fields(_REDIRECT, "source_id", "target"),
         body_required=True,
         status=201,
     ),
-    Operation("DELETE", "/api/redirects/{redirect_id}", _remove_redirect, "Remove a redirect."),
     Operation(
-        "GET",
-        "/api/rejected",
-        _list_rejected,
-        "Rejected events, the latest first.",
-        query=page_parameters("source_id", "type", "reason"),
+        "DELETE",
+        "/api/redirects/{redirect_id}",
+        _remove_redirect,
+        "Remove a redirect.",
+        ADMIN,
+        Reach.QUERY,
+        query=(_OF_SOURCE,),
     ),
-    Operation(
-        "POST",
-        "/api/rejected/replay",
-        _replay,
-        "Judge rejected events again, and store those that are valid now.",
-        body=openapi.fields({"source_id": openapi.TEXT, "type": openapi.TEXT}),
-    ),
-    Operation(
-        "GET",
-        "/api/events",
-        _list_events,
-        "Events, the latest first.",
-        query=page_parameters("source_id", "type", "session_id", "profile_id"),
-    ),
+    *api_stored.OPERATIONS,
     *api_reports.OPERATIONS,
-    Operation("GET", "/api/stats", _stats, "Totals and counts by source."),
-    Operation("GET", "/api/profiles/{profile_id}", _export_profile, "Everything about a visitor."),
-    Operation("DELETE", "/api/profiles/{profile_id}", _forget_profile, "Forget a visitor."),
 )

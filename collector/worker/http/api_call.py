@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -80,14 +81,30 @@ class Call:
 Work = Callable[[Call], Any]
 
 
+class Reach(Enum):
+    """How an operation keeps a token that is limited to a source within it: by the name
+    `source_id` in its path, its query or its body, or not at all."""
+
+    ALL = "all"  # it reaches things of several sources, so such a token may not use it
+    PATH = "path"  # the source that is named must be the token's
+    QUERY = "query"  # the same, and where none is named, it is the token's; the work goes by it
+    BODY = "body"
+
+
 @dataclass(frozen=True)
 class Operation:
-    """A route of the API: its library call, and what OpenAPI says of it."""
+    """A route of the API: its library call, who may use it, and what OpenAPI says of it.
+
+    `role`: the least that a token must have; `reach`: what becomes of one that is limited to a
+    source.
+    """
 
     method: str
     path: str
     work: Work
     summary: str
+    role: str
+    reach: Reach
     query: tuple[dict[str, Any], ...] = ()
     body: dict[str, Any] | None = None  # the schema of its body
     body_required: bool = False

@@ -10,7 +10,8 @@ from ...errors import NotFound
 from ...store import reports
 from ...store.connection import connect_readonly
 from ...store.rollup_tables import DAY
-from .api_call import MAX_LIMIT, Call, Operation, Work
+from ...store.tokens import READ
+from .api_call import MAX_LIMIT, Call, Operation, Reach, Work
 from .routes import query_parameter
 
 DEFAULT_DAYS = 30
@@ -82,6 +83,8 @@ OPERATIONS = (
         f"{_REPORTS}/events",
         _report(_report_events),
         "How many events of each type were stored in each hour, day or month.",
+        READ,
+        Reach.PATH,
         query=(_BY, _DAYS),
     ),
     Operation(
@@ -89,6 +92,8 @@ OPERATIONS = (
         f"{_REPORTS}/rejected",
         _report(_report_rejected),
         "How many events were rejected, by reason and type.",
+        READ,
+        Reach.PATH,
         query=(_BY, _DAYS),
     ),
     Operation(
@@ -96,6 +101,8 @@ OPERATIONS = (
         f"{_REPORTS}/visits",
         _report(_report_visits),
         "Visitors, sessions and page-views of each day, and the visitors of all days.",
+        READ,
+        Reach.PATH,
         query=(_DAYS,),
     ),
     Operation(
@@ -103,6 +110,8 @@ OPERATIONS = (
         f"{_REPORTS}/top/{{kind}}",
         _report(_report_top),
         f"The most frequent {', '.join(store.KINDS).replace('_', ' ')}.",
+        READ,
+        Reach.PATH,
         query=(_DAYS, _TOP),
     ),
     Operation(
@@ -110,6 +119,8 @@ OPERATIONS = (
         f"{_REPORTS}/numbers",
         _report(_report_numbers),
         "Count, sum, least and largest of the numbers that the source names.",
+        READ,
+        Reach.PATH,
         query=(_DAYS,),
     ),
 )

@@ -75,7 +75,16 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     )
     return (
         f"<h3><code>{method.upper()} {escape(path)}</code></h3>{_marked(operation['summary'])}"
-        f"{f'<ul>{parameters}</ul>' if parameters else ''}<ul>{answers}</ul>"
+        f"{_access(operation)}{f'<ul>{parameters}</ul>' if parameters else ''}<ul>{answers}</ul>"
+    )
+
+
+def _access(operation: dict[str, Any]) -> str:
+    """Who may use it, if it takes a token."""
+    return "".join(
+        f" Role: <code>{role}</code>. {_marked(operation.get('description', ''))}"
+        for needed in operation.get("security", ())
+        for role in needed["token"]
     )
 
 

@@ -25,6 +25,13 @@ _ID = {"type": ["object", "null"], "properties": {"id": TEXT}}
 EVENT_TYPE = {"type": "string", "minLength": 1, "maxLength": MAX_TYPE, "pattern": r"\S"}
 REDIRECT_TARGET = {"type": "string", "pattern": f"^{TARGET}$", "maxLength": MAX_TARGET}
 SOURCE_FIELD_SCHEMAS = {name: spec.kind.schema for name, spec in SOURCE_FIELDS.items()}
+PAST = {
+    "anyOf": [
+        {"type": "string", "format": "date"},
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "pattern": "^[0-9]{1,5}d$"},
+    ]
+}
 
 
 def ref(name: str) -> dict[str, str]:
@@ -186,7 +193,13 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": SCHEMAS,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token of the role `admin` may do what one of the role `read` may.",
+                }
+            },
         },
     }
 
@@ -197,8 +210,11 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "responses": route.responses,
     }
-    if route.secured:
-        operation["security"] = [{"token": []}]
+    if route.role:
+        # OpenAPI 3.1 has roles here for schemes without scopes.
+        operation["security"] = [{"token": [route.role]}]
+    if route.description:
+        operation["description"] = route.description
     if parameters := [*path_parameters(route.path), *route.query]:
         operation["parameters"] = parameters
     if route.body:

@@ -29,7 +29,8 @@ class Route:
 
     `query`: parameters as OpenAPI has them; `body`: its requestBody; `responses`: its answers by
     status. `head`: HEAD is answered, too. `cors`: pages of other origins use it, so OPTIONS is
-    answered. `tag`: its heading in the documentation; a route without one is not documented.
+    answered. `tag`: its heading in the documentation; a route without one is not documented. `role`: the least
+    that the token must have, where one is needed; `description`: what its reader must know.
     """
 
     method: str
@@ -42,7 +43,8 @@ class Route:
     responses: dict[str, Any] = field(default_factory=dict)
     head: bool = False
     cors: bool = False
-    secured: bool = False
+    role: str = ""
+    description: str = ""
 
     @property
     def methods(self) -> list[str]:
