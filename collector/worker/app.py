@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
@@ -45,7 +44,7 @@ _numbers = count(1)
 
 def run(task: Task, on_start: Callable[[], None]) -> None:
     """The body of a worker process. Calls `on_start` when it is set up, returns after SIGTERM."""
-    app = create_app(task.settings, Path(task.writer))
+    app = create_app(task.settings, socket.socket(fileno=task.writer))
     on_start()
     app.prepare(
         sock=socket.socket(fileno=task.descriptor),
@@ -58,8 +57,8 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
     Sanic.serve_single(app)
 
 
-def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
-    """One worker of the collector as a Sanic app. The writer process must listen on the socket.
+def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, Any]:
+    """One worker of the collector as a Sanic app. The writer takes its connection from the socket.
 
     Raises sqlite3.Error if the database does not exist or cannot be read.
     """
