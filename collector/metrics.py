@@ -75,6 +75,12 @@ _OLDEST = _declare(
     "How long the first of them has waited.",
     combine=max,
 )
+_CONNECTIONS = _declare("gauge", "thamesthrive_connections", "Connections of senders.")
+_DROPPED = _declare(
+    "counter",
+    "thamesthrive_dropped_connections_total",
+    "Connections that were ended because there were too many, or they held too much memory.",
+)
 _REQUEST_SECONDS = _declare(
     "histogram",
     "thamesthrive_request_seconds",
@@ -173,6 +179,12 @@ def show_waiting(requests: int, size: int, oldest: float) -> None:
     """Sets what waits in this worker: requests, bytes, and the seconds the first has waited."""
     for metric, value in ((_WAITING, requests), (_WAITING_BYTES, size), (_OLDEST, oldest)):
         _process.counters.set_gauge(_GAUGES.index(metric), value)
+
+
+def show_connections(number: int, dropped: int) -> None:
+    """Sets how many connections this worker has, and adds those it has dropped."""
+    _process.counters.set_gauge(_GAUGES.index(_CONNECTIONS), number)
+    _process.counters.add(_key(_DROPPED.name), dropped)
 
 
 def render() -> bytes:

@@ -20,6 +20,7 @@ from types import FrameType
 from urllib.request import urlopen
 
 from .counters import share_memory
+from .descriptors import raise_limit
 from .errors import SettingsError
 from .ipc import Task, start_process
 from .settings import Settings
@@ -47,6 +48,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
             raise SettingsError(f"{name}: there is no folder {wanted}.")
+    raise_limit()
     with _listen(settings) as public:
         migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
         # Workers put connections in at one end, the writer takes them out at the other. What a

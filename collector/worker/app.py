@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
 
 from .. import metrics
+from ..descriptors import most_connections
 from ..errors import TooLarge
 from ..event.limits import MAX_WIRE
 from ..ipc import Task
@@ -33,6 +35,7 @@ from .http import (
     tracker_files,
 )
 from .http.connection import Connection
+from .http.connections import Connections
 from .http.cors import cors_headers, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
@@ -81,8 +84,13 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
     pipeline = Pipeline(Admission(sources), writer)
-    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit)
+    connections = Connections(
+        most_connections(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+        None if settings.proxies else settings.connections_per_address,
+    )
+    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit, connections)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
+    app.ctx.connections = connections
     app.ctx.track = track.Track(pipeline, settings.proxies)
     app.ctx.draining = False
     docs.add(
