@@ -12,6 +12,8 @@ import sqlite3
 import sys
 import threading
 
+from . import metrics
+from .counters import SharedMemory
 from .errors import CollectorError
 from .ipc import Task, read_task
 from .logs import log_to_stderr
@@ -27,6 +29,8 @@ def main() -> None:
     # Shows on standard error where a process that seems to hang is.
     faulthandler.register(signal.SIGUSR2)
     log_to_stderr(task.settings)
+    if task.counters >= 0:
+        metrics.share(SharedMemory(task.counters, task.processes), task.number)
     # Each process imports only what it needs.
     if task.role == "writer":
         from .writer.server import run

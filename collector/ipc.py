@@ -1,15 +1,16 @@
 """What the collector's processes say to each other.
 
 The supervisor gives each child a `Task`, as JSON on its standard input. Workers and the writer
-exchange `WriteRequest` and `WriteResult`, as frames of msgpack on a Unix socket.
+exchange `WriteRequest` and `WriteResult`, as frames of msgpack on a pair of Unix sockets. A worker
+makes the pair and passes the writer one end, through a socket that both have inherited: no other
+process can connect, and no file can be in the way.
 """
 
 import contextlib
-import os
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Generic, TypeVar, cast
 
@@ -30,26 +31,32 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
 
     role: str  # "writer", "worker", or "supervisor" for a collector that another program embeds
     settings: Settings
-    # Of the socket that it serves: for a worker the public one, for the writer the workers'.
+    # Of the socket that it serves: for a worker the public one, for the writer that on which it gets
+    # the workers' connections.
     descriptor: int = -1
-    writer: str = ""  # the path of the socket on which workers reach the writer
+    writer: int = -1  # of the socket through which a worker passes the writer a connection
+    counters: int = -1  # of the memory for the metrics; -1 if there is none
+    number: int = 0  # of the process, among those that share that memory
+    processes: int = 1  # how many those are
+
+    @property
+    def inherited(self) -> list[int]:
+        """The descriptors that the process inherits."""
+        return [number for number in (self.descriptor, self.writer, self.counters) if number >= 0]
 
 
-def start_process(
-    task: Task, env: Mapping[str, str] | None = None, stdout: int | None = None
-) -> subprocess.Popen[bytes]:
-    """Starts a process for a task, with additional variables in its environment.
+def start_process(task: Task, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    """Starts a process for a task.
 
     Its standard input ends when this process does, however it ends. Its own process group keeps a
     terminal's Ctrl-C from it: who started it decides when it finishes.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", str(_LAUNCH), "collector.child", task.role],
-        pass_fds=[] if task.descriptor < 0 else [task.descriptor],
+        pass_fds=task.inherited,
         stdin=subprocess.PIPE,
         stdout=stdout,
         process_group=0,
-        env={**os.environ, **(env or {})},
     )
     pipe = cast("IO[bytes]", process.stdin)
     with contextlib.suppress(BrokenPipeError):  # it has ended already, which its owner will notice

@@ -1,98 +1,119 @@
 """Prometheus metrics of a collector's processes.
 
-They are added up through files in a folder that the supervisor makes for one run. Events are
-counted by the writer, once for each group, when it has committed: the sums are those of the
-database. What a worker refuses by itself is counted there.
+Events are counted by the writer, once for each group, when it has committed: the sums are those of
+the database. What a worker refuses by itself is counted there. The numbers are in memory that all
+processes share (counters.py), so counting needs no disk, and each worker can show the sums.
 """
 
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
+from .counters import Counters, SharedMemory
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-M = TypeVar("M", Counter, Gauge, Histogram)
+_SEPARATOR = "\0"  # in keys, between a metric's name and its labels
 
 
 class Described(NamedTuple):
-    """What the reference says of a metric."""
+    """What the reference says of a metric. `bounds`: of a histogram's buckets."""
 
     name: str
     kind: str
     labels: tuple[str, ...]
     meaning: str
+    bounds: tuple[float, ...] = ()
+    combine: Callable[[Sequence[float]], float] = sum  # the gauges of all processes to one
 
 
 METRICS: list[Described] = []
 
 
 def _declare(
-    kind: type[M], name: str, meaning: str, labels: tuple[str, ...] = (), **options: Any
-) -> M:
-    shown = f"{name}_total" if kind is Counter else name
-    METRICS.append(Described(shown, kind.__name__.lower(), labels, meaning))
-    return kind(name, meaning, labels, **options)
+    kind: str,
+    name: str,
+    meaning: str,
+    labels: tuple[str, ...] = (),
+    bounds: tuple[float, ...] = (),
+    combine: Callable[[Sequence[float]], float] = sum,
+) -> Described:
+    metric = Described(name, kind, labels, meaning, bounds, combine)
+    METRICS.append(metric)
+    return metric
 
 
-_events = _declare(Counter, "thamesthrive_events", "Events by reason.", ("source", "reason"))
-_requests = _declare(
-    Counter, "thamesthrive_requests", "Answered ingestion requests by reason.", ("source", "reason")
+_EVENTS = _declare(
+    "counter", "thamesthrive_events_total", "Events by reason.", ("source", "reason")
 )
-_commit_seconds = _declare(
-    Histogram, "thamesthrive_commit_seconds", "One group commit.", buckets=SECONDS
+_REQUESTS = _declare(
+    "counter",
+    "thamesthrive_requests_total",
+    "Answered ingestion requests by reason.",
+    ("source", "reason"),
 )
-_commit_rows = _declare(
-    Histogram,
+_COMMIT_SECONDS = _declare(
+    "histogram", "thamesthrive_commit_seconds", "One group commit.", bounds=SECONDS
+)
+_COMMIT_EVENTS = _declare(
+    "histogram",
     "thamesthrive_commit_events",
     "Events in one group commit.",
-    buckets=(1, 3, 10, 30, 100, 300, 1000, 3000),
+    bounds=(1, 3, 10, 30, 100, 300, 1000, 3000),
 )
-_waiting = _declare(
-    Gauge,
-    "thamesthrive_waiting_requests",
-    "Requests that wait for the disk.",
-    multiprocess_mode="livesum",
-)
-_waiting_bytes = _declare(
-    Gauge, "thamesthrive_waiting_bytes", "Their size.", multiprocess_mode="livesum"
-)
-_oldest = _declare(
-    Gauge,
+_WAITING = _declare("gauge", "thamesthrive_waiting_requests", "Requests that wait for the disk.")
+_WAITING_BYTES = _declare("gauge", "thamesthrive_waiting_bytes", "Their size.")
+_OLDEST = _declare(
+    "gauge",
     "thamesthrive_oldest_waiting_seconds",
     "How long the first of them has waited.",
-    multiprocess_mode="livemax",
+    combine=max,
 )
-
-# A Histogram takes one observation at a time, two microseconds each. These counters take many at
-# once, and are rendered as a histogram.
-_REQUEST_SECONDS = Described(
-    "thamesthrive_request_seconds", "histogram", (), "From a request's arrival to its answer."
+_CONNECTIONS = _declare("gauge", "thamesthrive_connections", "Connections of senders.")
+_DROPPED = _declare(
+    "counter",
+    "thamesthrive_dropped_connections_total",
+    "Connections that were ended because there were too many, or they held too much memory.",
 )
-METRICS.append(_REQUEST_SECONDS)
-_request_buckets = Counter("thamesthrive_request_buckets", "By upper bound.", ["le"])
-_request_sum = Counter("thamesthrive_request_sum", "Seconds of all requests.")
+_REQUEST_SECONDS = _declare(
+    "histogram",
+    "thamesthrive_request_seconds",
+    "From a request's arrival to its answer.",
+    bounds=SECONDS,
+)
+_GAUGES = [metric for metric in METRICS if metric.kind == "gauge"]
 
 
+class _Process:
+    """The numbers of this process; of itself alone until it shares memory."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+
+
+_process = _Process()
 _answered: defaultdict[tuple[str, str], int] = defaultdict(int)  # by source and reason
 
 
-@lru_cache(maxsize=4096)
-def _event_counter(source_id: str, reason: str) -> Counter:
-    return _events.labels(source_id, reason)
+def share(memory: SharedMemory, process: int) -> None:
+    """Counts in shared memory from now on, as this one of the processes that share it."""
+    _process.counters = Counters(memory, process)
 
 
-@lru_cache(maxsize=4096)
-def _request_counter(source_id: str, reason: str) -> Counter:
-    return _requests.labels(source_id, reason)
+@lru_cache(maxsize=8192)
+def _key(name: str, *labels: str) -> bytes:
+    return _SEPARATOR.join((name, *labels)).encode()
+
+
+@lru_cache(maxsize=1024)
+def _bucket_key(name: str, place: int) -> bytes:
+    return _key(name, str(place))
 
 
 def count_events(source_id: str, reason: str, number: int) -> None:
@@ -101,13 +122,13 @@ def count_events(source_id: str, reason: str, number: int) -> None:
     `source_id` must be that of a source, so that senders cannot invent series.
     """
     if number:
-        _event_counter(source_id, reason).inc(number)
+        _process.counters.add(_key(_EVENTS.name, source_id, reason), number)
 
 
 def count_request(source_id: str, reason: str) -> None:
     """Adds an answered request. `source_id` is empty for an unknown source.
 
-    It counts from the next `flush_requests` on: a counter's file costs a system call each time.
+    It counts from the next `flush_requests` on.
     """
     _answered[source_id, reason] += 1
 
@@ -115,14 +136,25 @@ def count_request(source_id: str, reason: str) -> None:
 def flush_requests() -> None:
     """Writes the requests that were counted since the last time."""
     for labels, number in _answered.items():
-        _request_counter(*labels).inc(number)
+        _process.counters.add(_key(_REQUESTS.name, *labels), number)
     _answered.clear()
 
 
 def count_commit(seconds: float, events: int) -> None:
     """Adds a group commit."""
-    _commit_seconds.observe(seconds)
-    _commit_rows.observe(events)
+    _observe(_COMMIT_SECONDS, (seconds,))
+    _observe(_COMMIT_EVENTS, (events,))
+
+
+def _observe(metric: Described, values: Sequence[float]) -> None:
+    counts: dict[int, int] = {}
+    for value in values:
+        place = bisect_left(metric.bounds, value)
+        counts[place] = counts.get(place, 0) + 1
+    add = _process.counters.add
+    for place, count in counts.items():
+        add(_bucket_key(metric.name, place), count)
+    add(_key(metric.name, "sum"), sum(values))
 
 
 class RequestTimes:
@@ -139,53 +171,70 @@ class RequestTimes:
     def flush(self) -> None:
         """Writes what was gathered."""
         pending, self._pending = self._pending, []
-        counts = [0] * (len(SECONDS) + 1)
-        for seconds in pending:
-            counts[bisect_left(SECONDS, seconds)] += 1
-        for bound, count in zip((*SECONDS, "+Inf"), counts, strict=True):
-            if count:
-                _request_buckets.labels(str(bound)).inc(count)
         if pending:
-            _request_sum.inc(sum(pending))
+            _observe(_REQUEST_SECONDS, pending)
 
 
 def show_waiting(requests: int, size: int, oldest: float) -> None:
     """Sets what waits in this worker: requests, bytes, and the seconds the first has waited."""
-    _waiting.set(requests)
-    _waiting_bytes.set(size)
-    _oldest.set(oldest)
+    for metric, value in ((_WAITING, requests), (_WAITING_BYTES, size), (_OLDEST, oldest)):
+        _process.counters.set_gauge(_GAUGES.index(metric), value)
 
 
-class _AllProcesses(Collector):
-    """The metrics of all processes, with the counters of request times as the histogram that they
-    are."""
-
-    def __init__(self) -> None:
-        self._files = MultiProcessCollector(CollectorRegistry())  # type: ignore[no-untyped-call]
-
-    def collect(self) -> Iterator[Metric]:
-        families = {family.name: family for family in self._files.collect()}  # type: ignore[no-untyped-call]
-        buckets = families.pop("thamesthrive_request_buckets", None)
-        total = families.pop("thamesthrive_request_sum", None)
-        if buckets and total:
-            yield _histogram(buckets, sum(sample.value for sample in total.samples))
-        yield from families.values()
-
-
-def _histogram(buckets: Metric, total: float) -> HistogramMetricFamily:
-    counts = {sample.labels["le"]: sample.value for sample in buckets.samples}
-    below = 0.0
-    cumulative: list[tuple[str, float]] = []
-    for bound in (*map(str, SECONDS), "+Inf"):
-        below += counts.get(bound, 0.0)
-        cumulative.append((bound, below))
-    return HistogramMetricFamily(
-        _REQUEST_SECONDS.name, _REQUEST_SECONDS.meaning, buckets=cumulative, sum_value=total
-    )
+def show_connections(number: int, dropped: int) -> None:
+    """Sets how many connections this worker has, and adds those it has dropped."""
+    _process.counters.set_gauge(_GAUGES.index(_CONNECTIONS), number)
+    _process.counters.add(_key(_DROPPED.name), dropped)
 
 
 def render() -> bytes:
     """The metrics of all processes, in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.registry import Collector
+
+    class Sums(Collector):
+        def collect(self) -> Iterator["Metric"]:
+            return _families()
+
     registry = CollectorRegistry()
-    registry.register(_AllProcesses())
+    registry.register(Sums())
     return generate_latest(registry)
+
+
+def _families() -> Iterator["Metric"]:
+    from prometheus_client.metrics_core import (
+        CounterMetricFamily,
+        GaugeMetricFamily,
+        HistogramMetricFamily,
+    )
+
+    sums: dict[str, dict[tuple[str, ...], float]] = {metric.name: {} for metric in METRICS}
+    for key, number in _process.counters.totals().items():
+        name, *labels = key.decode().split(_SEPARATOR)
+        sums[name][tuple(labels)] = number
+    for metric in METRICS:
+        found = sums[metric.name]
+        if metric.kind == "counter":
+            family = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+            for label_values, number in found.items():
+                family.add_metric(label_values, number)
+            yield family
+        elif metric.kind == "gauge":
+            of_all = _process.counters.gauges(_GAUGES.index(metric))
+            yield GaugeMetricFamily(metric.name, metric.meaning, metric.combine(of_all))
+        else:
+            buckets = _cumulative(metric, found)
+            total = found.get(("sum",), 0.0)
+            yield HistogramMetricFamily(
+                metric.name, metric.meaning, buckets=buckets, sum_value=total
+            )
+
+
+def _cumulative(metric: Described, counts: dict[tuple[str, ...], float]) -> list[tuple[str, float]]:
+    """A histogram's buckets as Prometheus wants them: each with all that is below its bound."""
+    below = 0.0
+    found: list[tuple[str, float]] = []
+    for place, bound in enumerate((*map(float, metric.bounds), "+Inf")):
+        below += counts.get((str(place),), 0.0)
+        found.append((str(bound), below))
+    return found

@@ -77,6 +77,18 @@ class Settings:
         "What /metrics wants as bearer token. Better in the variable or the file: others can read command lines.",
         shown="none",
     )
+    connections: int = _setting(
+        5000,
+        "Connections that a worker has at once. One more ends the slowest sender's; the limit of open files may allow fewer.",
+        low=1,
+        high=1_000_000,
+    )
+    connections_per_address: int = _setting(
+        1000,
+        "Connections of one address that a worker has at once, of IPv6 of one /64 network. Not behind proxies, where all come from one.",
+        low=1,
+        high=1_000_000,
+    )
     request_seconds: float = _setting(
         30.0,
         "How long a request may take to arrive, from its first byte to its last, before it is answered 408.",

@@ -8,20 +8,19 @@ import contextlib
 import errno
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
-from pathlib import Path
 from types import FrameType
 from urllib.request import urlopen
 
+from .counters import share_memory
+from .descriptors import raise_limit
 from .errors import SettingsError
 from .ipc import Task, start_process
 from .settings import Settings
@@ -34,7 +33,6 @@ STOP_AGAIN = 1.0  # seconds between two signals
 STOP_TIMEOUT = 20.0  # seconds a process may take to finish what it has
 START_TIMEOUT = 30.0  # seconds until the first answer
 BACKLOG = 1024
-_PREFIX = "thamesthrive-"  # of the folder with a collector's inner socket and counts
 # Seconds before a process is replaced. The pause doubles while it keeps ending within `LONG_LIVED`.
 MIN_PAUSE, MAX_PAUSE = 0.05, 5.0
 LONG_LIVED = 1.5
@@ -50,25 +48,14 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
             raise SettingsError(f"{name}: there is no folder {wanted}.")
-    with (
-        _listen(settings) as public,
-        tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-") as folder,
-    ):
+    raise_limit()
+    with _listen(settings) as public:
         migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
-        _remove_leftovers(Path(folder).parent)
-        address = Path(folder) / "writer"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as inner:
-            inner.bind(str(address))
-            inner.listen(BACKLOG)
-            Supervisor(settings, public, inner, address).run(on_ready)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Removes what collectors left that were killed."""
-    for left in folder.glob(f"{_PREFIX}[0-9]*-*"):
-        pid = left.name.removeprefix(_PREFIX).split("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(left, ignore_errors=True)
+        # Workers put connections in at one end, the writer takes them out at the other. What a
+        # killed writer has not taken out is there for the next.
+        taken, put = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with taken, put:
+            Supervisor(settings, public, taken, put).run(on_ready)
 
 
 def url_of(sock: socket.socket) -> str:
@@ -115,16 +102,24 @@ class Supervisor:
     ends on its own."""
 
     def __init__(
-        self, settings: Settings, public: socket.socket, inner: socket.socket, address: Path
+        self,
+        settings: Settings,
+        public: socket.socket,
+        connections: socket.socket,
+        writer: socket.socket,
     ) -> None:
         self._public = public
-        # Each process keeps its counts in a file there.
-        self._metrics = address.parent / "metrics"
-        self._metrics.mkdir()
         self._settings = settings
+        processes = settings.workers + 1
+        self._counters = share_memory(processes)
+        counters = self._counters.descriptor if self._counters else -1
+        shared = {"counters": counters, "processes": processes}
         self._tasks = [
-            Task("writer", settings, inner.fileno(), str(address)),
-            *[Task("worker", settings, public.fileno(), str(address))] * settings.workers,
+            Task("writer", settings, connections.fileno(), **shared),
+            *(
+                Task("worker", settings, public.fileno(), writer.fileno(), number=number, **shared)
+                for number in range(1, processes)
+            ),
         ]
         self._children: list[Child] = []
         self._stop = threading.Event()
@@ -133,7 +128,9 @@ class Supervisor:
         """Blocks until a signal has come and every process has finished."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._children = [Child(task, self._start(task), time.monotonic()) for task in self._tasks]
+        self._children = [
+            Child(task, start_process(task), time.monotonic()) for task in self._tasks
+        ]
         threading.Thread(target=self._announce, args=(on_ready,), daemon=True).start()
         try:
             while not self._stop.wait(0.1):
@@ -154,9 +151,6 @@ class Supervisor:
         self._stop.clear()
         self._stop.wait(seconds)
 
-    def _start(self, task: Task) -> subprocess.Popen[bytes]:
-        return start_process(task, {"PROMETHEUS_MULTIPROC_DIR": str(self._metrics)})
-
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         self._stop.set()
         log.info("%s: finishing what was accepted", signal.Signals(number).name)
@@ -172,11 +166,11 @@ class Supervisor:
             child.process.pid,
             child.process.returncode,
         )
-        for left in self._metrics.glob(f"gauge_live*_{child.process.pid}.db"):
-            left.unlink()  # nothing waits in it any more; its counts stay
+        if self._counters:
+            self._counters.clear_gauges(child.task.number)  # nothing waits in it; its counts stay
         if not self._stop.wait(child.pause):
             child.pause = min(child.pause * 2, MAX_PAUSE)
-            child.process, child.started = self._start(child.task), time.monotonic()
+            child.process, child.started = start_process(child.task), time.monotonic()
 
     def _announce(self, on_ready: Callable[[str], None] | None) -> None:
         """Says where the collector listens, once it answers there."""

@@ -71,10 +71,21 @@ class Collector:
 
     running: ClassVar["set[Collector]"] = set()
 
-    def __init__(self, folder: Path, *, workers: int = 1, options: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        workers: int = 1,
+        options: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        """`prefix`: a command that runs the rest of its line in place of itself, with a limit."""
         self.db = folder / "events.db"
         self.workers = workers
         self.options = options
+        self.env = env or {}
+        self.prefix = prefix
         self.port = 0
         self.url = ""
         self.log: list[str] = []
@@ -82,6 +93,7 @@ class Collector:
 
     def start(self) -> "Collector":
         command = [
+            *self.prefix,
             *COMMAND,
             "serve",
             "--db",
@@ -99,6 +111,7 @@ class Collector:
         self.process = subprocess.Popen(
             [str(part) for part in command],
             cwd=ROOT,
+            env={**os.environ, **self.env},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -22,6 +22,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from collector import __version__
+from collector.descriptors import highest, most_connections
 from collector.settings import Settings, load_settings
 from collector.store import connect_readonly, database_state
 
@@ -68,6 +69,7 @@ def doctor(
         _folder,
         _database,
         _port,
+        _descriptors,
         _clock,
         _bundle,
     ]
@@ -201,6 +203,15 @@ def _port(settings: Settings) -> Iterator[Finding]:
         yield Finding("port", "problem", f"{address}: {error.strerror}. Choose another --port.")
     else:
         yield Finding("port", "ok", f"{address} is free.")
+
+
+def _descriptors(settings: Settings) -> Iterator[Finding]:
+    allowed, wanted = highest(), settings.connections
+    possible = most_connections(wanted, allowed)
+    detail = f"A process may have {allowed} open files: {possible} connections for each worker"
+    if possible < wanted:
+        detail += f" instead of {wanted}. Raise LimitNOFILE= of the unit, or ulimit -Hn."
+    yield Finding("descriptors", "ok" if possible == wanted else "warning", detail)
 
 
 def _clock(_: Settings) -> Iterator[Finding]:

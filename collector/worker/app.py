@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 import json
+import resource
 import signal
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
 
 from .. import metrics
+from ..descriptors import most_connections
 from ..errors import TooLarge
 from ..event.limits import MAX_WIRE
 from ..ipc import Task
@@ -34,6 +35,7 @@ from .http import (
     tracker_files,
 )
 from .http.connection import Connection
+from .http.connections import Connections
 from .http.cors import cors_headers, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
@@ -45,7 +47,7 @@ _numbers = count(1)
 
 def run(task: Task, on_start: Callable[[], None]) -> None:
     """The body of a worker process. Calls `on_start` when it is set up, returns after SIGTERM."""
-    app = create_app(task.settings, Path(task.writer))
+    app = create_app(task.settings, socket.socket(fileno=task.writer))
     on_start()
     app.prepare(
         sock=socket.socket(fileno=task.descriptor),
@@ -58,8 +60,8 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
     Sanic.serve_single(app)
 
 
-def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
-    """One worker of the collector as a Sanic app. The writer process must listen on the socket.
+def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, Any]:
+    """One worker of the collector as a Sanic app. The writer takes its connection from the socket.
 
     Raises sqlite3.Error if the database does not exist or cannot be read.
     """
@@ -82,8 +84,13 @@ def create_app(settings: Settings, writer_socket: Path) -> Sanic[Any, Any]:
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
     pipeline = Pipeline(Admission(sources), writer, settings.proxies)
-    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit)
+    connections = Connections(
+        most_connections(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
+        None if settings.proxies else settings.connections_per_address,
+    )
+    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit, connections)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
+    app.ctx.connections = connections
     app.ctx.pipeline = pipeline
     app.ctx.draining = False
     docs.add(

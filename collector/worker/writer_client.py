@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
+import socket
 import time
 from collections import deque
-from pathlib import Path
 from typing import cast
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ log = logging.getLogger("collector.writer_client")
 
 # Seconds without a result after which the writer is in trouble and senders are to try again.
 MAX_WAIT = 10.0
-RECONNECT = 0.05  # seconds between attempts; the writer's socket outlives the writer
+RECONNECT = 0.05  # seconds between attempts
 
 
 # A request with more than so much work waits here while as much as BULK_AT_ONCE of such work is with
@@ -38,10 +38,11 @@ class _Pending(Struct, frozen=True):
 class WriterClient(asyncio.Protocol):
     """Used from one event loop. What is submitted in one turn of the loop travels as one frame."""
 
-    def __init__(self, address: Path, *, max_bytes: int) -> None:
-        """`address`: the writer's socket. `max_bytes`: of requests without a result, above which
+    def __init__(self, writer: socket.socket, *, max_bytes: int) -> None:
+        """`writer`: where it takes its connections from. `max_bytes`: of requests without a result, above which
         more are refused."""
-        self._address = address
+        writer.setblocking(False)
+        self._writer = writer
         self._max_bytes = max_bytes
         self._bytes = 0
         self._number = 0
@@ -59,9 +60,20 @@ class WriterClient(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         while not self._transport:
             try:
-                await self._loop.create_unix_connection(lambda: self, str(self._address))
-            except OSError:
+                await self._loop.create_unix_connection(lambda: self, sock=self._pass_connection())
+            except OSError:  # too many wait already, or there are no more descriptors
                 await asyncio.sleep(RECONNECT)
+
+    def _pass_connection(self) -> socket.socket:
+        """Our end of a connection whose other end was given to the writer. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                socket.send_fds(self._writer, [b"\0"], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
+        return ours
 
     async def close(self) -> None:
         """Waits for the results of all that was submitted, then disconnects."""

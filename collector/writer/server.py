@@ -41,7 +41,7 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
 
 
 class WriterServer:
-    """Serves the workers that connect to `listener`, until SIGTERM."""
+    """Serves the workers whose connections come through `listener`, until SIGTERM."""
 
     def __init__(self, writer: Writer, listener: socket.socket) -> None:
         self._writer = writer
@@ -84,11 +84,13 @@ class WriterServer:
 
     def _accept(self) -> None:
         try:
-            worker, _ = self._listener.accept()
+            _, descriptors, _, _ = socket.recv_fds(self._listener, 1, 1)
         except BlockingIOError:
             return
-        worker.settimeout(REPLY_TIMEOUT)
-        self._selector.register(worker, selectors.EVENT_READ, Frames(WriteRequest))
+        for descriptor in descriptors:
+            worker = socket.socket(fileno=descriptor)
+            worker.settimeout(REPLY_TIMEOUT)
+            self._selector.register(worker, selectors.EVENT_READ, Frames(WriteRequest))
 
     def _receive(
         self, worker: socket.socket, frames: Frames[WriteRequest]

@@ -8,7 +8,6 @@ much more frequent than the others.
 
 import itertools
 import json
-import os
 import random
 import sqlite3
 import statistics
@@ -286,9 +285,6 @@ def look(path: Path) -> list[Look]:
 def measure(rows: int, stretch: int = 90_000, start: int = 100_000) -> Growth:
     """Runs on a new file below build/, which needs about 350 bytes a row."""
     with tempfile.TemporaryDirectory(prefix="growth-", dir=ROOT / "build") as folder:
-        metrics = Path(folder) / "metrics"
-        metrics.mkdir()
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         path = Path(folder) / "events.db"
         samples = grow(path, rows, stretch, start)
         looks = look(path)

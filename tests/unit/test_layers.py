@@ -20,7 +20,8 @@ ROOMS = {
     "event": {"errors", "ids"},
     "store": {"errors", "event", "ids", "ipc"},
     "worker": {
-        "collector", "errors", "event", "ids", "ipc", "logs", "metrics", "settings", "store"
+        "collector", "descriptors", "errors", "event", "ids", "ipc", "logs", "metrics", "settings",
+        "store",
     },
     "writer": {"errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip

@@ -21,6 +21,7 @@ from ...event.limits import MAX_WIRE
 from ..answer import Answer, refused
 from ..pipeline import NO_SOURCE, Pipeline, failed
 from .chunked import ChunkedBody
+from .connections import Connections
 from .cors import cors_for, is_ingestion
 from .head import MAX_HEAD, Head, check_beginning, parse_head
 from .responses import refusal_bytes, response_bytes
@@ -38,7 +39,9 @@ class Connection(HttpProtocol):
         "_answering",
         "_buffer",
         "_chunked",
+        "_connections",
         "_deadline",
+        "_has_sent",
         "_head",
         "_idle_check",
         "_is_discarding",
@@ -54,11 +57,13 @@ class Connection(HttpProtocol):
     def __init__(self, *, app: Sanic[Any, Any], **options: Any) -> None:
         super().__init__(app=app, **options)
         self._pipeline: Pipeline = app.ctx.pipeline
+        self._connections: Connections = app.ctx.connections
         self._buffer = bytearray()  # what has arrived, but for what is served
         self._head: Head | None = None  # of the request that is arriving
         self._chunked: ChunkedBody | None = None  # its body
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_check: asyncio.TimerHandle | None = None
+        self._has_sent = False  # a whole request, at any time
         self._is_serving = False
         self._is_paused = False
         self._is_discarding = False  # no further request is read
@@ -74,6 +79,7 @@ class Connection(HttpProtocol):
         self._peer = str(self.conn_info.client_ip) if self.conn_info else ""
         self._time = monotonic()
         self._check_idle()
+        self._connections.add(self, self._peer)
 
     def data_received(self, data: bytes) -> None:
         self._time = monotonic()
@@ -95,6 +101,7 @@ class Connection(HttpProtocol):
         for timer in (self._deadline, self._idle_check, self._lingering):
             if timer:
                 timer.cancel()
+        self._connections.remove(self, self._peer)
         # What is being stored is stored all the same.
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
@@ -117,7 +124,7 @@ class Connection(HttpProtocol):
             return
         self._cancel_deadline()
         self._head = self._chunked = None
-        self._is_serving = True
+        self._is_serving = self._has_sent = True
         if head.target == b"/track" and head.method == b"POST":
             self._answer(head, body)
         else:
@@ -226,6 +233,23 @@ class Connection(HttpProtocol):
             self._read()
 
     # Ending
+
+    @property
+    def is_served(self) -> bool:
+        """Whether ending this connection would lose an answer that is read."""
+        return self._is_serving and self._can_write.is_set()
+
+    @property
+    def owes(self) -> bool:
+        """Whether the sender has to send more of a request, or to read an answer."""
+        return not self._has_sent or self._deadline is not None or not self._can_write.is_set()
+
+    def drop(self) -> None:
+        """Ends the connection at once, whatever is on its way."""
+        self._connections.remove(self, self._peer)
+        self._is_discarding = True
+        self._cancel_deadline()
+        self.transport.abort()
 
     @property
     def _is_draining(self) -> bool:

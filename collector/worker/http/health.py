@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hmac
+import logging
 import shutil
 import signal
 from collections.abc import Callable
@@ -15,8 +16,11 @@ from ...settings import Settings
 from ..log_limit import LogLimit
 from ..writer_client import WriterClient
 from . import openapi
+from .connections import Connections
 from .responses import NO_STORE, json_response
 from .routes import Route, add_routes
+
+log = logging.getLogger("collector.http")
 
 MIN_FREE = 64 * 1024 * 1024  # bytes on the database's disk
 INTERVAL = 0.5  # seconds between updates of the metrics
@@ -31,11 +35,13 @@ class Health:
         writer: WriterClient,
         times: metrics.RequestTimes,
         log_limit: LogLimit,
+        connections: Connections,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._times = times
         self._log_limit = log_limit
+        self._connections = connections
         self._draining = False
         self._task: asyncio.Task[None] | None = None
 
@@ -59,6 +65,10 @@ class Health:
         self._times.flush()
         metrics.flush_requests()
         metrics.show_waiting(*self._writer.waiting)
+        dropped, self._connections.dropped = self._connections.dropped, 0
+        metrics.show_connections(self._connections.count, dropped)
+        if dropped and self._log_limit.is_first("connections dropped"):
+            log.warning("too many connections: the slowest are dropped, see --connections")
 
     def may_read(self, authorization: str) -> bool:
         """Whether a request with this header may read the metrics."""
