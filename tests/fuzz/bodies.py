@@ -218,7 +218,7 @@ def run(target: Target, number: int, examples: int) -> None:
         deadline=None,
         report_multiple_bugs=False,
         phases=[Phase.generate, Phase.target, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     @given(REQUESTS)
     def send(data: bytes) -> None:
