@@ -13,7 +13,18 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from .target import LIMITED, LISTED, OFF, PLAIN, REDIRECT, STRICT, UNSTORED, Problem, Target
+from .target import (
+    LIMITED,
+    LISTED,
+    OFF,
+    PLAIN,
+    REDIRECT,
+    STRICT,
+    UNSTORED,
+    Problem,
+    Silence,
+    Target,
+)
 
 TEXTS = st.text(max_size=12) | st.sampled_from(
     ["", " ", "\0", "\x1b[2J", "\ud800", "\U0001f600", "a" * 128, "a" * 129, "é" * 64, "__proto__",
@@ -222,6 +233,8 @@ def run(target: Target, number: int, examples: int) -> None:
     )
     @given(REQUESTS)
     def send(data: bytes) -> None:
+        if smallest and isinstance(smallest[0], Silence):
+            return  # looking for a smaller one would take hours
         try:
             target.exchange([target.reveal(data)])
         except Problem as problem:

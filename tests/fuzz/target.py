@@ -17,7 +17,7 @@ from collector.errors import REASONS
 
 from ..support import Collector, wait_for
 
-PATIENCE = 20.0  # seconds until an answer, the collector's own deadline included
+PATIENCE = 15.0  # seconds until an answer, the collector's own deadline included
 REQUEST_SECONDS = 1  # so that what never becomes a request is soon ended
 LAST = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 # Ids that are the same in each run, so that an input that was kept means the same.
@@ -30,6 +30,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "bridges": ("rest", "webhook"),
         "static_profiles": True,
         "ip_policy": "full",
+        "retention_days": 2**31 - 1,
         "numbers": ("order:price", "a:n"),
     },
     LISTED: {"origins": ("https://*.example.com:*",), "ip_policy": "none"},
@@ -54,6 +55,10 @@ class Problem(Exception):
     def __init__(self, what: str, data: bytes = b"") -> None:
         super().__init__(what)
         self.data = data
+
+
+class Silence(Problem):
+    """No answer, or no end of it, for PATIENCE seconds."""
 
 
 @dataclass
@@ -131,7 +136,7 @@ class Target:
                 while part := connection.recv(65536):
                     got += part
             except TimeoutError as error:
-                raise Problem(f"no end after {PATIENCE} s, but {got[:200]!r}", data) from error
+                raise Silence(f"no end after {PATIENCE} s, but {got[:200]!r}", data) from error
             except ConnectionError:
                 return got
         if not got:
