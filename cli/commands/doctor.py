@@ -68,6 +68,7 @@ def doctor(
         _folder,
         _database,
         _port,
+        _quotas,
         _clock,
         _bundle,
     ]
@@ -201,6 +202,17 @@ def _port(settings: Settings) -> Iterator[Finding]:
         yield Finding("port", "problem", f"{address}: {error.strerror}. Choose another --port.")
     else:
         yield Finding("port", "ok", f"{address} is free.")
+
+
+def _quotas(settings: Settings) -> Iterator[Finding]:
+    def shown(megabytes: int) -> str:
+        return f"{megabytes} MB a minute" if megabytes else "no limit"
+
+    detail = (
+        f"{shown(settings.source_quota_mb)} for a source,"
+        f" {shown(settings.address_quota_mb)} for an address (none for loopback addresses)."
+    )
+    yield Finding("quotas", "ok", detail)
 
 
 def _clock(_: Settings) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from collector import store
+from collector.settings import load_settings
 from collector.store import Source
 
 from ..errors import Usage
@@ -157,6 +158,13 @@ def _origins(source: Source) -> str:
     return " ".join(source.origins) or "any"
 
 
+def _quota(source: Source) -> str:
+    if source.quota_mb:
+        return f"{source.quota_mb} MB a minute"
+    usual = load_settings().source_quota_mb
+    return f"{usual} MB a minute, as by default" if usual else "none"
+
+
 def _described(source: Source) -> dict[str, str]:
     limit = f"{source.rate_limit} events a minute" if source.rate_limit else "none"
     kept = f"{source.retention_days} days" if source.retention_days else "for ever"
@@ -169,6 +177,7 @@ def _described(source: Source) -> dict[str, str]:
         "origins": _origins(source),
         "profiles": "chosen by pages" if source.static_profiles else "issued by the collector",
         "rate limit": limit,
+        "quota": _quota(source),
         "addresses": addresses[source.ip_policy],
         "events kept": kept,
         "created": source.created_at,

@@ -12,7 +12,7 @@ from time import perf_counter
 from msgspec import Struct, field
 
 from .. import metrics
-from ..errors import Internal, InvalidEnvelope, Refused
+from ..errors import Internal, InvalidEnvelope, RateLimited, Refused
 from ..event.timestamps import Timestamp, current
 from ..event.types import Payload, Rejection
 from ..ids import uuid7
@@ -21,7 +21,7 @@ from ..store import Source
 from .admission import Admission
 from .answer import Answer, refused, stored
 from .log_limit import LogLimit
-from .sender import is_bot, stored_address
+from .sender import is_bot, limited_address, stored_address
 from .writer_client import WriterClient
 
 log = logging.getLogger("collector.ingestion")
@@ -32,7 +32,8 @@ NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders ca
 
 
 class Incoming(Struct, gc=False):
-    """A request that brings events. `size`: bytes of its body as they came.
+    """A request that brings events. `size`: bytes of its body as they came, or what they inflate to
+    if that is not in `body`.
 
     `source_id`: where the address names the source. It is admitted before the body is read then,
     and the request counts as `events` events if it is refused.
@@ -89,7 +90,9 @@ class Pipeline:
         metrics.count_request(label, refusal.code)
         if incoming:
             metrics.count_events(label, refusal.code, _events_in(incoming))
-            self.admission.remember_limit(source, refusal)
+            if isinstance(refusal, RateLimited) and source:
+                address = limited_address(incoming.address)
+                self.admission.remember_limit(source, address, refusal)
         level = logging.INFO if self.log_limit.is_first(refusal.code) else logging.DEBUG
         if log.isEnabledFor(level):
             name = incoming.request_id if incoming else "(not read)"
@@ -103,6 +106,7 @@ class Pipeline:
     def _admit(self, incoming: Incoming, source_id: str | None) -> Source:
         source = incoming.source = self.admission.find(source_id)
         self.admission.admit(source, bridge=incoming.bridge, origin=incoming.origin)
+        self.admission.check_limits(source, limited_address(incoming.address))
         return source
 
     async def _keep_invalid_envelope(self, incoming: Incoming, invalid: InvalidEnvelope) -> None:
@@ -134,6 +138,7 @@ class Pipeline:
         request = write_request(
             source, payload, incoming.request_id, incoming.received.text, sender
         )
+        request.address = limited_address(incoming.address)
         # Inflated, as it waits in memory.
         return await self._writer.submit(request, max(incoming.size, len(incoming.body)))
 
@@ -192,7 +197,8 @@ def write_request(
         sender=sender,
         payload=payload,
         static_profiles=source.static_profiles,
-        rate_limit=source.rate_limit if replays is None else None,
+        rate_limit=source.rate_limit,
+        quota_mb=source.quota_mb,
         replays=replays,
     )
 

@@ -69,8 +69,8 @@ def test_both_ways_say_the_same() -> None:
 def test_a_whole_number_of_dropped_events_may_be_written_as_json_allows(
     given: str, counted: int
 ) -> None:
-    body = '{"source":{"id":"s"},"dropped":%s,"events":[]}' % given
-    assert parse(body.encode()).dropped == counted
+    body = b'{"source":{"id":"s"},"dropped":%s,"events":[]}' % given.encode()
+    assert parse(body).dropped == counted
 
 
 @pytest.mark.parametrize("given", ["1.5", "1e999", '"3"', "true", "[]"])
