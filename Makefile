@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit test-browsers faults storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
+.PHONY: demo test check unit test-browsers faults fuzz storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -51,6 +51,11 @@ storm: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	STORM=long $(BIN)/python -m pytest tests/browser/test_storm.py --timeout 600 -s
+
+# An hour of requests that nobody would send, or FUZZ_MINUTES. What goes wrong is kept in tests/fuzz/cases and sent by `make test`.
+fuzz: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m tests.fuzz
 
 bench: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null

@@ -15,6 +15,8 @@ Reason
     ├── OriginNotAllowed 403  origin_not_allowed
     ├── TooLarge         413  too_large
     ├── RateLimited      429  rate_limited, with Retry-After
+    │   ├── SourceQuota           bytes of the source, not its events
+    │   └── AddressQuota          bytes of the sender's address
     ├── Overloaded       503  overloaded, with Retry-After
     └── Internal         500  internal
 
@@ -137,12 +139,24 @@ class TooLarge(Refused):
 
 
 class RateLimited(Refused):
-    """The source has used up its events per minute."""
+    """The source has used up its events or megabytes a minute, or the sender's address has."""
 
     code = "rate_limited"
     status = 429
     retry = True
     detail = "Too many events. Try again later."
+
+
+class SourceQuota(RateLimited):
+    """Of its megabytes."""
+
+    detail = "Too many megabytes for this source. Try again later."
+
+
+class AddressQuota(RateLimited):
+    """Of the megabytes of the sender's address."""
+
+    detail = "Too many megabytes from this address. Try again later."
 
 
 class Overloaded(Refused):
@@ -164,10 +178,10 @@ class Internal(Refused):
     detail = "Internal error."
 
 
-def refusal(code: str, retry_after: int | None = None) -> Refused:
+def refusal(code: str, retry_after: int | None = None, detail: str | None = None) -> Refused:
     """The refusal with this code; Internal for a code that is none."""
     kind = REASONS.get(code, Internal)
-    return (kind if issubclass(kind, Refused) else Internal)(retry_after=retry_after)
+    return (kind if issubclass(kind, Refused) else Internal)(detail, retry_after=retry_after)
 
 
 class Forbidden(CollectorError):

@@ -101,6 +101,8 @@ class WriteRequest(Struct, array_like=True, gc=False):
     static_profiles: bool = False
     profile_scope: str = ""  # only profiles of this scope are known to the source
     rate_limit: int | None = None  # events a minute
+    quota_mb: int | None = None  # megabytes a minute, if the source has a limit of its own
+    address: str = ""  # whose bytes are limited, as `sender.limited_address`; empty for nobody's
     replays: int | None = None
 
 
@@ -116,6 +118,7 @@ class WriteResult(Struct, frozen=True, array_like=True, gc=False):
     large_context: bool = False  # the session's context has no room for the request's
     refused: str | None = None
     retry_after: int | None = None  # seconds, if it was refused for its rate
+    refused_detail: str | None = None  # if there is more to say than the reason does
 
 
 class Frames(Generic[T]):

@@ -111,6 +111,18 @@ class Settings:
         "text for people, json for machines, or auto: text on a terminal, json elsewhere.",
         choices=("auto", "text", "json"),
     )
+    source_quota_mb: int = _setting(
+        4096,
+        "Megabytes a minute, inflated, that a source may send before it is answered 429; 0 is no limit. `source set --quota-mb` is for one source.",
+        low=0,
+        high=1_000_000,
+    )
+    address_quota_mb: int = _setting(
+        256,
+        "Megabytes a minute, inflated, that an address may send, or a /64 of IPv6; 0 is no limit. Loopback addresses have none.",
+        low=0,
+        high=1_000_000,
+    )
     queue_mb: int = _setting(
         64,
         "Megabytes of requests that may wait for the disk before requests are refused with 503.",

@@ -70,6 +70,7 @@ def doctor(
         _database,
         _port,
         _descriptors,
+        _quotas,
         _clock,
         _bundle,
     ]
@@ -212,6 +213,17 @@ def _descriptors(settings: Settings) -> Iterator[Finding]:
     if possible < wanted:
         detail += f" instead of {wanted}. Raise LimitNOFILE= of the unit, or ulimit -Hn."
     yield Finding("descriptors", "ok" if possible == wanted else "warning", detail)
+
+
+def _quotas(settings: Settings) -> Iterator[Finding]:
+    def shown(megabytes: int) -> str:
+        return f"{megabytes} MB a minute" if megabytes else "no limit"
+
+    detail = (
+        f"{shown(settings.source_quota_mb)} for a source,"
+        f" {shown(settings.address_quota_mb)} for an address (none for loopback addresses)."
+    )
+    yield Finding("quotas", "ok", detail)
 
 
 def _clock(_: Settings) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from collector import store
+from collector.settings import load_settings
 from collector.store import Source
 
 from ..errors import Usage
@@ -165,6 +166,13 @@ def _knowing(source: Source) -> str:
     return "all sources without a group"
 
 
+def _quota(source: Source) -> str:
+    if source.quota_mb:
+        return f"{source.quota_mb} MB a minute"
+    usual = load_settings().source_quota_mb
+    return f"{usual} MB a minute, as by default" if usual else "none"
+
+
 def _described(source: Source) -> dict[str, str]:
     limit = f"{source.rate_limit} events a minute" if source.rate_limit else "none"
     kept = f"{source.retention_days} days" if source.retention_days else "for ever"
@@ -178,6 +186,7 @@ def _described(source: Source) -> dict[str, str]:
         "profiles": ("chosen by pages" if source.static_profiles else "issued by the collector")
         + f", known to {_knowing(source)}",
         "rate limit": limit,
+        "quota": _quota(source),
         "addresses": addresses[source.ip_policy],
         "events kept": kept,
         "created": source.created_at,

@@ -39,7 +39,7 @@ _decode_raw_list = msgspec.json.Decoder(list[Raw]).decode
 _decode_strings = msgspec.json.Decoder(list[str]).decode
 _decode_string = msgspec.json.Decoder(str).decode
 _decode_time: Callable[[str], datetime | None] = msgspec.json.Decoder(datetime | None).decode
-_decode_int = msgspec.json.Decoder(int).decode
+_decode_number = msgspec.json.Decoder(float).decode
 
 
 class _InvalidPart(Exception):
@@ -168,11 +168,13 @@ class _LenientParser:
         return value or None
 
     def _dropped(self) -> int:
-        text = self._given("dropped")
         try:
-            return max(0, min(_decode_int(text), 10**9)) if text else 0
-        except msgspec.DecodeError as error:
-            raise self._invalid("/dropped: expected a whole number.") from error
+            number = _decode_number(self._given("dropped") or "0")
+        except msgspec.DecodeError:
+            number = 0.5
+        if not number.is_integer():
+            raise self._invalid("/dropped: expected a whole number.")
+        return int(max(0, min(number, 10**9)))
 
     def _request(self) -> str | None:
         """What the envelope says beyond the parts that have a column of their own."""

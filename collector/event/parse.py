@@ -217,10 +217,9 @@ def _occurred(
     look."""
     try:
         at = utc(_decode_time(f'"{created}"'))
+        if skew:
+            at += skew
     except (msgspec.DecodeError, OverflowError):
         return None
-    extra = None
-    if skew:
-        extra = f'{{"time":{{"create":"{created}"}}}}'
-        at += skew
+    extra = f'{{"time":{{"create":"{created}"}}}}' if skew else None
     return (iso(at), extra) if is_plausible(at, received) else None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from operator import itemgetter
 
-from ..event.timestamps import iso
+from ..event.timestamps import OLDEST, iso
 from .audit import MAX_DAYS as AUDIT_DAYS
 from .audit import expire_audit
 from .connection import transaction
@@ -33,9 +33,9 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
         " WHERE s.retention_days IS NOT NULL"
     ).fetchall()
     for source, days in kept:
-        if count := _expire_requests(connection, source, iso(today - timedelta(days=days))):
+        if count := _expire_requests(connection, source, _before(today, days)):
             return count
-    oldest = iso(today - timedelta(days=MAX_DAYS))
+    oldest = _before(today, MAX_DAYS)
     for (source_id,) in connection.execute("SELECT id FROM sources").fetchall():
         old = "SELECT seq FROM rejected WHERE source_id = ? AND received_at < ?"
         if connection.execute(f"{old} LIMIT 1", [source_id, oldest]).fetchone():
@@ -47,9 +47,15 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
         return count
     return sum(
         # Rejected events, too, have expired by then.
-        _expire_sessions(connection, source, iso(today - timedelta(max(days, MAX_DAYS))), looked_at)
+        _expire_sessions(connection, source, _before(today, max(days, MAX_DAYS)), looked_at)
         for source, days in kept
     )
+
+
+def _before(today: datetime, days: int) -> str:
+    """The time this many days ago; at the earliest the one before which nothing is stored, as the
+    calendar ends somewhere."""
+    return iso(max(OLDEST, today - timedelta(days=min(days, today.toordinal() - 1))))
 
 
 def _expire_sessions(

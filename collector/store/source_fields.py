@@ -181,7 +181,10 @@ def numbers() -> Kind:
             raise StoreError(f"A source has at most {MAX_NUMBERS} numbers.")
         return list(dict.fromkeys(found))
 
-    item = {"type": "string", "pattern": f"^{pattern}$", "maxLength": MAX_NUMBER}
+    # Stricter than the check: blanks around a value are removed, and something must be left.
+    kind = r"[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f\x85][^\x00-\x1f\x7f]*"
+    name = r"[^\x00-\x1f\x7f:]*[^\s\x00-\x1f\x7f\x85:][^\x00-\x1f\x7f:]*"
+    item = {"type": "string", "pattern": f"^{kind}:{name}$", "maxLength": MAX_NUMBER}
     return _list(item, (), check, most=MAX_NUMBERS)
 
 

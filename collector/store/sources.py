@@ -69,6 +69,11 @@ class Source:
     rate_limit: int | None = declare(
         count(), "Events a minute. Senders of more are answered 429, and try again."
     )
+    quota_mb: int | None = declare(
+        count(),
+        "Megabytes a minute, inflated, in place of the collector's --source-quota-mb. Senders of more"
+        " are answered 429, and try again.",
+    )
     ip_policy: str = declare(
         choice("an IP policy", "truncate", "full", "none"),
         "How client addresses are stored: truncate (/24, /48), full, or none.",

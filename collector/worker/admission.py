@@ -4,17 +4,18 @@ import re
 import time
 from functools import lru_cache
 from math import ceil
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, structs
 
 from ..errors import (
+    AddressQuota,
     BridgeNotAllowed,
     DisabledSource,
     Invalid,
     OriginNotAllowed,
     RateLimited,
-    Refused,
     UnknownSource,
 )
 from ..event.json_schema import Validator, Work
@@ -26,7 +27,17 @@ NOT_PASSED = (
     "/context/__tt_pid: it does not come from a page whose origin the source of __tt_src lists, so it"
     " is ignored"
 )
+MAX_LIMITED = 10_000  # sources and addresses that are refused without asking the writer
 _decode_object = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class _Limited(NamedTuple):
+    """Who may not send for a while: until when (monotonic seconds), why, and the source's limits
+    that this comes from."""
+
+    until: float
+    detail: str
+    limits: tuple[int | None, int | None] | None
 
 
 class Admission:
@@ -34,8 +45,7 @@ class Admission:
 
     def __init__(self, sources: SourceCache) -> None:
         self._sources = sources
-        # Source id → when it may send again, monotonic seconds.
-        self._limited: dict[str, float] = {}
+        self._limited: dict[str, _Limited] = {}  # by source id, or address
 
     def knows(self, source_id: str) -> bool:
         """Whether there is such a source, enabled or not."""
@@ -49,10 +59,8 @@ class Admission:
         return source
 
     def admit(self, source: Source, *, bridge: str, origin: str | None) -> None:
-        """Raises DisabledSource, BridgeNotAllowed, OriginNotAllowed if the source lists origins and
-        `origin`, the request's header, is none of them, or RateLimited while the writer has said
-        so.
-        """
+        """Raises DisabledSource, BridgeNotAllowed, or OriginNotAllowed if the source lists origins
+        and `origin`, the request's header, is none of them."""
         if not source.enabled:
             raise DisabledSource
         if bridge not in source.bridges:
@@ -64,17 +72,33 @@ class Admission:
             and not self._is_listed(origin or "", source)
         ):
             raise OriginNotAllowed
-        if self._limited and (until := self._limited.get(source.id)):
-            wait = until - time.monotonic()
-            if wait > 0 and source.rate_limit:
-                raise RateLimited(retry_after=ceil(wait))
-            del self._limited[source.id]
 
-    def remember_limit(self, source: Source | None, refusal: Refused) -> None:
-        """Remembers that the writer, who counts for all workers, has refused a source for its
-        rate."""
-        if source and isinstance(refusal, RateLimited) and refusal.retry_after:
-            self._limited.setdefault(source.id, time.monotonic() + refusal.retry_after)
+    def check_limits(self, source: Source, address: str) -> None:
+        """Raises RateLimited while what the writer has said of the source or the address holds.
+
+        `address`: as `sender.limited_address`.
+        """
+        if not self._limited:
+            return
+        for key in (source.id, address):
+            if known := self._limited.get(key):
+                wait = known.until - time.monotonic()
+                if wait > 0 and known.limits == _limits_of(source, key):
+                    raise RateLimited(known.detail, retry_after=ceil(wait))
+                del self._limited[key]
+
+    def remember_limit(self, source: Source, address: str, refusal: RateLimited) -> None:
+        """Remembers that the writer, who counts for all workers, has refused a source or an address
+        for its rate."""
+        key = address if refusal.detail == AddressQuota.detail else source.id
+        if not refusal.retry_after or key in self._limited:
+            return
+        now = time.monotonic()
+        if len(self._limited) >= MAX_LIMITED:
+            self._limited = {k: known for k, known in self._limited.items() if known.until > now}
+        if len(self._limited) < MAX_LIMITED:  # else the writer says it again
+            limits = _limits_of(source, key)
+            self._limited[key] = _Limited(now + refusal.retry_after, refusal.detail, limits)
 
     @staticmethod
     def _is_listed(origin: str, source: Source) -> bool:
@@ -116,6 +140,11 @@ class Admission:
             events=tuple(e for e in payload.events if e.index not in gone),
             rejected=tuple(sorted((*payload.rejected, *rejected), key=lambda r: r.index)),
         )
+
+
+def _limits_of(source: Source, key: str) -> tuple[int | None, int | None] | None:
+    """The limits of a source, which may change; None for an address."""
+    return (source.rate_limit, source.quota_mb) if key == source.id else None
 
 
 def _fault(work: Work, validator: Validator | None, properties: str) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from .. import metrics
-from ..errors import Internal, InvalidEnvelope, Refused, UnknownSource
+from ..errors import Internal, InvalidEnvelope, RateLimited, Refused, UnknownSource
 from ..event import parse
 from ..event.timestamps import Timestamp, current
 from ..event.types import Payload, Rejection
@@ -25,7 +25,7 @@ from .admission import Admission
 from .answer import Answer, refused, stored
 from .inflate import inflated
 from .log_limit import LogLimit
-from .sender import Headers, address_of, is_bot, readable, stored_address
+from .sender import Headers, address_of, is_bot, limited_address, readable, stored_address
 from .turns import LARGE, Turns
 from .writer_client import WriterClient
 
@@ -40,7 +40,8 @@ NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders ca
 
 
 class Incoming(Struct, gc=False):
-    """A request that brings events. `size`: bytes of its body as they came.
+    """A request that brings events. `size`: bytes of its body as they came, or what they inflate to
+    if that is not in `body`.
 
     `source_id`: where the address names the source. It is admitted before the body is read then,
     and the request counts as `events` events if it is refused.
@@ -139,7 +140,9 @@ class Pipeline:
         metrics.count_request(label, refusal.code)
         if incoming:
             metrics.count_events(label, refusal.code, _events_in(incoming))
-            self.admission.remember_limit(source, refusal)
+            if isinstance(refusal, RateLimited) and source:
+                address = limited_address(incoming.address)
+                self.admission.remember_limit(source, address, refusal)
         level = logging.INFO if self.log_limit.is_first(refusal.code) else logging.DEBUG
         if log.isEnabledFor(level):
             name = incoming.request_id if incoming else "(not read)"
@@ -153,6 +156,7 @@ class Pipeline:
     def _admit(self, incoming: Incoming, source_id: str | None) -> Source:
         source = incoming.source = self.admission.find(source_id)
         self.admission.admit(source, bridge=incoming.bridge, origin=incoming.origin)
+        self.admission.check_limits(source, limited_address(incoming.address))
         return source
 
     async def _keep_invalid_envelope(self, incoming: Incoming, invalid: InvalidEnvelope) -> None:
@@ -184,6 +188,7 @@ class Pipeline:
         request = write_request(
             source, payload, incoming.request_id, incoming.received.text, sender
         )
+        request.address = limited_address(incoming.address)
         # Inflated, as it waits in memory.
         return await self._writer.submit(request, max(incoming.size, len(incoming.body)))
 
@@ -247,7 +252,8 @@ def write_request(
         payload=payload,
         static_profiles=source.static_profiles,
         profile_scope=source.profile_scope,
-        rate_limit=source.rate_limit if replays is None else None,
+        rate_limit=source.rate_limit,
+        quota_mb=source.quota_mb,
         replays=replays,
     )
 

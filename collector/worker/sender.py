@@ -64,6 +64,26 @@ def stored_address(address: str, policy: str) -> str | None:
 
 
 @lru_cache(maxsize=8192)
+def limited_address(address: str) -> str:
+    """Whose bytes are counted together: an address, or the /64 of IPv6 that a household has.
+
+    Empty for loopback addresses, which are this machine's own programs.
+    """
+    text = address.strip()
+    if text.count(":") == 1 or text.startswith("["):  # some proxies add the port
+        text = text.rpartition(":")[0] if not text.endswith("]") else text
+    try:
+        ip = ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return address[:64]  # whatever our own proxy wrote
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            return "" if ip.is_loopback else f"{ipaddress.IPv6Address(int(ip) >> 64 << 64)}/64"
+        ip = ip.ipv4_mapped
+    return "" if ip.is_loopback else str(ip)
+
+
+@lru_cache(maxsize=8192)
 def is_bot(user_agent: str) -> bool:
     """Whether a user agent is a crawler's or another program's. Such events are stored and
     flagged."""

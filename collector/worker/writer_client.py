@@ -193,7 +193,9 @@ class WriterClient(asyncio.Protocol):
         if pending.result.done():  # the sender has disconnected
             return
         if result.refused:
-            pending.result.set_exception(refusal(result.refused, result.retry_after))
+            pending.result.set_exception(
+                refusal(result.refused, result.retry_after, result.refused_detail)
+            )
         else:
             self._committed = time.monotonic()
             pending.result.set_result(result)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import metrics
-from ..errors import Duplicate, Internal, Invalid, Overloaded, RateLimited, Stored, UnknownSource
+from ..errors import Duplicate, Internal, Invalid, Overloaded, Stored, UnknownSource
 from ..event.types import Event
 from ..ipc import WriteRequest, WriteResult
 from ..store.connection import BUSY_TIMEOUT, connect_writer, set_busy_timeout, transaction
@@ -25,7 +25,7 @@ from ..store.retention import expire_rows
 from ..store.rollups import RollUp
 from ..store.tombstones import forgotten_ids, has_tombstones
 from .identity import Identities, KnownSessions, Owner
-from .rate_limits import RateLimiter
+from .limits import Limits
 
 log = logging.getLogger("collector.writer")
 
@@ -37,11 +37,12 @@ FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 class Writer:
     """Owns the write connection. Nothing else in the collector stores events."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises sqlite3.Error if the database cannot be opened."""
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        """Raises sqlite3.Error if the database cannot be opened. `limits`: by default those that
+        sources have of their own."""
         self._connection = connect_writer(path)
         self._problem = ""
-        self._rate_limiter = RateLimiter()
+        self._limits = limits or Limits()
         self._rejected = RejectedWriter()
         self._keys = Keys()
         self._sessions = KnownSessions()
@@ -56,11 +57,14 @@ class Writer:
 
         Results are in the group's order.
         """
-        limited = {r.number: result for r in group if r.rate_limit and (result := self._limit(r))}
-        if not limited:
+        refusal, now = self._limits.refusal, time.monotonic()
+        refusals = [refusal(request, now) for request in group]
+        if not any(refusals):
             return self._store(group)
-        stored = iter(self._store([r for r in group if r.number not in limited]))
-        return [limited.get(r.number) or next(stored) for r in group]
+        # By their places: two workers may have used the same number.
+        admitted = [r for r, refused in zip(group, refusals, strict=True) if refused is None]
+        stored = iter(self._store(admitted))
+        return [refused or next(stored) for refused in refusals]
 
     def expire_rows(self) -> bool:
         """Removes a few expired rows. Returns whether there may be more."""
@@ -97,16 +101,6 @@ class Writer:
     def unwritten_counts(self) -> int:
         """How many rows `write_counts` has to write, about."""
         return self._rollup.rows
-
-    def _limit(self, request: WriteRequest) -> WriteResult | None:
-        wait = self._rate_limiter.wait_for(
-            request.source_id,
-            request.rate_limit or 0,
-            len(request.payload.events) + len(request.payload.rejected),
-        )
-        if not wait:
-            return None
-        return WriteResult(request.number, refused=RateLimited.code, retry_after=wait)
 
     def _store(self, group: Sequence[WriteRequest]) -> list[WriteResult]:
         """Commits a group. If the database refuses it for what is in it, each request is committed

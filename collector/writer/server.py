@@ -19,6 +19,7 @@ from typing import cast
 from ..ipc import Frames, Task, WriteRequest, WriteResult
 from .counting import Counting
 from .group import Writer
+from .limits import Limits
 
 log = logging.getLogger("collector.writer")
 
@@ -34,7 +35,8 @@ EXPIRY_INTERVAL = 60.0  # seconds between looks for expired rows
 def run(task: Task, on_start: Callable[[], None]) -> None:
     """The body of the writer process. Calls `on_start` when it is set up, returns after SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    writer = Writer(task.settings.db)
+    settings = task.settings
+    writer = Writer(settings.db, Limits(settings.source_quota_mb, settings.address_quota_mb))
     on_start()
     WriterServer(writer, socket.socket(fileno=task.descriptor)).run()
     writer.close()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -302,6 +303,22 @@ def test_config_show_tells_where_each_value_comes_from(tmp_path: Path) -> None:
     assert found["host"] == {"value": "127.0.0.2", "from": "thamesthrive.toml"}
     assert found["queue_mb"] == {"value": 64, "from": "default"}
     assert "THAMESTHRIVE_QUEUE_MB" in run("config", "show", cwd=tmp_path).stdout
+
+
+def test_doctor_and_source_show_tell_the_quotas(tmp_path: Path) -> None:
+    db = ("--db", str(tmp_path / "x.db"))
+    usual = run("source", "add", "Shop", *db).stdout.strip()
+    large = run("source", "add", "Bulk", "--quota-mb", "9000", *db).stdout.strip()
+    shown = run("source", "show", usual, *db).stdout
+    assert re.search(r"quota +4096 MB a minute, as by default", shown)
+    assert re.search(r"quota +9000 MB a minute$", run("source", "show", large, *db).stdout, re.M)
+    assert json.loads(run("source", "show", large, "--json", *db).stdout)["quota_mb"] == 9000
+    found = " ".join(run("doctor", "--port", "0", *db).stdout.split())
+    assert "4096 MB a minute for a source, 256 MB a minute for an address" in found
+    env = {"THAMESTHRIVE_SOURCE_QUOTA_MB": "0", "THAMESTHRIVE_ADDRESS_QUOTA_MB": "5"}
+    found = " ".join(run("doctor", "--port", "0", *db, env=env).stdout.split())
+    assert "no limit for a source, 5 MB a minute for an address" in found
+    assert re.search(r"quota +none", run("source", "show", usual, *db, env=env).stdout)
 
 
 def test_doctor_says_what_is_in_the_way(collector: Collector, tmp_path: Path) -> None:

@@ -318,6 +318,31 @@ def test_a_time_that_cannot_be_is_replaced_by_the_arrival_with_a_warning(
     assert created in row["extra"]
 
 
+@pytest.mark.parametrize("more", [{}, {"unknown": 1}], ids=["exact", "lenient"])
+@pytest.mark.parametrize(
+    ("sent", "created"),
+    [
+        ("2020-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"),
+        ("2020-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00"),
+        ("9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"),
+        ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_a_clock_at_the_end_of_the_calendar_is_corrected_without_an_error(
+    shared_collector: Collector, sent: str, created: str, more: dict[str, Any]
+) -> None:
+    """The corrected time may be none that the calendar has."""
+    source = shared_collector.add_source()
+    events = [{"type": "a", "time": {"create": created}}]
+    answer = shared_collector.post(
+        {"source": {"id": source}, "sentAt": sent, "events": events, **more}
+    )
+    assert answer.status_code == 200, answer.text
+    assert "/time/create" in answer.json()["warnings"][0]["detail"]
+    (row,) = shared_collector.events(source)
+    assert row["occurred_at"] == row["received_at"]
+
+
 def test_the_lane_is_bounded_and_the_oldest_go_first(collector: Collector) -> None:
     source = collector.add_source()
     for n in range(23):

@@ -63,6 +63,22 @@ def test_both_ways_say_the_same() -> None:
     assert quick.events[0].options == '{"fire": true}'
 
 
+@pytest.mark.parametrize(
+    ("given", "counted"), [("3", 3), ("3.0", 3), ("1e22", 10**9), ("-1", 0), ("9" * 40, 10**9)]
+)
+def test_a_whole_number_of_dropped_events_may_be_written_as_json_allows(
+    given: str, counted: int
+) -> None:
+    body = b'{"source":{"id":"s"},"dropped":%s,"events":[]}' % given.encode()
+    assert parse(body).dropped == counted
+
+
+@pytest.mark.parametrize("given", ["1.5", "1e999", '"3"', "true", "[]"])
+def test_what_is_no_whole_number_of_dropped_events_is_refused(given: str) -> None:
+    with pytest.raises(Invalid, match="/dropped: expected a whole number"):
+        parse(b'{"source":{"id":"s"},"dropped":%s,"events":[]}' % given.encode())
+
+
 def test_properties_stay_the_bytes_that_came() -> None:
     body = b'{"source":{"id":"s"},"events":[{"type":"a","properties":{ "n":1.50, "big":123456789012345678901234567890 }}]}'
     assert parse(body).events[0].properties == '{ "n":1.50, "big":123456789012345678901234567890 }'

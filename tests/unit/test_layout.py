@@ -255,6 +255,19 @@ def test_retention_keeps_a_visitor_whose_rejected_events_are_kept(db: Path, writ
     assert rows(db, "SELECT id FROM sessions") == [("s",)]
 
 
+@pytest.mark.parametrize("days", [739_999, 2**31 - 1])
+def test_a_retention_longer_than_the_calendar_keeps_everything(
+    db: Path, writer: Writer, days: int
+) -> None:
+    source = add_source(db)
+    with closing(store.connect(db)) as connection:
+        store.update_source(Database(connection), source, {"retention_days": days})
+    send(writer, source, event("a"))
+    while writer.expire_rows():
+        pass
+    assert rows(db, "SELECT id FROM events") == [("a",)]
+
+
 def test_a_group_is_bounded_in_requests_and_in_bytes() -> None:
     def sizes(*given: int) -> list[list[int]]:
         with socket.socket() as worker:

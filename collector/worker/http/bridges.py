@@ -168,7 +168,9 @@ def _parse(
         "session": {"id": session_id} if session_id else None,
         "events": [{"type": event_type, "properties": properties}],
     }
-    payload = parse.parse(msgspec.json.encode(wire), incoming.request_id, incoming.received)
+    body = msgspec.json.encode(wire)
+    incoming.size = max(incoming.size, len(body))
+    payload = parse.parse(body, incoming.request_id, incoming.received)
     return structs.replace(payload, anonymous=True)
 
 

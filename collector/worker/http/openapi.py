@@ -18,7 +18,9 @@ _COUNT = {"type": "integer", "minimum": 0}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
 _REF = {
     "type": ["object", "null"],
-    "properties": {"id": {"type": ["string", "null"], "maxLength": MAX_ID}},
+    "properties": {
+        "id": {"type": ["string", "null"], "maxLength": MAX_ID, "pattern": r"^[^\x00-\x1f\x7f]*$"}
+    },
 }
 _ID = {"type": ["object", "null"], "properties": {"id": TEXT}}
 
