@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 STATEMENTS = 1024  # prepared ones that stay; see rows.py
+LOG_SIZE = 32 * 1024 * 1024  # bytes that the write-ahead log keeps once it could be cleared
 BUSY_TIMEOUT = 5.0  # seconds another SQLite client may hold the write lock
 
 
@@ -30,6 +31,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
+    # The log grows while somebody reads for long, as a backup does. Then it shrinks again.
+    connection.execute(f"PRAGMA journal_size_limit={LOG_SIZE}")
     return connection
 
 
