@@ -5,7 +5,6 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import IO, Any
 
 from collector.printable import printable
@@ -13,7 +12,9 @@ from collector.store import StoredEvent
 
 from .errors import Missing
 
-BATCH = 5000  # events in one row group of a Parquet file
+# Of one row group of a Parquet file: events, and the characters with which it ends early.
+BATCH = 5000
+BATCH_SIZE = 2 * 1024 * 1024
 _JSON = ("properties", "context")
 # What a spreadsheet takes for a formula, or skips before one.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -58,10 +59,24 @@ def _parquet(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
     )
     count = 0
     with pq.ParquetWriter(out, schema) as writer:
-        while batch := [_flat(event) for event in islice(events, BATCH)]:
+        for batch in _batches(events):
             writer.write_table(pa.Table.from_pylist(batch, schema=schema))
             count += len(batch)
     return count
+
+
+def _batches(events: Iterator[StoredEvent]) -> Iterator[list[dict[str, Any]]]:
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for event in events:
+        row = _flat(event)
+        batch.append(row)
+        size += sum(len(row[name]) for name in _JSON)
+        if len(batch) == BATCH or size >= BATCH_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _flat(event: StoredEvent) -> dict[str, Any]:

@@ -61,6 +61,6 @@ def _follow(db: Path, begin: threading.Event, stop: threading.Event) -> None:
     connection: sqlite3.Connection = store.connect_readonly(db)
     last = store.last_seq(connection)
     while not stop.wait(POLL):
-        for event in store.list_events(connection, after=last, limit=1000):
+        for event in store.iter_events(connection, after=last):
             data(line(event))
             last = event.seq

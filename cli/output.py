@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from collector.printable import printable
 
 _WIDE = 250  # columns of a table that nobody looks at in a terminal: nothing is cut
+MAX_CELL = 2000  # characters of a table's cell: more than fits in any terminal's line
 _quiet = False
 
 T = TypeVar("T")
@@ -53,15 +54,15 @@ def progress(what: str) -> Iterator[Step]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def data(text: str) -> None:
-    """Prints a line of data."""
-    sys.stdout.write(printable(text) + "\n")
+def data(text: str, end: str = "\n") -> None:
+    """Prints data, a line by default."""
+    sys.stdout.write(printable(text) + end)
     sys.stdout.flush()
 
 
 def json_data(value: Any) -> None:
     """Prints JSON that people can read, too. Library objects are printed as their `as_dict()`."""
-    data(json.dumps(value, indent=2, ensure_ascii=False, default=lambda found: found.as_dict()))
+    data(_json(value))
 
 
 def show(value: Any, for_people: Callable[[], object], *, as_json: bool) -> None:
@@ -73,14 +74,15 @@ def show(value: Any, for_people: Callable[[], object], *, as_json: bool) -> None
 
 
 def show_list(
-    found: Sequence[T],
+    found: Iterable[T],
     columns: Mapping[str, str | Callable[[T], str]],
     *,
     empty: str,
     as_json: bool,
     numbers: Sequence[str] = (),
 ) -> None:
-    """Prints a list: as JSON, as a table, or as the note `empty`.
+    """Prints a list: as JSON, as a table, or as the note `empty`. Items are not kept, so they may
+    come from an iterator that reads them one after the other.
 
     `columns`: each column's heading, and the attribute or the function that gives its text for an
     item; `numbers`: the headings of those that align right.
@@ -89,14 +91,28 @@ def show_list(
     def text(cell: str | Callable[[T], str], item: T) -> str:
         return str(getattr(item, cell)) if isinstance(cell, str) else cell(item)
 
-    def for_people() -> None:
-        if not found:
-            note(empty)
-        else:
-            rows = [[text(cell, item) for cell in columns.values()] for item in found]
-            table([*columns], rows, numbers=numbers)
+    if as_json:
+        _json_array(found)
+        return
+    rows = [[text(cell, item)[:MAX_CELL] for cell in columns.values()] for item in found]
+    if rows:
+        table([*columns], rows, numbers=numbers)
+    else:
+        note(empty)
 
-    show(found, for_people, as_json=as_json)
+
+def _json_array(items: Iterable[Any]) -> None:
+    """Prints what `json_data` prints for a list, an item at a time."""
+    opening = "["
+    for item in items:
+        inner = _json(item).replace("\n", "\n  ")
+        data(f"{opening}\n  {inner}", end="")
+        opening = ","
+    data("[]" if opening == "[" else "\n]")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=lambda found: found.as_dict())
 
 
 def table(

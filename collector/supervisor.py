@@ -30,7 +30,9 @@ log = logging.getLogger("collector")
 
 BIND_TIMEOUT = 3.0  # seconds: a collector that was just killed may still hold the port
 STOP_AGAIN = 1.0  # seconds between two signals
-STOP_TIMEOUT = 20.0  # seconds a process may take to finish what it has
+STOP_TIMEOUT = 5.0  # seconds a worker may take to finish what it has, several times what it needs
+# Seconds the writer may take then. Whatever it does is a transaction that nobody waits for.
+WRITER_STOP_TIMEOUT = 0.5
 START_TIMEOUT = 30.0  # seconds until the first answer
 BACKLOG = 1024
 # Seconds before a process is replaced. The pause doubles while it keeps ending within `LONG_LIVED`.
@@ -131,7 +133,8 @@ class Supervisor:
         self._children = [
             Child(task, start_process(task), time.monotonic()) for task in self._tasks
         ]
-        threading.Thread(target=self._announce, args=(on_ready,), daemon=True).start()
+        arguments = (url_of(self._public), on_ready)
+        threading.Thread(target=self._announce, args=arguments, daemon=True).start()
         try:
             while not self._stop.wait(0.1):
                 for child in self._children:
@@ -143,9 +146,11 @@ class Supervisor:
                     child.process.send_signal(signal.SIGUSR1)
             self._wait_or_second_signal(self._settings.drain_seconds)
         finally:
+            # Who connects from now on is refused, and does not wait for nobody.
+            self._public.close()
             # Workers first: they finish what they accepted, and need the writer for that.
             _finish([child.process for child in self._children if child.task.role == "worker"])
-            _finish([child.process for child in self._children])
+            _finish([child.process for child in self._children], WRITER_STOP_TIMEOUT)
 
     def _wait_or_second_signal(self, seconds: float) -> None:
         self._stop.clear()
@@ -172,9 +177,8 @@ class Supervisor:
             child.pause = min(child.pause * 2, MAX_PAUSE)
             child.process, child.started = start_process(child.task), time.monotonic()
 
-    def _announce(self, on_ready: Callable[[str], None] | None) -> None:
+    def _announce(self, address: str, on_ready: Callable[[str], None] | None) -> None:
         """Says where the collector listens, once it answers there."""
-        address = url_of(self._public)
         local = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - the other way round
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and not self._stop.is_set():
@@ -197,9 +201,9 @@ class Supervisor:
                 return
 
 
-def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
+def _finish(processes: list[subprocess.Popen[bytes]], seconds: float = STOP_TIMEOUT) -> None:
     """Sends SIGTERM until all have ended: one that is still starting is deaf for a moment."""
-    deadline = time.monotonic() + STOP_TIMEOUT
+    deadline = time.monotonic() + seconds
     left = [process for process in processes if process.poll() is None]
     while left and time.monotonic() < deadline:
         for process in left:
@@ -210,6 +214,10 @@ def _finish(processes: list[subprocess.Popen[bytes]]) -> None:
                 process.wait(max(0.0, until - time.monotonic()))
         left = [process for process in left if process.poll() is None]
     for process in left:
-        log.error("process %d did not finish in %d s, killing it", process.pid, STOP_TIMEOUT)
+        log.error(
+            "process %d did not finish in %s s, killing it; what was acknowledged is stored",
+            process.pid,
+            seconds,
+        )
         process.kill()
         process.wait()

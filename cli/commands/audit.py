@@ -49,19 +49,18 @@ def list_(
     """
     start = None if since is None else store.time_ago(since)
     with open_readonly(db) as connection:
-        found = store.list_audit(connection, source_id=source, since=start, limit=limit)
-    show_list(
-        found,
-        {
-            "time": "at",
-            "who": lambda entry: f"token {entry.actor}" if entry.token_id else entry.actor,
-            "action": "action",
-            "object": "object",
-            "changes": _changes,
-        },
-        empty=NONE_MATCH if source or since else NONE,
-        as_json=as_json,
-    )
+        show_list(
+            store.iter_audit(connection, source_id=source, since=start, limit=limit),
+            {
+                "time": "at",
+                "who": lambda entry: f"token {entry.actor}" if entry.token_id else entry.actor,
+                "action": "action",
+                "object": "object",
+                "changes": _changes,
+            },
+            empty=NONE_MATCH if source or since else NONE,
+            as_json=as_json,
+        )
 
 
 def _changes(entry: store.AuditEntry) -> str:

@@ -4,14 +4,15 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from collector.store import StoredEvent, last_seq, list_events
+from collector.store import StoredEvent, first_of_latest, iter_events, last_seq
 
 from ..errors import Usage
 from ..export import WRITERS
@@ -25,7 +26,6 @@ app = typer.Typer(
 
 NONE = "No events. They appear here as soon as a page with the snippet sends some."
 NONE_MATCH = "No events match. Without --type, --source and --session, all are listed."
-PAGE = 5000  # events read at a time
 POLL = 0.2  # seconds between looks at the database
 
 
@@ -57,20 +57,20 @@ def list_(
     - `thamesthrive events list --follow --json`
     """
     with open_readonly(db) as connection:
-        look = partial(list_events, connection, type=type_, source_id=source, session_id=session)
-        found = look(limit=limit)[::-1]
+        filters: dict[str, Any] = {"type": type_, "source_id": source, "session_id": session}
+        last = first_of_latest(connection, limit, **filters) - 1
+        look = partial(iter_events, connection, **filters)
         if not follow:
+            found = look(after=last, limit=limit)
             _show(found, as_json, filtered=bool(type_ or source or session))
             return
-        last = 0
         # Also where it was started in the background, with that ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         while True:
-            for event in found:
+            for event in look(after=last):
                 data(json.dumps(event.as_dict(), ensure_ascii=False) if as_json else line(event))
                 last = event.seq
             time.sleep(POLL)
-            found = look(after=last, limit=PAGE)
 
 
 @app.command()
@@ -93,8 +93,8 @@ def export(
         typer.Option("--json", help="Say as JSON how many were written; not with standard output."),
     ] = False,
 ) -> None:
-    """Writes all events to a file, in the order they were stored, in constant memory. Parquet needs
-    the extra `parquet`.
+    """Writes all events that are stored when it begins to a file, in the order they were stored, in
+    constant memory. Parquet needs the extra `parquet`.
 
     Examples:
 
@@ -112,8 +112,8 @@ def export(
     write = WRITERS[kind]
     with open_readonly(db) as connection, progress("Exporting") as step:
         last = last_seq(connection)
-        look = partial(list_events, connection, type=type_, source_id=source)
-        events = _all_events(look, lambda seq: step(seq, last))
+        found = iter_events(connection, type=type_, source_id=source, after=0)
+        events = _until(found, last, lambda seq: step(seq, last))
         if standard:
             count = write(events, sys.stdout.buffer)
         else:
@@ -131,16 +131,13 @@ def export(
     )
 
 
-def _all_events(
-    look: Callable[..., list[StoredEvent]], progress: Callable[[int], None]
+def _until(
+    events: Iterable[StoredEvent], last: int, progress: Callable[[int], None]
 ) -> Iterator[StoredEvent]:
-    """All that match, page by page: a long read would keep the write-ahead log from being
-    cleared."""
-    last = 0
-    while page := look(after=last, limit=PAGE):
-        yield from page
-        last = page[-1].seq
-        progress(last)
+    """The events up to a number: those that come meanwhile would have no end."""
+    for event in takewhile(lambda event: event.seq <= last, events):
+        yield event
+        progress(event.seq)
 
 
 def line(event: StoredEvent) -> str:
@@ -148,7 +145,7 @@ def line(event: StoredEvent) -> str:
     return f"{event.received_at[11:23]}  {event.type:<20}  {json.dumps(event.properties, ensure_ascii=False)}"
 
 
-def _show(events: list[StoredEvent], as_json: bool, *, filtered: bool) -> None:
+def _show(events: Iterable[StoredEvent], as_json: bool, *, filtered: bool) -> None:
     show_list(
         events,
         {

@@ -22,14 +22,14 @@ ProfileArgument = Annotated[str, typer.Argument(metavar="PROFILE", help="The pro
 @app.command()
 def export(profile_id: ProfileArgument, db: DbOption = None) -> None:
     """Prints everything stored about a visitor, one JSON object a line; `table` says where it is
-    from.
+    from. Memory stays the same however much there is.
 
     Examples:
 
     - `thamesthrive profile export PROFILE > visitor.ndjson`
     """
     with open_readonly(db) as connection:
-        for table, row in store.export_profile(connection, profile_id):
+        for table, _, row in store.export_profile(connection, profile_id):
             data(json.dumps({"table": table, **row}, ensure_ascii=False))
 
 

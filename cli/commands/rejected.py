@@ -54,23 +54,22 @@ def list_(
     - `thamesthrive rejected list --reason invalid --type purchase-order`
     """
     with open_readonly(db) as connection:
-        found = store.list_rejected(
-            connection, source_id=source, type=type_, reason=reason, limit=limit
+        show_list(
+            store.iter_rejected(
+                connection, source_id=source, type=type_, reason=reason, limit=limit
+            ),
+            {
+                "seq": "seq",
+                "last seen": "last_seen_at",
+                "seen": "seen",
+                "reason": "reason",
+                "type": lambda row: row.type or "",
+                "detail": "detail",
+            },
+            empty=NONE_MATCH if source or type_ or reason else NONE,
+            as_json=as_json,
+            numbers=["seq", "seen"],
         )
-    show_list(
-        found,
-        {
-            "seq": "seq",
-            "last seen": "last_seen_at",
-            "seen": "seen",
-            "reason": "reason",
-            "type": lambda row: row.type or "",
-            "detail": "detail",
-        },
-        empty=NONE_MATCH if source or type_ or reason else NONE,
-        as_json=as_json,
-        numbers=["seq", "seen"],
-    )
 
 
 @app.command("show")

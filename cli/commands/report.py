@@ -1,6 +1,6 @@
 """`thamesthrive report …`: what was stored and rejected, counted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,7 +27,9 @@ app = typer.Typer(
 NAMES = {"referrers": "(direct)", "campaigns": "(none)"}  # of the value that is not known
 
 Rows = list[dict[str, Any]]
-Report = Callable[..., Rows]  # connection, source id, grain, first and last period
+Report = Callable[
+    ..., Iterable[dict[str, Any]]
+]  # connection, source id, grain, first and last period
 
 SourceOption = Annotated[
     str | None,
@@ -79,7 +81,7 @@ def _by_period(read: Report, db: Path | None, source: str | None, by: str, days:
     if by not in reports.GRAINS:
         raise Usage(f"--by must be one of {', '.join(reports.GRAINS)}.")
     with _reading(db, source) as (connection, source_id):
-        return read(connection, source_id, by, *reports.last_periods(by, days))
+        return [*read(connection, source_id, by, *reports.last_periods(by, days))]
 
 
 @app.command()

@@ -1,14 +1,14 @@
 """All SQL of the project. Library calls for administrators and for the collector itself."""
 
-from .audit import Actor, AuditEntry, acting_as, list_audit
+from .audit import Actor, AuditEntry, acting_as, iter_audit
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
 from .erasure import export_profile, forget_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
-from .events import StoredEvent, last_seq, list_events
+from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events
 from .migrations import migrate
 from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
-from .rejected import RejectedEvent, get_rejected, list_rejected
+from .rejected import RejectedEvent, get_rejected, iter_rejected, list_rejected
 from .retention import expire_rows
 from .rollup_tables import KINDS
 from .rollups import rebuild_rollups
@@ -55,12 +55,15 @@ __all__ = [
     "database_state",
     "expire_rows",
     "export_profile",
+    "first_of_latest",
     "forget_profile",
     "get_rejected",
     "get_schema",
     "get_source",
+    "iter_audit",
+    "iter_events",
+    "iter_rejected",
     "last_seq",
-    "list_audit",
     "list_events",
     "list_redirects",
     "list_rejected",

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..event.timestamps import now
 from .connection import transaction
-from .rows import select_page
+from .rows import select_rows
 
 MAX_DAYS = 400  # a row is kept: a year, and time to look at it. There is no limit in number,
 # because whoever fills it would remove what was there before.
@@ -154,16 +154,16 @@ def _bounded(value: Any) -> Any:
 _NAMES = tuple(field.name for field in fields(AuditEntry))
 
 
-def list_audit(
+def iter_audit(
     connection: sqlite3.Connection,
     *,
     source_id: str | None = None,
     since: str | None = None,
     before: int | None = None,
-    limit: int = 50,
-) -> list[AuditEntry]:
-    """Changes, the latest first. `since`: the stored form of a time. See `select_page`."""
-    rows = select_page(
+    limit: int | None = None,
+) -> Iterator[AuditEntry]:
+    """Changes, the latest first. `since`: the stored form of a time. See `select_rows`."""
+    rows = select_rows(
         connection,
         "audit",
         _NAMES,
@@ -172,7 +172,8 @@ def list_audit(
         before=before,
         limit=limit,
     )
-    return [_entry(dict(zip(_NAMES, row, strict=True))) for row in rows]
+    for row in rows:
+        yield _entry(dict(zip(_NAMES, row, strict=True)))
 
 
 def _entry(row: dict[str, Any]) -> AuditEntry:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 STATEMENTS = 1024  # prepared ones that stay; see rows.py
 LOG_PAGES = 4000  # after so many, a commit moves the log into the file
+LOG_SIZE = 32 * 1024 * 1024  # bytes that the write-ahead log keeps once it could be cleared
 BUSY_TIMEOUT = 5.0  # seconds another SQLite client may hold the write lock
 RELAXED_TIMEOUT = 0.25  # the same for changes that may be left out
 
@@ -34,6 +35,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-65536")
     connection.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
+    # The log grows while somebody reads for long, as a backup does. Then it shrinks again.
+    connection.execute(f"PRAGMA journal_size_limit={LOG_SIZE}")
     return connection
 
 

@@ -2,33 +2,83 @@
 
 import sqlite3
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import NotFound
 from .audit import add_entry, complete_entry
 from .connection import transaction
 from .rejected import remove_rejected
 from .rollups import removing
-from .rows import load_json
+from .rows import PAGE_ROWS, load_json
 from .tombstones import add_tombstones
 
 CHUNK = 200  # requests, or rejected events, removed in one transaction: no sender waits longer than that takes
+PROFILE_TABLES = ("profiles", "sessions", "events", "rejected")  # in the order of an export
+_KEYS = {
+    "sessions": "SELECT s.key FROM profile_rows p JOIN session_rows s ON s.profile = p.key"
+    " WHERE p.id = ? AND s.key > ? ORDER BY s.key LIMIT ?",
+    "events": "SELECT seq FROM events WHERE profile_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+    "rejected": "SELECT seq FROM rejected WHERE profile_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+}
+_ROW = {
+    "sessions": "SELECT v.* FROM session_rows s JOIN source_keys k ON k.key = s.source"
+    " JOIN sessions v ON v.id = s.id AND v.source_id IS nullif(k.id, '') WHERE s.key = ?",
+    "events": "SELECT * FROM events WHERE seq = ?",
+    "rejected": "SELECT * FROM rejected WHERE seq = ?",
+}
 _JSON = ("properties", "context", "options", "tags", "extra", "request", "first_utm", "last_utm")
 
 
+class ProfileRow(NamedTuple):
+    """A row of what is stored about a visitor. `key`: its number in the table, in whose order rows
+    of a table come."""
+
+    table: str
+    key: int
+    row: dict[str, Any]
+
+
 def export_profile(
-    connection: sqlite3.Connection, profile_id: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Everything stored about a profile, as (table, row). Raises NotFound, before the first row."""
-    row = connection.execute("SELECT * FROM profiles WHERE id = ?", [profile_id]).fetchone()
-    if row is None:
+    connection: sqlite3.Connection, profile_id: str, after: tuple[str, int] | None = None
+) -> Iterator[ProfileRow]:
+    """Everything stored about a profile, read in small pieces.
+
+    `after`: table and key of the last row that is known already. Raises NotFound before the first
+    row.
+    """
+    found = connection.execute("SELECT * FROM profiles WHERE id = ?", [profile_id]).fetchone()
+    if found is None:
         raise NotFound(f"There is no profile {profile_id!r}.")
-    yield "profiles", _decoded(row)
-    for table, order in (("sessions", "first_seen_at"), ("events", "seq"), ("rejected", "seq")):
-        for row in connection.execute(
-            f"SELECT * FROM {table} WHERE profile_id = ? ORDER BY {order}", [profile_id]
-        ):
-            yield table, _decoded(row)
+    table, key = after or (PROFILE_TABLES[0], 0)
+    for name in PROFILE_TABLES[PROFILE_TABLES.index(table) :]:
+        last = key if name == table else 0
+        if name != "profiles":
+            yield from _rows_of(connection, name, profile_id, last)
+        elif not last:
+            yield ProfileRow(name, 1, _decoded(found))
+
+
+def _rows_of(
+    connection: sqlite3.Connection, table: str, profile_id: str, after: int
+) -> Iterator[ProfileRow]:
+    """The rows of a table that belong to a profile, one statement for each: none is open while the
+    caller works with a row."""
+    for keys in _keys_of(connection, table, profile_id, after):
+        for key in keys:
+            row = connection.execute(_ROW[table], [key]).fetchone()
+            if row:  # nobody has removed it meanwhile
+                yield ProfileRow(table, key, _decoded(row))
+
+
+def _keys_of(
+    connection: sqlite3.Connection, table: str, profile_id: str, after: int
+) -> Iterator[list[int]]:
+    while keys := [
+        key
+        for (key,) in connection.execute(_KEYS[table], [profile_id, after, PAGE_ROWS]).fetchall()
+    ]:
+        yield keys
+        after = keys[-1]
 
 
 def _decoded(row: sqlite3.Row) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..event.types import Event
 from ..ipc import WriteRequest
 from .keys import Keys, source_key
-from .rows import insert_rows, load_json, select_page
+from .rows import insert_rows, load_json, nth_latest, select_rows
 
 _INSERT_REQUESTS = """INSERT INTO request_rows
     (key, events, source, session, request_id, received_at, ip, bot, request, context)"""
@@ -120,6 +120,7 @@ class StoredEvent:
         return asdict(self)
 
 
+_NAMES = tuple(StoredEvent.__dataclass_fields__)
 _DECODE: dict[str, Callable[[Any], Any]] = {
     "properties": load_json,
     "context": load_json,
@@ -127,7 +128,7 @@ _DECODE: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def list_events(
+def iter_events(
     connection: sqlite3.Connection,
     *,
     type: str | None = None,  # noqa: A002 - the column's name
@@ -136,34 +137,46 @@ def list_events(
     profile_id: str | None = None,
     after: int | None = None,
     before: int | None = None,
-    limit: int = 50,
-) -> list[StoredEvent]:
+    limit: int | None = None,
+) -> Iterator[StoredEvent]:
     """Stored events, the latest first; with `after`, those with a higher sequence number, oldest
-    first. See `select_page`."""
-    names = [*StoredEvent.__dataclass_fields__]
-    rows = select_page(
-        connection,
-        "events",
-        names,
-        equal={
-            "type": type,
-            "source_id": source_id,
-            "session_id": session_id,
-            "profile_id": profile_id,
-        },
-        after=after,
-        before=before,
-        limit=limit,
+    first. Read in small pieces, however many there are: see `select_rows`."""
+    equal = {
+        "type": type,
+        "source_id": source_id,
+        "session_id": session_id,
+        "profile_id": profile_id,
+    }
+    rows = select_rows(
+        connection, "events", _NAMES, equal=equal, after=after, before=before, limit=limit
     )
-    return [
-        StoredEvent(
+    for row in rows:
+        yield StoredEvent(
             **{
                 name: decode(value) if (decode := _DECODE.get(name)) else value
-                for name, value in zip(names, row, strict=True)
+                for name, value in zip(_NAMES, row, strict=True)
             }
         )
-        for row in rows
-    ]
+
+
+def list_events(
+    connection: sqlite3.Connection, *, limit: int = 50, **filters: Any
+) -> list[StoredEvent]:
+    """Some events, all in memory. `filters`: see `iter_events`."""
+    return list(iter_events(connection, limit=limit, **filters))
+
+
+def first_of_latest(
+    connection: sqlite3.Connection,
+    count: int,
+    *,
+    type: str | None = None,  # noqa: A002 - the column's name
+    source_id: str | None = None,
+    session_id: str | None = None,
+) -> int:
+    """The sequence number with which the latest `count` events begin; 0 if there are fewer."""
+    equal = {"type": type, "source_id": source_id, "session_id": session_id}
+    return nth_latest(connection, "events", equal, count)
 
 
 def last_seq(connection: sqlite3.Connection) -> int:

@@ -1,7 +1,7 @@
 """Rejected events: kept with their reason until somebody has looked. Bounded by count and age."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import NotFound
 from .keys import source_key
 from .rollup_tables import OTHER
-from .rows import select_page
+from .rows import select_rows
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
@@ -187,26 +187,32 @@ def _count(
         )
 
 
-def list_rejected(
+def iter_rejected(
     connection: sqlite3.Connection,
     *,
     source_id: str | None = None,
     type: str | None = None,  # noqa: A002 - the column's name
     reason: str | None = None,
+    profile_id: str | None = None,
+    after: int | None = None,
     before: int | None = None,
-    limit: int = 50,
-) -> list[RejectedEvent]:
-    """Rejected events, the latest first. See `select_page`."""
-    rows = select_page(
-        connection,
-        "rejected",
-        _NAMES,
-        equal={"source_id": source_id, "type": type, "reason": reason},
-        before=before,
-        limit=limit,
+    limit: int | None = None,
+) -> Iterator[RejectedEvent]:
+    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`."""
+    equal = {"source_id": source_id, "type": type, "reason": reason, "profile_id": profile_id}
+    rows = select_rows(
+        connection, "rejected", _NAMES, equal=equal, after=after, before=before, limit=limit
     )
-    found = (dict(zip(_NAMES, row, strict=True)) for row in rows)
-    return [RejectedEvent(**{**row, "bot": bool(row["bot"])}) for row in found]
+    for row in rows:
+        found = dict(zip(_NAMES, row, strict=True))
+        yield RejectedEvent(**{**found, "bot": bool(found["bot"])})
+
+
+def list_rejected(
+    connection: sqlite3.Connection, *, limit: int = 50, **filters: Any
+) -> list[RejectedEvent]:
+    """Some rejected events, all in memory. `filters`: see `iter_rejected`."""
+    return list(iter_rejected(connection, limit=limit, **filters))
 
 
 def get_rejected(connection: sqlite3.Connection, seq: int) -> RejectedEvent:

@@ -106,7 +106,7 @@ _RANGE = "source = ?1 AND kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
 
 def events_over_time(
     connection: sqlite3.Connection, source_id: str, grain: str, first: str, last: str
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Events by type in each hour, day or month: `period`, `type`, `events`, `bots`.
 
     `first` and `last`: periods, as in `2026-11-27T09`, `2026-11-27` or `2026-11`.
@@ -117,7 +117,8 @@ def events_over_time(
         (source_key(connection, source_id), "types", grain, first, last),
     )
     names = ("period", "type", "events", "bots")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    for row in rows:
+        yield dict(zip(names, row, strict=True))
 
 
 def visits_over_time(
@@ -228,7 +229,7 @@ def _next_month(day: date) -> date:
 
 def rejections(
     connection: sqlite3.Connection, source_id: str, grain: str, first: str, last: str
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     """Rejected events by reason and type in each period: `period`, `reason`, `type`, `events`.
 
     They are counted when they come, by the hour of their arrival, and stay counted when the rows of
@@ -242,7 +243,8 @@ def rejections(
         (source_key(connection, source_id), first, last),
     )
     names = ("period", "reason", "type", "events")
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    for row in rows:
+        yield dict(zip(names, row, strict=True))
 
 
 def numbers(

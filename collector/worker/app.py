@@ -1,10 +1,9 @@
 """`create_app`: one worker of the collector, and the only place where its parts are wired."""
 
-import asyncio
 import contextlib
 import json
+import os
 import resource
-import signal
 import socket
 from collections.abc import Callable
 from http import HTTPStatus
@@ -40,6 +39,7 @@ from .http.cors import cors_headers, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
 from .pipeline import NO_SOURCE, Pipeline, failed
+from .stopping import Stopping, StopSignal
 from .writer_client import WriterClient
 
 _numbers = count(1)
@@ -58,6 +58,8 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
         protocol=Connection,
     )
     Sanic.serve_single(app)
+    if app.ctx.stopping.has_threads:
+        os._exit(0)  # Python would wait for them
 
 
 def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, Any]:
@@ -75,7 +77,6 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
             "ACCESS_LOG": False,
             "MOTD": False,
             "KEEP_ALIVE_TIMEOUT": 75,
-            "GRACEFUL_SHUTDOWN_TIMEOUT": 10.0,
             "AUTO_EXTEND": False,
         }
     )
@@ -93,6 +94,7 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
     app.ctx.connections = connections
     app.ctx.pipeline = pipeline
     app.ctx.draining = False
+    stopping = app.ctx.stopping = Stopping(app, writer)
     docs.add(
         app,
         [
@@ -100,7 +102,7 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
             *bridges.add(app, pipeline, sources),
             *tracker_files.add(app, files),
             *health.add(app, state),
-            *api.add(app, sources, writer, settings.db),
+            *api.add(app, sources, writer, settings.db, stopping),
         ],
     )
     if settings.qa:
@@ -110,26 +112,21 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
     host_check.add(app, settings.host, settings.allowed_hosts)
     app.error_handler.add(Exception, _on_error)
 
-    def drain() -> None:
-        """Has each answer close its connection from now on, so that senders go elsewhere."""
-        app.ctx.draining = True
-        app.config.KEEP_ALIVE = False
-
     @app.before_server_start
     async def start(_: Sanic[Any, Any]) -> None:
         await writer.open()
-        state.watch(on_drain=drain)
+        state.watch(on_drain=stopping.drain)
 
-    stopping = StopSignal(app)
+    stop_signal = StopSignal(app)
 
     @app.after_server_start
     async def listen_to_signals(_: Sanic[Any, Any]) -> None:
-        stopping.listen()
+        stop_signal.listen()
 
     @app.before_server_stop
     async def begin_stop(_: Sanic[Any, Any]) -> None:
-        stopping.heard()
-        drain()
+        stop_signal.heard()
+        stopping.begin()
 
     @app.after_server_stop
     async def stop(_: Sanic[Any, Any]) -> None:
@@ -138,39 +135,6 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
         sources.close()
 
     return app
-
-
-class StopSignal:
-    """Ends a worker on SIGTERM.
-
-    Sanic's own handler stops the loop once, which is for nothing if that comes while the worker
-    starts. This one stops it until the worker ends.
-    """
-
-    PAUSE = 0.05  # seconds: for what the worker does before its loop runs for good
-
-    def __init__(self, app: Sanic[Any, Any]) -> None:
-        self._app = app
-        self._again: asyncio.TimerHandle | None = None
-
-    def listen(self) -> None:
-        """Takes the signal from now on. Called in the worker's loop."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._arm)
-
-    def heard(self) -> None:
-        """The worker is ending. The supervisor may say it again, which changes nothing."""
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        if self._again:
-            self._again.cancel()
-
-    def _arm(self) -> None:
-        if self._again:
-            self._again.cancel()
-        self._again = asyncio.get_running_loop().call_later(self.PAUSE, self._stop)
-
-    def _stop(self) -> None:
-        self._arm()
-        self._app.stop(terminate=False)
 
 
 def _on_error(request: Request, error: Exception) -> HTTPResponse:

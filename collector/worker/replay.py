@@ -17,7 +17,7 @@ from ..store.rejected import MAX_PAYLOAD, RejectedEvent, list_rejected
 from .admission import Admission
 from .pipeline import write_request
 
-PAGE = 500  # rows read, and stored, at a time
+PAGE = 100  # rows, of a few hundred KB at most, read, and stored, at a time
 
 Write = Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]
 

@@ -96,6 +96,12 @@ class WriterClient(asyncio.Protocol):
             if not pending.result.done():
                 pending.result.set_exception(Overloaded())
 
+    def refuse_all(self) -> None:
+        """Refuses all that waits: this worker ends. As with overdue ones, they may be stored yet."""
+        for pending in self._pending.values():
+            if not pending.result.done():
+                pending.result.set_exception(Overloaded())
+
     @property
     def waiting(self) -> tuple[int, int, float]:
         """Requests that wait for the disk, their bytes, and the seconds the first has waited."""

@@ -209,15 +209,15 @@ def queries(profile: str) -> Iterator[tuple[str, Query]]:
     week, month, year = (LAST - timedelta(days=days - 1) for days in (7, 30, DAYS))
     yield (
         "events of 24 hours by hour and type",
-        lambda connection, source: reports.events_over_time(
-            connection, source, "hour", f"{LAST}T00", f"{LAST}T23"
-        ),
+        lambda connection, source: [
+            *reports.events_over_time(connection, source, "hour", f"{LAST}T00", f"{LAST}T23")
+        ],
     )
     yield (
         "events of 30 days by day and type",
-        lambda connection, source: reports.events_over_time(
-            connection, source, "day", str(month), str(LAST)
-        ),
+        lambda connection, source: [
+            *reports.events_over_time(connection, source, "day", str(month), str(LAST))
+        ],
     )
 
     def top(kind: str, first: date) -> Query:
@@ -255,9 +255,9 @@ def queries(profile: str) -> Iterator[tuple[str, Query]]:
     yield "one profile's story", lambda connection, _: [*store.export_profile(connection, profile)]
     yield (
         "rejected of 30 days by reason",
-        lambda connection, source: reports.rejections(
-            connection, source, "day", str(month), str(LAST)
-        ),
+        lambda connection, source: [
+            *reports.rejections(connection, source, "day", str(month), str(LAST))
+        ],
     )
 
 

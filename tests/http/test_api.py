@@ -230,7 +230,7 @@ def test_a_schema_by_api_and_replay_of_what_it_had_rejected(
         "the schema to be known to all workers",
     )
     assert api.delete(path).json() == {"removed": True}
-    assert api.get(f"/api/sources/{source}/schemas").json() == {"schemas": []}
+    assert api.get(f"/api/sources/{source}/schemas").json() == {"schemas": [], "next": None}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_a_forgotten_visitor_is_gone_and_late_repeats_do_not_bring_them_back(
         "profile"
     ]["id"]
     exported = api.get(f"/api/profiles/{profile}").json()
-    assert {table: len(rows) for table, rows in exported.items()} == {
+    assert {table: len(rows) for table, rows in exported.items() if table != "next"} == {
         "profiles": 1,
         "sessions": 1,
         "events": 3,

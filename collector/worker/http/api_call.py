@@ -1,12 +1,14 @@
 """What the management API consists of: an operation, and a call of it with its arguments."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Raw
 from sqlite_utils import Database
 
 from ...errors import StoreError
@@ -15,6 +17,7 @@ from .openapi import TEXT
 from .routes import query_parameter
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 1000
+MAX_ANSWER = 8_000_000  # bytes of a list; what does not fit is on the next page
 MAX_SEQ = 2**62
 
 
@@ -126,8 +129,12 @@ def page_parameters(*filters: str) -> tuple[dict[str, Any], ...]:
     )
 
 
+# For lists whose cursors are texts.
+CURSOR = query_parameter("cursor", TEXT, "`next` of the page before.")
+
+
 def page_of(
-    call: Call, name: str, find: Callable[..., Sequence[Any]], filters: Sequence[str]
+    call: Call, name: str, find: Callable[..., Iterable[Any]], filters: Sequence[str]
 ) -> dict[str, Any]:
     """A page of a list, the latest first: `{name: […], "next": cursor}`."""
     limit = call.number("limit", MAX_LIMIT) or DEFAULT_LIMIT
@@ -137,5 +144,40 @@ def page_of(
         before=call.number("cursor", MAX_SEQ),
         limit=limit,
     )
-    following = str(found[-1].seq) if len(found) == limit else None
-    return {name: [row.as_dict() for row in found], "next": following}
+    page = Page((str(row.seq), row.as_dict()) for row in found)
+    rows = list(page)
+    return {name: rows, "next": page.next or (page.last if len(rows) == limit else None)}
+
+
+def whole_list(call: Call, name: str, rows: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """A list that mostly fits one answer: `{name: […], "next": cursor}`.
+
+    `rows`: each with its cursor, in the order of the cursors.
+    """
+    after = call.query.get("cursor", "")
+    page = Page((cursor, row) for cursor, row in rows if cursor > after)
+    return {name: [*page], "next": page.next}
+
+
+class Page:
+    """Rows, encoded one after the other, up to MAX_ANSWER bytes of them, and at least one.
+
+    `rows`: each with the cursor from which a next page would go on. When they have been iterated,
+    `last` is the cursor of the last row, and `next` is the same if there are more than fit.
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, Any]]) -> None:
+        self._rows = rows
+        self.last: str | None = None
+        self.next: str | None = None
+
+    def __iter__(self) -> Iterator[Raw]:
+        size = 0
+        for cursor, row in self._rows:
+            encoded = msgspec.json.encode(row)
+            size += len(encoded) + 1
+            if self.last is not None and size > MAX_ANSWER:
+                self.next = self.last
+                return
+            self.last = cursor
+            yield Raw(encoded)

@@ -1,9 +1,14 @@
 """`/api/sources/{source_id}/reports/*`: what was stored and rejected, counted."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
+
+from msgspec import Raw
 
 from ... import store
 from ...errors import NotFound
@@ -11,7 +16,7 @@ from ...store import reports
 from ...store.connection import connect_readonly
 from ...store.rollup_tables import DAY
 from ...store.tokens import READ
-from .api_call import MAX_LIMIT, Call, Operation, Reach, Work
+from .api_call import CURSOR, MAX_LIMIT, Call, Operation, Page, Reach, Work
 from .routes import query_parameter
 
 DEFAULT_DAYS = 30
@@ -33,15 +38,22 @@ def _days(call: Call) -> int:
 
 
 def _report_events(reading: sqlite3.Connection, source_id: str, call: Call) -> Any:
-    grain = call.choice("by", reports.GRAINS, DAY)
-    periods = reports.last_periods(grain, _days(call))
-    return {"events": reports.events_over_time(reading, source_id, grain, *periods)}
+    return _by_period(call, "events", partial(reports.events_over_time, reading, source_id))
 
 
 def _report_rejected(reading: sqlite3.Connection, source_id: str, call: Call) -> Any:
+    return _by_period(call, "rejected", partial(reports.rejections, reading, source_id))
+
+
+def _by_period(call: Call, name: str, read: Callable[..., Iterable[dict[str, Any]]]) -> Any:
+    """A report of the periods after the one that `cursor` names. A page ends with a period."""
     grain = call.choice("by", reports.GRAINS, DAY)
-    periods = reports.last_periods(grain, _days(call))
-    return {"rejected": reports.rejections(reading, source_id, grain, *periods)}
+    first, last = reports.last_periods(grain, _days(call))
+    after = call.query.get("cursor", "")
+    found = groupby(read(grain, max(first, after), last), itemgetter("period"))
+    page = Page((period, [*rows]) for period, rows in found if period > after)
+    rows = b",".join(bytes(array)[1:-1] for array in page)
+    return {name: Raw(b"[%b]" % rows), "next": page.next}
 
 
 def _report_visits(reading: sqlite3.Connection, source_id: str, call: Call) -> Any:
@@ -85,7 +97,7 @@ OPERATIONS = (
         "How many events of each type were stored in each hour, day or month.",
         READ,
         Reach.PATH,
-        query=(_BY, _DAYS),
+        query=(_BY, _DAYS, CURSOR),
     ),
     Operation(
         "GET",
@@ -94,7 +106,7 @@ OPERATIONS = (
         "How many events were rejected, by reason and type.",
         READ,
         Reach.PATH,
-        query=(_BY, _DAYS),
+        query=(_BY, _DAYS, CURSOR),
     ),
     Operation(
         "GET",

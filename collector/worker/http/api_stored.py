@@ -1,26 +1,29 @@
 """`/api/events`, `/api/rejected`, `/api/profiles`, `/api/stats` and `/api/audit`: what is stored."""
 
+import re
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from typing import Any
 
 from ... import store
-from ...store.connection import connect_readonly
+from ...errors import StoreError
+from ...store.erasure import PROFILE_TABLES
 from ...store.tokens import ADMIN, READ
 from ..admission import Admission
 from ..replay import replay
 from . import openapi
-from .api_call import Call, Operation, Reach, page_of, page_parameters
+from .api_call import Call, Operation, Page, Reach, page_of, page_parameters
 from .routes import query_parameter
 
 
 def _list_events(call: Call) -> Any:
     filters = ("type", "source_id", "session_id", "profile_id")
-    return page_of(call, "events", store.list_events, filters)
+    return page_of(call, "events", store.iter_events, filters)
 
 
 def _list_rejected(call: Call) -> Any:
-    return page_of(call, "rejected", store.list_rejected, ("source_id", "type", "reason"))
+    return page_of(call, "rejected", store.iter_rejected, ("source_id", "type", "reason"))
 
 
 def _replay(call: Call) -> Any:
@@ -37,7 +40,7 @@ def _replay(call: Call) -> Any:
 
 def _list_audit(call: Call) -> Any:
     since = call.query.get("since")
-    find = partial(store.list_audit, since=None if since is None else store.time_ago(since))
+    find = partial(store.iter_audit, since=None if since is None else store.time_ago(since))
     return page_of(call, "audit", find, ("source_id",))
 
 
@@ -46,17 +49,37 @@ def _stats(call: Call) -> Any:
 
 
 def _export_profile(call: Call) -> Any:
-    found: dict[str, list[Any]] = {"profiles": [], "sessions": [], "events": [], "rejected": []}
-    with closing(connect_readonly(call.database)) as reading:
-        for table, row in store.export_profile(reading, call.path["profile_id"]):
-            found[table].append(row)
-    return found
+    tables: list[str] = []  # of each row
+    found = store.export_profile(call.db.conn, call.path["profile_id"], _profile_cursor(call))
+
+    def rows() -> Iterator[tuple[str, Any]]:
+        for table, key, row in found:
+            tables.append(table)
+            yield f"{table}:{key}", row
+
+    page = Page(rows())
+    answer: dict[str, Any] = {table: [] for table in PROFILE_TABLES}
+    for number, row in enumerate(page):
+        answer[tables[number]].append(row)
+    return {**answer, "next": page.next}
+
+
+def _profile_cursor(call: Call) -> tuple[str, int] | None:
+    """Table and number of the last row of the page before. Raises StoreError."""
+    text = call.query.get("cursor")
+    if text is None:
+        return None
+    if not re.fullmatch(_PROFILE_CURSOR, text):
+        raise StoreError("cursor must be `next` of the page before.")
+    table, _, key = text.partition(":")
+    return table, int(key)
 
 
 def _forget_profile(call: Call) -> Any:
     return {"removed": store.forget_profile(call.db.conn, call.path["profile_id"])}
 
 
+_PROFILE_CURSOR = f"^({'|'.join(PROFILE_TABLES)}):[0-9]{{1,18}}$"
 _SINCE = query_parameter(
     "since", openapi.PAST, "Only since then: a date, a time, or days ago, as in `7d`."
 )
@@ -106,6 +129,13 @@ OPERATIONS = (
         "Everything about a visitor.",
         READ,
         Reach.ALL,
+        query=(
+            query_parameter(
+                "cursor",
+                {"type": "string", "pattern": _PROFILE_CURSOR},
+                "`next` of the page before.",
+            ),
+        ),
     ),
     Operation(
         "DELETE",

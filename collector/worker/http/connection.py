@@ -16,7 +16,7 @@ from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from ... import metrics
-from ...errors import MalformedRequest, TooLarge
+from ...errors import MalformedRequest, Overloaded, TooLarge
 from ...event.limits import MAX_WIRE
 from ..answer import Answer, refused
 from ..pipeline import NO_SOURCE, Pipeline, failed
@@ -28,6 +28,8 @@ from .responses import refusal_bytes, response_bytes
 
 MAX_WAITING = 64 * 1024  # bytes behind the request that is served; reading pauses there
 LINGER = 2.0  # seconds to read a refusal in, for a sender that is still sending
+LAST_LINGER = 0.1  # the same when the collector ends
+NEW = 0.25  # seconds in which a new connection's first request is expected when the collector ends
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD_END = b"\r\n\r\n"
 
@@ -47,6 +49,7 @@ class Connection(HttpProtocol):
         "_is_discarding",
         "_is_paused",
         "_is_serving",
+        "_is_unused",
         "_lingering",
         "_peer",
         "_pipeline",
@@ -65,6 +68,7 @@ class Connection(HttpProtocol):
         self._idle_check: asyncio.TimerHandle | None = None
         self._has_sent = False  # a whole request, at any time
         self._is_serving = False
+        self._is_unused = True  # nothing has arrived
         self._is_paused = False
         self._is_discarding = False  # no further request is read
         self._lingering: asyncio.TimerHandle | None = None
@@ -83,6 +87,7 @@ class Connection(HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._time = monotonic()
+        self._is_unused = False
         if self._is_discarding:
             return
         self._buffer += data
@@ -293,11 +298,38 @@ class Connection(HttpProtocol):
             self._idle_check = self.loop.call_later(max(left, 1.0), self._check_idle)
 
     def close_if_idle(self) -> bool:
-        """Closes the connection unless a request is arriving or served; called at the end."""
-        if self._is_serving or self._head or self._buffer:
-            return False
-        self.close()
-        return True
+        """Closes the connection unless a request is arriving or served; called at the end.
+
+        One that was just made may have its first request on the way.
+        """
+        left = self.app.ctx.stopping.seconds_left
+        if not (self._is_serving or self._head or self._buffer):
+            left = min(left, self._time + NEW - monotonic()) if self._is_unused else 0
+            if left <= 0:
+                self.close()
+                return True
+        self.loop.call_later(left, self._give_up)
+        return False
+
+    def _give_up(self) -> None:
+        """Refuses a request that has not arrived as a whole when the collector ends."""
+        if self._is_serving or not self.transport or self.transport.is_closing():
+            return  # it is answered, or has been
+        left = self.app.ctx.stopping.seconds_left
+        if not self._head and not self._buffer:
+            self.close()
+            return
+        if left > 0:  # it was new, and has a request now
+            self.loop.call_later(left, self._give_up)
+            return
+        error = Overloaded()
+        metrics.count_request(NO_SOURCE, error.code)
+        target = self._head.target.decode() if self._head else ""
+        origin = self._head.headers.get("origin") if self._head else None
+        if self._head and not is_ingestion(target):
+            self._end_with(refusal_bytes(error.status, error.detail, {}))
+        else:
+            self._end_with(response_bytes(origin, refused(error), keep_alive=False))
 
     def close(self, timeout: float | None = None) -> None:
         """Closes the connection, but gives a sender whose request was refused time to read that:
@@ -307,6 +339,7 @@ class Connection(HttpProtocol):
         if self._is_discarding and not self._lingering and transport and not transport.is_closing():
             if transport.can_write_eof():
                 transport.write_eof()
-            self._lingering = self.loop.call_later(LINGER, self.close)
+            seconds = LAST_LINGER if self.signal.stopped else LINGER
+            self._lingering = self.loop.call_later(seconds, self.close)
         else:
             super().close(timeout)

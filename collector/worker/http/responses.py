@@ -17,8 +17,14 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 def json_response(status: int, body: Any, headers: dict[str, str] | None = None) -> HTTPResponse:
     """JSON that nobody may keep."""
-    content = msgspec.json.encode(body)
-    return HTTPResponse(content, status, {**NO_STORE, **(headers or {})}, "application/json")
+    return json_text_response(status, msgspec.json.encode(body), headers)
+
+
+def json_text_response(
+    status: int, text: bytes, headers: dict[str, str] | None = None
+) -> HTTPResponse:
+    """The same of a text that is JSON already."""
+    return HTTPResponse(text, status, {**NO_STORE, **(headers or {})}, "application/json")
 
 
 class IngestionResponse(HTTPResponse):
