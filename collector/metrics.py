@@ -72,6 +72,13 @@ _oldest = _declare(
     multiprocess_mode="livemax",
 )
 
+_retention_paused = _declare(
+    Gauge,
+    "thamesthrive_retention_paused",
+    "1 while nothing is removed for its age, because the clock is not believed.",
+    multiprocess_mode="livemax",
+)
+
 # A Histogram takes one observation at a time, two microseconds each. These counters take many at
 # once, and are rendered as a histogram.
 _REQUEST_SECONDS = Described(
@@ -154,6 +161,11 @@ def show_waiting(requests: int, size: int, oldest: float) -> None:
     _waiting.set(requests)
     _waiting_bytes.set(size)
     _oldest.set(oldest)
+
+
+def show_retention(*, paused: bool) -> None:
+    """Sets whether nothing is removed for its age."""
+    _retention_paused.set(int(paused))
 
 
 class _AllProcesses(Collector):

@@ -37,6 +37,7 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
     writer = Writer(task.settings.db)
     on_start()
     WriterServer(writer, socket.socket(fileno=task.descriptor)).run()
+    writer.mark_end()
     writer.close()
 
 

@@ -36,6 +36,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m003_names",),
             ("m004_lean",),
             ("m005_rollups",),
+            ("m006_clock",),
         ]
 
 

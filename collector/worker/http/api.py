@@ -17,7 +17,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sqlite_utils import Database
 
 from ... import store
-from ...errors import InUse, NotFound, Overloaded, Refused, StoreError
+from ...errors import InUse, NewerDatabase, NotFound, Overloaded, Refused, StoreError
 from ...ipc import WriteRequest, WriteResult
 from ...store.connection import connect, connect_readonly
 from ...store.erasure import PROFILE_TABLES
@@ -143,6 +143,7 @@ def _work(
         # One that only reads has a cache of two megabytes, and cannot write.
         open_it = connect_readonly if operation.method == "GET" else connect
         with closing(open_it(path)) as connection:
+            store.refuse_newer(connection)
             call = Call(Database(connection), names, query, body, text, path, write)
             return operation.status, operation.work(call)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -156,7 +157,7 @@ def _work(
 def _status_of(error: StoreError | Refused) -> int:
     if isinstance(error, Refused):
         return error.status
-    return {NotFound: 404, InUse: 409, NotCounted: 503}.get(type(error), 422)
+    return {NotFound: 404, InUse: 409, NotCounted: 503, NewerDatabase: 503}.get(type(error), 422)
 
 
 def _list_sources(call: Call) -> Any:
