@@ -26,6 +26,7 @@ CollectorError
 ├── MalformedRequest     400: bytes that are not HTTP, or that can be read in two ways
 ├── SettingsError        wrong configuration: says which setting, and where it came from
 └── StoreError           the database cannot do what an administrator asked
+    ├── NewerDatabase
     ├── NotFound
     └── InUse
 """
@@ -202,6 +203,10 @@ class StoreError(CollectorError):
     """The database cannot do what was asked."""
 
     exit_code = 2
+
+
+class NewerDatabase(StoreError):
+    """The database was written by a newer version of this program."""
 
 
 class NotFound(StoreError):

@@ -81,6 +81,12 @@ _DROPPED = _declare(
     "thamesthrive_dropped_connections_total",
     "Connections that were ended because there were too many, or they held too much memory.",
 )
+_RETENTION_PAUSED = _declare(
+    "gauge",
+    "thamesthrive_retention_paused",
+    "1 while nothing is removed for its age, because the clock is not believed.",
+    combine=max,
+)
 _REQUEST_SECONDS = _declare(
     "histogram",
     "thamesthrive_request_seconds",
@@ -185,6 +191,11 @@ def show_connections(number: int, dropped: int) -> None:
     """Sets how many connections this worker has, and adds those it has dropped."""
     _process.counters.set_gauge(_GAUGES.index(_CONNECTIONS), number)
     _process.counters.add(_key(_DROPPED.name), dropped)
+
+
+def show_retention(*, paused: bool) -> None:
+    """Sets whether nothing is removed for its age."""
+    _process.counters.set_gauge(_GAUGES.index(_RETENTION_PAUSED), int(paused))
 
 
 def render() -> bytes:

@@ -2,12 +2,14 @@
 
 import sqlite3
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from collector import store
+from collector.event.timestamps import iso
 from collector.settings import load_settings
 
 from ..errors import CliError, ProblemsFound, Usage
@@ -80,6 +82,39 @@ def rebuild(db: DbOption = None, as_json: JsonOption = False) -> None:
         lambda: note(f"Counted up to event {done:,} in {seconds:.1f} s."),
         as_json=as_json,
     )
+
+
+@app.command()
+def clock(
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Say that this machine's clock is right.")
+    ] = False,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Shows whether this machine's clock is believed, and whether events are removed for their age.
+
+    A time that is more than a week after the last at which a collector ran is not believed: a wrong
+    clock would remove everything. Exit code 1 if something seems wrong.
+
+    Examples:
+
+    - `thamesthrive db clock`
+    - `thamesthrive db clock --accept`
+    """
+    now = datetime.now(UTC)
+    with open_database(db) as database:
+        if accept:
+            store.accept_clock(database.conn, now)
+        known = store.last_known(database.conn)
+        problem = store.describe_clock(database.conn, now)
+    found = {"now": iso(now), "last_known": known, "problem": problem}
+    if as_json:
+        json_data(found)
+    elif not problem:
+        note(f"The clock is believed: {now:%Y-%m-%d %H:%M} UTC.")
+    if problem:
+        raise ProblemsFound(problem)
 
 
 @app.command()

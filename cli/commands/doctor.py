@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,8 +23,9 @@ from urllib.request import urlopen
 
 from collector import __version__
 from collector.descriptors import highest, most_connections
+from collector.errors import NewerDatabase
 from collector.settings import Settings, load_settings
-from collector.store import connect_readonly, database_state
+from collector.store import connect_readonly, database_state, describe_clock, refuse_newer
 
 from ..errors import ProblemsFound
 from ..output import note, show_list
@@ -141,9 +142,13 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with closing(connect_readonly(path)) as connection:
+            refuse_newer(connection)
             mode, sources = database_state(connection)
     except sqlite3.Error as error:
         yield Finding("database", "problem", f"{path}: {error}")
+        return
+    except NewerDatabase as error:
+        yield Finding("database", "problem", str(error))
         return
     detail = f"{path}, {path.stat().st_size / 1e6:.1f} MB, journal mode {mode}"
     yield Finding("database", "ok" if mode == "wal" else "warning", detail)
@@ -226,7 +231,7 @@ def _quotas(settings: Settings) -> Iterator[Finding]:
     yield Finding("quotas", "ok", detail)
 
 
-def _clock(_: Settings) -> Iterator[Finding]:
+def _clock(settings: Settings) -> Iterator[Finding]:
     now = datetime.now(UTC)
     built = datetime.fromtimestamp(Path(__file__).stat().st_mtime, UTC)
     if now < built:
@@ -235,8 +240,14 @@ def _clock(_: Settings) -> Iterator[Finding]:
             "problem",
             f"The clock says {now:%Y-%m-%d %H:%M} UTC, which is before this program was installed.",
         )
-    else:
-        yield Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+        return
+    problem = None
+    # Without a database there is nothing to compare it with, nor in one of a former version.
+    with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
+        problem = describe_clock(connection, now)
+    yield Finding(
+        "clock", "warning" if problem else "ok", problem or f"{now:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def _bundle(settings: Settings) -> Iterator[Finding]:

@@ -1,15 +1,16 @@
 """All SQL of the project. Library calls for administrators and for the collector itself."""
 
 from .audit import Actor, AuditEntry, acting_as, iter_audit
+from .clock import accept_clock, describe_clock, last_known
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
 from .erasure import export_profile, forget_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events
-from .migrations import migrate
+from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
 from .rejected import RejectedEvent, get_rejected, iter_rejected, list_rejected
-from .retention import expire_rows
+from .retention import expire_rows, paused
 from .rollup_tables import KINDS
 from .rollups import rebuild_rollups
 from .source_cache import SourceCache
@@ -43,6 +44,7 @@ __all__ = [
     "SourceCache",
     "StoredEvent",
     "Token",
+    "accept_clock",
     "acting_as",
     "add_redirect",
     "add_source",
@@ -53,6 +55,7 @@ __all__ = [
     "connect_writer",
     "create_token",
     "database_state",
+    "describe_clock",
     "expire_rows",
     "export_profile",
     "first_of_latest",
@@ -63,6 +66,7 @@ __all__ = [
     "iter_audit",
     "iter_events",
     "iter_rejected",
+    "last_known",
     "last_seq",
     "list_events",
     "list_redirects",
@@ -73,7 +77,9 @@ __all__ = [
     "migrate",
     "note_use",
     "path_of",
+    "paused",
     "rebuild_rollups",
+    "refuse_newer",
     "remove_redirect",
     "remove_schema",
     "remove_source",

@@ -3,15 +3,18 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 STATEMENTS = 1024  # prepared ones that stay; see rows.py
 LOG_PAGES = 4000  # after so many, a commit moves the log into the file
 LOG_SIZE = 32 * 1024 * 1024  # bytes that the write-ahead log keeps once it could be cleared
 BUSY_TIMEOUT = 5.0  # seconds another SQLite client may hold the write lock
 RELAXED_TIMEOUT = 0.25  # the same for changes that may be left out
+
+C = TypeVar("C", bound=sqlite3.Connection)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -20,14 +23,24 @@ def connect(path: Path) -> sqlite3.Connection:
     `synchronous=FULL`: a commit returns when the write-ahead log is on the disk, which is what an
     answer promises.
     """
-    create_private(path)
+    return _open(path, sqlite3.Connection)
+
+
+def _open(path: Path, kind: type[C]) -> C:
+    is_new = create_private(path)
     connection = sqlite3.connect(
-        path, timeout=BUSY_TIMEOUT, isolation_level=None, cached_statements=STATEMENTS
+        path,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,
+        cached_statements=STATEMENTS,
+        factory=kind,
     )
-    # Only a new file takes these two, and only before the third. A group changes a row or two on each
-    # of many pages, and the log takes them whole: half the size, a quarter less is written.
-    connection.execute("PRAGMA page_size=2048")
-    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    if is_new:
+        # Only a new file takes these, and only before the next line; another one is written to. A
+        # group changes a row or two on each of many pages, and the log takes them whole: half the
+        # size, a quarter less is written.
+        connection.execute("PRAGMA page_size=2048")
+        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
@@ -40,20 +53,42 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def create_private(path: Path) -> None:
-    """Creates an empty file that only its user can read, unless there is a file. SQLite gives the
-    files beside a database the database's mode."""
+def create_private(path: Path) -> bool:
+    """Creates an empty file that only its user can read, unless there is a file. Returns whether
+    the file is empty. SQLite gives the files beside a database the database's mode."""
     with contextlib.suppress(OSError):  # SQLite says what is wrong, in its own words
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        return not path.stat().st_size
+    return False
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
-    """Opens the writer's connection, which does not check references.
+class WatchfulConnection(sqlite3.Connection):
+    """A connection whose transactions begin with a look at what others have changed meanwhile."""
+
+    on_change: Callable[[sqlite3.Connection], None] | None = None
+    _seen = -1
+
+    def look(self) -> None:
+        """Calls `on_change` if others have changed anything. Raises what it raises."""
+        version = changes_of_others(self)
+        if version != self._seen:
+            if self.on_change:
+                self.on_change(self)
+            self._seen = version
+
+
+def connect_writer(
+    path: Path, on_change: Callable[[sqlite3.Connection], None] | None = None
+) -> sqlite3.Connection:
+    """Opens the writer's connection, which does not check references. `on_change`: called inside
+    each transaction before which others have changed the database; it may raise.
 
     What a row refers to is written in the same transaction, or looked up in it (`require_sources`).
     Having SQLite look it up for each row again costs a tenth of the writer's time.
     """
-    connection = connect(path)
+    connection = _open(path, WatchfulConnection)
+    connection.on_change = on_change
     connection.execute("PRAGMA foreign_keys=OFF")
     return connection
 
@@ -98,6 +133,8 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """Commits what is done inside, or rolls it back if anything is raised."""
     connection.execute("BEGIN IMMEDIATE")
     try:
+        if isinstance(connection, WatchfulConnection):
+            connection.look()
         yield
         connection.execute("COMMIT")
     except BaseException:

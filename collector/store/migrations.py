@@ -4,13 +4,16 @@ ran.
 Times are ISO 8601 UTC text, JSON columns are JSON text: readable with any SQLite client.
 """
 
+import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
 
-from ..errors import StoreError
-from . import audit, layout, rejected, rollup_tables, tokens
-from .connection import connect, transaction
+from ..errors import NewerDatabase
+from . import audit, clock, layout, rejected, rollup_tables, tokens
+from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
 
@@ -318,18 +321,27 @@ def m008_profile_scopes(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m009_clock(db: Database) -> None:
+    for statement in clock.TABLES:
+        db.execute(statement)
+
+
 def migrate(path: Path) -> None:
     """Creates the database or brings it up to date. Safe to call from several processes at once.
 
-    If it is interrupted, the next call goes on where it ended. Raises StoreError for a database of
-    a newer version, sqlite3.Error if the file cannot be written or is no database.
+    If it is interrupted, the next call goes on where it ended. Raises NewerDatabase for one
+    of a newer version, sqlite3.Error if the file cannot be written or is no database.
     """
+    if path.exists():
+        # Not even a page of it is to change.
+        with closing(connect_readonly(path)) as reading:
+            refuse_newer(reading)
     connection = connect(path)
     try:
         # So that a table may be replaced by another of its name.
         connection.execute("PRAGMA foreign_keys=OFF")
         database = Database(connection)
-        _refuse_newer(database, path)
         if migrations.pending(database) or missing_columns(database):
             # Another process may be at it: the second one finds nothing to do.
             with transaction(connection):
@@ -340,14 +352,22 @@ def migrate(path: Path) -> None:
         connection.close()
 
 
-def _refuse_newer(db: Database, path: Path) -> None:
-    known = {migration.name for migration in migrations.pending(Database(memory=True))}
-    if not db["_sqlite_migrations"].exists():
-        return
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(migration.name for migration in migrations.pending(Database(memory=True)))
+
+
+def refuse_newer(connection: sqlite3.Connection) -> None:
+    """Raises NewerDatabase for a database of a newer version: what this one would write to it may be
+    wrong there."""
     names = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'thamesthrive'"
-    newer = {name for (name,) in db.execute(names)} - known
+    if not connection.execute(
+        "SELECT 1 FROM sqlite_schema WHERE name = '_sqlite_migrations'"
+    ).fetchone():
+        return
+    newer = {row[0] for row in connection.execute(names)} - _known()
     if newer:
-        raise StoreError(
-            f"The database {path} was written by a newer version of ThamesThrive"
+        raise NewerDatabase(
+            f"The database {path_of(connection)} was written by a newer version of ThamesThrive"
             f" ({', '.join(sorted(newer))}). Install that version, or restore an older backup."
         )

@@ -4,10 +4,12 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from operator import itemgetter
+from typing import Any
 
 from ..event.timestamps import OLDEST, iso
 from .audit import MAX_DAYS as AUDIT_DAYS
 from .audit import expire_audit
+from .clock import MAX_AHEAD, add_mark, describe_clock, is_ahead, reach_of
 from .connection import transaction
 from .rejected import MAX_DAYS
 from .rollups import removing
@@ -15,6 +17,10 @@ from .rollups import removing
 CHUNK = 200  # requests, or rejected events, removed at a time: no sender waits longer for it
 PAGES = 200  # given back to the file system after each
 SESSIONS = 5000  # keys of sessions looked at at a time
+ALL = 2**63 - 1  # above the number of any row
+# Of a source, up to a number.
+_REQUESTS = "SELECT key, events, session FROM request_rows WHERE source = ? AND key <= ?"
+_REJECTED = "SELECT seq FROM rejected WHERE source_id = ? AND seq <= ?"
 
 
 def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None = None) -> int:
@@ -23,27 +29,21 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
 
     Events expire when they are older than their source's retention; sessions and profiles that are
     left without events go with them. Rejected events expire after MAX_DAYS, changes of administrators
-    after AUDIT_DAYS. `looked_at`: up to
-    which session of each source is done, for the next call.
+    after AUDIT_DAYS. `looked_at`: up to which session of each source is done, for the next call.
+    Nothing expires while the clock is not believed (clock.py).
     """
     looked_at = {} if looked_at is None else looked_at
     today = datetime.now(UTC)
-    kept = connection.execute(
-        "SELECT k.key, s.retention_days FROM sources s JOIN source_keys k ON k.id = s.id"
-        " WHERE s.retention_days IS NOT NULL"
-    ).fetchall()
+    if is_ahead(connection, today):
+        return 0
+    kept = _kept(connection)
+    add_mark(connection, today, _before(today, _longest(kept)))
     for source, days in kept:
-        if count := _expire_requests(connection, source, _before(today, days)):
+        if count := _expire_requests(connection, source, today, days):
             return count
-    oldest = _before(today, MAX_DAYS)
-    for (source_id,) in connection.execute("SELECT id FROM sources").fetchall():
-        old = "SELECT seq FROM rejected WHERE source_id = ? AND received_at < ?"
-        if connection.execute(f"{old} LIMIT 1", [source_id, oldest]).fetchone():
-            with transaction(connection):
-                return connection.execute(
-                    f"DELETE FROM rejected WHERE seq IN ({old} LIMIT {CHUNK})", [source_id, oldest]
-                ).rowcount
-    if count := expire_audit(connection, iso(today - timedelta(days=AUDIT_DAYS)), CHUNK):
+    if count := _expire_rejected(connection, today):
+        return count
+    if count := expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK):
         return count
     return sum(
         # Rejected events, too, have expired by then.
@@ -58,18 +58,56 @@ def _before(today: datetime, days: int) -> str:
     return iso(max(OLDEST, today - timedelta(days=min(days, today.toordinal() - 1))))
 
 
+def mark_end(connection: sqlite3.Connection) -> None:
+    """Marks the time at which a collector ends: until the next mark may be long."""
+    today = datetime.now(UTC)
+    if not is_ahead(connection, today):
+        oldest = _before(today, _longest(_kept(connection)))
+        add_mark(connection, today, oldest, interval=timedelta(0))
+
+
+def _longest(kept: list[tuple[int, int]]) -> int:
+    return max([MAX_DAYS, *(days for _, days in kept)])
+
+
+def paused(connection: sqlite3.Connection) -> str | None:
+    """Why rows that seem to have expired are not removed; None if none is kept for that."""
+    today = datetime.now(UTC)
+    if not is_ahead(connection, today):
+        return None
+    sources = connection.execute("SELECT id FROM sources").fetchall()
+    looks = [
+        *((_REQUESTS, source, days) for source, days in _kept(connection)),
+        *((_REJECTED, source_id, MAX_DAYS) for (source_id,) in sources),
+    ]
+    for find, source, days in looks:
+        values = [source, ALL, _before(today, days)]
+        if connection.execute(f"{find} AND received_at < ? LIMIT 1", values).fetchone():
+            return describe_clock(connection, today)
+    return None
+
+
+def _kept(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Sources with a retention: key, and days."""
+    return connection.execute(
+        "SELECT k.key, s.retention_days FROM sources s JOIN source_keys k ON k.id = s.id"
+        " WHERE s.retention_days IS NOT NULL"
+    ).fetchall()
+
+
 def _expire_sessions(
     connection: sqlite3.Connection, source: int, oldest: str, looked_at: dict[int, int]
 ) -> int:
-    """Removes sessions that began before `oldest` and never had an event: those that expire with
-    their last event are gone. Each is looked at once. Returns 0 if there are no more."""
+    """Removes sessions that began before `oldest`, or while the clock was ahead, and never had an
+    event: those that expire with their last event are gone. Each is looked at once. Returns 0 if
+    there are no more."""
     after = looked_at.get(source, 0)
     (last,) = connection.execute("SELECT coalesce(max(key), 0) FROM session_rows").fetchone()
     upto = min(after + SESSIONS, last)
     found = connection.execute(
-        "SELECT key, first_seen_at < ? FROM session_rows"
+        "SELECT key, first_seen_at < ? OR first_seen_at > ? FROM session_rows"
         " WHERE key > ? AND key <= ? AND source = ? ORDER BY key",
-        (oldest, after, upto, source),
+        (oldest, _future(), after, upto, source),
     ).fetchall()
     old = list(takewhile(itemgetter(1), found))
     if old:
@@ -79,11 +117,40 @@ def _expire_sessions(
     return int(looked_at[source] < last and len(old) == len(found))
 
 
-def _expire_requests(connection: sqlite3.Connection, source: int, oldest: str) -> int:
-    """Removes some requests of a source that came before `oldest`, with what is left without
+def _find_old(
+    connection: sqlite3.Connection, find: str, source: int | str, today: datetime, days: int
+) -> list[Any]:
+    """Some rows of a source that came before the last `days`. `find`: _REQUESTS or _REJECTED."""
+    oldest = _before(today, days)
+    reach = reach_of(connection, oldest)
+    upto = reach.event if find == _REQUESTS else reach.rejected
+    limit = f"LIMIT {CHUNK}"
+    old = connection.execute(f"{find} AND received_at < ? {limit}", [source, upto, oldest])
+    found = old.fetchall()
+    if not found and reach.is_marked:
+        # They came while the clock was ahead, and are as old all the same.
+        future = [source, upto, iso(today + MAX_AHEAD)]
+        found = connection.execute(f"{find} AND received_at > ? {limit}", future).fetchall()
+    return found
+
+
+def _expire_rejected(connection: sqlite3.Connection, today: datetime) -> int:
+    """Removes some rejected events that came before the last MAX_DAYS. Returns how many."""
+    for (source_id,) in connection.execute("SELECT id FROM sources").fetchall():
+        if gone := _find_old(connection, _REJECTED, source_id, today, MAX_DAYS):
+            with transaction(connection):
+                connection.executemany("DELETE FROM rejected WHERE seq = ?", gone)
+            return len(gone)
+    return 0
+
+
+def _expire_requests(
+    connection: sqlite3.Connection, source: int, today: datetime, days: int
+) -> int:
+    """Removes some requests of a source that came before the last `days`, with what is left without
     events. Returns how many."""
-    find = "SELECT key, events, session FROM request_rows WHERE source = ? AND received_at < ?"
-    gone = connection.execute(f"{find} LIMIT {CHUNK}", [source, oldest]).fetchall()
+    oldest = _before(today, days)
+    gone = _find_old(connection, _REQUESTS, source, today, days)
     if not gone:
         return 0
     with transaction(connection):
@@ -101,22 +168,29 @@ def _expire_requests(connection: sqlite3.Connection, source: int, oldest: str) -
     return len(gone)
 
 
+def _future() -> str:
+    """A time after which nothing can have come, unless the clock was wrong."""
+    return iso(datetime.now(UTC) + MAX_AHEAD)
+
+
 def remove_empty(connection: sqlite3.Connection, sessions: set[int], oldest: str) -> None:
     """Removes those of these sessions that began before `oldest` and have no events, and the
-    profiles that are left without sessions."""
+    profiles that are left without sessions. So it does with those from the future, which began
+    while the clock was wrong."""
+    future = _future()
     for session in sessions - {0}:
         row = connection.execute(
-            "DELETE FROM session_rows WHERE key = ? AND first_seen_at < ?"
+            "DELETE FROM session_rows WHERE key = ? AND (first_seen_at < ? OR first_seen_at > ?)"
             " AND NOT EXISTS (SELECT 1 FROM request_rows WHERE session = session_rows.key)"
             # Rejected events can only be forgotten, or replayed, where their visitor is known.
             " AND NOT EXISTS (SELECT 1 FROM rejected WHERE profile_id ="
             " (SELECT id FROM profile_rows WHERE key = session_rows.profile))"
             " RETURNING profile",
-            (session, oldest),
+            (session, oldest, future),
         ).fetchone()
         if row:
             connection.execute(
-                "DELETE FROM profile_rows WHERE key = ? AND first_seen_at < ?"
+                "DELETE FROM profile_rows WHERE key = ? AND (first_seen_at < ? OR first_seen_at > ?)"
                 " AND NOT EXISTS (SELECT 1 FROM session_rows WHERE profile = profile_rows.key)",
-                (row[0], oldest),
+                (row[0], oldest, future),
             )

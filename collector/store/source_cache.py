@@ -5,9 +5,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import NewerDatabase, StoreError
 from ..event.json_schema import Validator, broken_schema, compile_schema
 from .connection import connect_readonly
+from .migrations import refuse_newer
 from .redirects import Redirect
 from .sources import Source, source_from_row
 from .tokens import Token, hash_of, token_from_row
@@ -72,13 +73,14 @@ class SourceCache:
         try:
             (version,) = self._connection.execute("SELECT version FROM registry").fetchone()
             if version != self._version:
+                refuse_newer(self._connection)
                 self._now = self._read()
                 self._version = version
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, NewerDatabase):
             if self._version < 0:
                 raise
             # A database that cannot be read for a moment is no reason to refuse sources that are
-            # known.
+            # known. In a newer one they may have another shape; the writer stores nothing there.
         self._checked = time.monotonic()
 
     def _read(self) -> _Snapshot:

@@ -4,15 +4,25 @@ import logging
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .. import metrics
-from ..errors import Duplicate, Internal, Invalid, Overloaded, Stored, UnknownSource
+from ..errors import (
+    Duplicate,
+    Internal,
+    Invalid,
+    NewerDatabase,
+    Overloaded,
+    Stored,
+    UnknownSource,
+)
 from ..event.types import Event
 from ..ipc import WriteRequest, WriteResult
 from ..store.connection import BUSY_TIMEOUT, connect_writer, set_busy_timeout, transaction
 from ..store.events import EventWriter, MissingSource, Repeated, require_sources, stored_ids
 from ..store.keys import Keys
+from ..store.migrations import refuse_newer
 from ..store.rejected import (
     MAX_DETAIL,
     MAX_PAYLOAD,
@@ -21,7 +31,7 @@ from ..store.rejected import (
     RejectedWriter,
     take_rejected,
 )
-from ..store.retention import expire_rows
+from ..store.retention import expire_rows, mark_end, paused
 from ..store.rollups import RollUp
 from ..store.tombstones import forgotten_ids, has_tombstones
 from .identity import Identities, KnownSessions, Owner
@@ -30,6 +40,9 @@ from .limits import Limits
 log = logging.getLogger("collector.writer")
 
 _COUNTED = (Stored.code, Duplicate.code, Invalid.code)
+
+# What keeps everything from being written; the fault is not in the requests.
+_TROUBLE = (sqlite3.DatabaseError, NewerDatabase)
 
 FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 
@@ -40,8 +53,9 @@ class Writer:
     def __init__(self, path: Path, limits: Limits | None = None) -> None:
         """Raises sqlite3.Error if the database cannot be opened. `limits`: by default those that
         sources have of their own."""
-        self._connection = connect_writer(path)
+        self._connection = connect_writer(path, refuse_newer)
         self._problem = ""
+        self._paused: str | None = None
         self._limits = limits or Limits()
         self._rejected = RejectedWriter()
         self._keys = Keys()
@@ -51,6 +65,12 @@ class Writer:
 
     def close(self) -> None:
         self._connection.close()
+
+    def mark_end(self) -> None:
+        """Remembers when the collector ended, unless the database is in trouble."""
+        set_busy_timeout(self._connection, FAILING_TIMEOUT)
+        with suppress(*_TROUBLE):
+            mark_end(self._connection)
 
     def write(self, group: Sequence[WriteRequest]) -> list[WriteResult]:
         """Commits a group, but for requests of sources that have sent too much.
@@ -69,8 +89,9 @@ class Writer:
     def expire_rows(self) -> bool:
         """Removes a few expired rows. Returns whether there may be more."""
         try:
+            self._look_at_clock()
             removed = expire_rows(self._connection, self._expired)
-        except sqlite3.DatabaseError as error:
+        except _TROUBLE as error:
             log.warning("expired rows could not be removed: %s", error)
             return False
         if removed:
@@ -78,12 +99,20 @@ class Writer:
             self._rollup.drop()
         return removed > 0
 
+    def _look_at_clock(self) -> None:
+        """Says in the log and in the metrics when the clock is not believed, and when it is again."""
+        problem = paused(self._connection)
+        if bool(problem) != bool(self._paused):
+            log.warning("%s", problem or "rows are removed for their age again")
+        self._paused = problem
+        metrics.show_retention(paused=bool(problem))
+
     def read_uncounted(self, limit: int) -> bool:
         """Reads some of the events that are not in the rollups yet. Returns whether there are
         others."""
         try:
             return self._rollup.read(limit)
-        except sqlite3.DatabaseError as error:
+        except _TROUBLE as error:
             # They are stored, and counted when the database allows it again.
             log.warning("events could not be counted: %s", error)
             self._rollup.drop()
@@ -93,7 +122,7 @@ class Writer:
         """Commits the counts of what was read. Returns false if it must be read again."""
         try:
             return self._rollup.write()
-        except sqlite3.DatabaseError as error:
+        except _TROUBLE as error:
             log.warning("events could not be counted: %s", error)
             return True  # with the next events
 
@@ -114,9 +143,9 @@ class Writer:
             if len(group) > 1:
                 return [result for request in group for result in self._store([request])]
             return [WriteResult(group[0].number, refused=_code_of(error, group[0]))]
-        except sqlite3.DatabaseError as error:
-            # Busy, full, read-only, a failing disk: the fault is not in the requests, so they may
-            # be sent again.
+        except _TROUBLE as error:
+            # Busy, full, read-only, a failing disk, a newer database: the fault is not in the
+            # requests, so they may be sent again.
             self._set_problem(f"nothing is stored: {error}")
             return [WriteResult(request.number, refused=Overloaded.code) for request in group]
         self._set_problem("")

@@ -39,6 +39,7 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
     writer = Writer(settings.db, Limits(settings.source_quota_mb, settings.address_quota_mb))
     on_start()
     WriterServer(writer, socket.socket(fileno=task.descriptor)).run()
+    writer.mark_end()
     writer.close()
 
 

@@ -358,6 +358,8 @@ def test_retention_removes_old_events_and_gives_space_back(tmp_path: Path) -> No
         )
         for table in ("session_rows", "profile_rows"):
             connection.execute(f"UPDATE {table} SET first_seen_at = '2020-01-01T00:00:00.000Z'")
+        # The collector has run since then.
+        connection.execute("INSERT INTO clock_marks VALUES ('2020-01-02T00:00:00.000Z', 2000, 0)")
         connection.commit()
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
     collector.start()

@@ -67,6 +67,18 @@ def send(writer: Writer, source: str, *events: Event, **payload: Any) -> WriteRe
     return result
 
 
+def let_time_pass(connection: sqlite3.Connection) -> None:
+    """The collector has run since 2001, when what is stored now was stored, until now."""
+    connection.execute("DELETE FROM clock_marks")
+    for at in ("2001-01-02T00:00:00.000Z", now()):
+        connection.execute(
+            "INSERT INTO clock_marks SELECT ?,"
+            " (SELECT coalesce(max(seq), 0) FROM event_rows),"
+            " (SELECT coalesce(max(seq), 0) FROM rejected)",
+            [at],
+        )
+
+
 def rows(db: Path, sql: str, *values: Any) -> list[Any]:
     with closing(store.connect_readonly(db)) as connection:
         return [tuple(row) for row in connection.execute(sql, values)]
@@ -441,6 +453,7 @@ def test_a_session_that_has_expired_begins_anew(db: Path, writer: Writer) -> Non
         connection.execute("UPDATE session_rows SET first_seen_at = '2001'")
         connection.execute("UPDATE profile_rows SET first_seen_at = '2001'")
         store.update_source(Database(connection), source, {"retention_days": 1})
+        let_time_pass(connection)
     assert send(writer, source, session_id="s").profile_id == first
     while writer.expire_rows():
         pass

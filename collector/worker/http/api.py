@@ -16,7 +16,15 @@ from sanic import HTTPResponse, Request, Sanic
 from sqlite_utils import Database
 
 from ... import store
-from ...errors import Forbidden, InUse, NotFound, Overloaded, Refused, StoreError
+from ...errors import (
+    Forbidden,
+    InUse,
+    NewerDatabase,
+    NotFound,
+    Overloaded,
+    Refused,
+    StoreError,
+)
 from ...ipc import WriteRequest, WriteResult
 from ...store.connection import connect, connect_readonly
 from ...store.reports import NotCounted
@@ -147,6 +155,7 @@ def _work(
         # Who may only read could not write even by mistake of ours, and has a cache of two megabytes.
         open_ = connect_readonly if operation.method == "GET" else connect
         with closing(open_(path)) as connection, store.acting_as(actor):
+            store.refuse_newer(connection)
             call = Call(Database(connection), names, query, body, text, path, write)
             return operation.status, operation.work(call)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -162,7 +171,7 @@ def _work(
 def _status_of(error: StoreError | Refused) -> int:
     if isinstance(error, Refused):
         return error.status
-    return {NotFound: 404, InUse: 409, NotCounted: 503}.get(type(error), 422)
+    return {NotFound: 404, InUse: 409, NotCounted: 503, NewerDatabase: 503}.get(type(error), 422)
 
 
 def _list_sources(call: Call) -> Any:

@@ -6,13 +6,16 @@ import hmac
 import logging
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 
 from ... import __version__, metrics
+from ...errors import NewerDatabase
 from ...settings import Settings
+from ...store import connect_readonly, paused, refuse_newer
 from ..log_limit import LogLimit
 from ..writer_client import WriterClient
 from . import openapi
@@ -42,6 +45,7 @@ class Health:
         self._times = times
         self._log_limit = log_limit
         self._connections = connections
+        self._database = connect_readonly(settings.db)
         self._draining = False
         self._task: asyncio.Task[None] | None = None
 
@@ -59,6 +63,7 @@ class Health:
             self._task.cancel()
         self.refresh()
         self._log_limit.flush(all_=True)
+        self._database.close()
 
     def refresh(self) -> None:
         """Brings this worker's metrics up to date."""
@@ -98,17 +103,37 @@ class Health:
             free = shutil.disk_usage(self._settings.db.resolve().parent).free
         if self._draining:
             problems.append("The collector is stopping.")
-        elif problem := self._writer.problem:
-            problems.append(f"Events cannot be stored: {problem}.")
+        elif problem := self._newer or self._writer.problem:
+            problems.append(f"Events cannot be stored: {problem.rstrip('.')}.")
         if free < MIN_FREE:
             problems.append(f"Less than {MIN_FREE // 1024**2} MB are free on the database's disk.")
         return {
             "ready": not problems,
             "problems": problems,
+            "warnings": self._warnings,
             "waiting": {"requests": requests, "bytes": size, "oldest_seconds": round(oldest, 3)},
             "last_commit_age_seconds": self._writer.last_commit_age,
             "disk_free_bytes": free,
         }
+
+    @property
+    def _newer(self) -> str | None:
+        """What a newer program has made of the database beneath this one."""
+        try:
+            refuse_newer(self._database)
+        except NewerDatabase as error:
+            return str(error)
+        except sqlite3.Error:
+            pass  # the writer says what is wrong with it
+        return None
+
+    @property
+    def _warnings(self) -> list[str]:
+        """What should be looked at, although events are stored."""
+        with contextlib.suppress(sqlite3.Error):
+            if problem := paused(self._database):
+                return [problem]
+        return []
 
 
 def add(app: Sanic[Any, Any], health: Health) -> list[Route]:

@@ -122,7 +122,11 @@ SCHEMAS: dict[str, Any] = {
     "Ready": {
         "type": "object",
         "required": ["ready", "problems"],
-        "properties": {"ready": {"type": "boolean"}, "problems": _array(TEXT)},
+        "properties": {
+            "ready": {"type": "boolean"},
+            "problems": _array(TEXT),
+            "warnings": _array(TEXT),
+        },
     },
     "Source": {
         "type": "object",
