@@ -70,6 +70,7 @@ class Collector:
     port."""
 
     running: ClassVar["set[Collector]"] = set()
+    command: ClassVar[list[str]] = COMMAND
 
     def __init__(self, folder: Path, *, workers: int = 1, options: tuple[str, ...] = ()) -> None:
         self.db = folder / "events.db"
@@ -82,7 +83,7 @@ class Collector:
 
     def start(self) -> "Collector":
         command = [
-            *COMMAND,
+            *self.command,
             "serve",
             "--db",
             self.db,
