@@ -70,6 +70,7 @@ class Collector:
     port."""
 
     running: ClassVar["set[Collector]"] = set()
+    command: ClassVar[list[str]] = COMMAND
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class Collector:
     def start(self) -> "Collector":
         command = [
             *self.prefix,
-            *COMMAND,
+            *self.command,
             "serve",
             "--db",
             self.db,
