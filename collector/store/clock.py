@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..event.timestamps import iso, stored
+from .audit import add_entry
 from .connection import transaction
 from .events import last_seq
 
@@ -98,6 +99,7 @@ def add_mark(
 def accept_clock(connection: sqlite3.Connection, now: datetime) -> None:
     """Believes a time, however far it is from the last that is known."""
     with transaction(connection):
+        add_entry(connection, "clock.accept", iso(now))
         connection.execute("DELETE FROM clock_marks WHERE at > ?", [iso(now)])
         _insert(connection, now)
 

@@ -110,6 +110,7 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
         "token revoke": ([shop.token.id], "token.revoke", None),
         "rejected replay": (["--source", source], "rejected.replay", source),
         "profile forget": ([shop.profile, "--yes"], "profile.forget", None),
+        "db clock": (["--accept"], "clock.accept", None),
         "db rollups rebuild": ([], "rollups.rebuild", None),
         "source remove": ([source, "--with-events"], "source.remove", source),
     }
