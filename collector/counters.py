@@ -1,4 +1,4 @@
-"""Numbers that a collector's processes share: each counts in memory of its own, all can read it.
+"""Numbers in memory that a collector's processes share: each counts in its part of it, and all can read the whole.
 
 The supervisor makes the memory and its children inherit it. There is no file system in it, so none
 that is full or vanishes ends a process. A process that replaces another goes on with its

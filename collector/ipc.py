@@ -101,7 +101,9 @@ class WriteRequest(Struct, array_like=True, gc=False):
     static_profiles: bool = False
     profile_scope: str = ""  # only profiles of this scope are known to the source
     rate_limit: int | None = None  # events a minute
-    quota_mb: int | None = None  # megabytes a minute, if the source has a limit of its own
+    quota_mb: int | None = (
+        None  # megabytes a minute, if the source has another limit than the usual one
+    )
     address: str = ""  # whose bytes are limited, as `sender.limited_address`; empty for nobody's
     replays: int | None = None
 

@@ -79,7 +79,7 @@ _CONNECTIONS = _declare("gauge", "thamesthrive_connections", "Connections of sen
 _DROPPED = _declare(
     "counter",
     "thamesthrive_dropped_connections_total",
-    "Connections that were ended because there were too many, or they held too much memory.",
+    "Connections that were ended because there were too many.",
 )
 _RETENTION_PAUSED = _declare(
     "gauge",

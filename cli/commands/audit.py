@@ -7,7 +7,7 @@ import typer
 from collector import store
 
 from ..output import show_list
-from .options import DbOption, JsonOption, complete_sources, open_readonly
+from .options import DbOption, JsonOption, LimitOption, complete_sources, open_readonly
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,12 +31,7 @@ def list_(
             help="Only changes since then: days ago, as in 7d, or a date, whose beginning in UTC is meant.",
         ),
     ] = None,
-    limit: Annotated[
-        int,
-        typer.Option(
-            "--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."
-        ),
-    ] = 20,
+    limit: LimitOption = 20,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -17,7 +17,7 @@ from collector.store import StoredEvent, first_of_latest, iter_events, last_seq
 from ..errors import Usage
 from ..export import WRITERS
 from ..output import data, note, progress, show, show_list
-from .options import DbOption, JsonOption, open_readonly
+from .options import DbOption, JsonOption, LimitOption, open_readonly
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,12 +34,7 @@ def list_(
     type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
     source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
     session: Annotated[str | None, typer.Option(help="Only events of this session id.")] = None,
-    limit: Annotated[
-        int,
-        typer.Option(
-            "--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."
-        ),
-    ] = 20,
+    limit: LimitOption = 20,
     follow: Annotated[
         bool,
         typer.Option("--follow", "-f", help="Go on with new ones as they arrive, until Ctrl-C."),

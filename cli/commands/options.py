@@ -23,6 +23,10 @@ DbOption = Annotated[Path | None, setting_option("db")]
 HostOption = Annotated[str | None, setting_option("host")]
 PortOption = Annotated[int | None, setting_option("port")]
 BundleOption = Annotated[Path | None, setting_option("bundle")]
+LimitOption = Annotated[
+    int,
+    typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -13,7 +13,7 @@ from collector.worker.replay import replay as replay_events
 from collector.writer.group import Writer
 
 from ..output import data, key_values, note, progress, show, show_list
-from .options import DbOption, JsonOption, open_database, open_readonly
+from .options import DbOption, JsonOption, LimitOption, open_database, open_readonly
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,12 +37,7 @@ def list_(
     source: SourceOption = None,
     type_: TypeOption = None,
     reason: Annotated[str | None, typer.Option(help="Only this reason code.")] = None,
-    limit: Annotated[
-        int,
-        typer.Option(
-            "--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."
-        ),
-    ] = 20,
+    limit: LimitOption = 20,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:

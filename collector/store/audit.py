@@ -111,8 +111,8 @@ def add_entry(
     """Adds a row inside the caller's transaction. Returns its number, for `complete_entry`.
 
     Called by every function that changes what an administrator decides about: a change that cannot
-    be recorded is rolled back. `object_`: the id of what is changed; never that of a visitor. `source_id`: the source that it
-    belongs to. Secrets must not be in `changes`.
+    be recorded is rolled back. `object_`: the id of what is changed; never that of a visitor.
+    `source_id`: the source that it belongs to. Secrets must not be in `changes`.
     """
     actor = _actor.get() or _user()
     values = {

@@ -53,7 +53,7 @@ def replay(
     """
     done, looked = Replayed(), 0
     with transaction(connection):
-        # Ahead of the first event, which the writer stores in a transaction of its own.
+        # Before the first event: the writer stores the events in other transactions.
         what = str(seq) if seq is not None else event_type or ""
         entry = add_entry(connection, "rejected.replay", what, source_id=source_id)
     before = None if seq is None else seq + 1

@@ -8,8 +8,8 @@ LARGE = 8 * 1024  # bytes on the wire; a smaller request is read within a millis
 
 
 class Turns:
-    """One for each worker. Those who take a turn go on one after the other, each in a turn of the
-    event loop of its own; between two, the loop serves whatever has come."""
+    """One for each worker. Whoever takes a turn goes on when it comes, one in each turn of the event
+    loop; between two of them, the loop serves whatever has come."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()

@@ -21,7 +21,7 @@ PATIENCE = 30.0  # seconds for one answer
 
 @dataclass(frozen=True)
 class Target:
-    """What an attacker knows: address, a source of its own, and a token if it needs one."""
+    """What an attacker knows: the address, a source, which is not the healthy sender's, and a token."""
 
     host: str
     port: int

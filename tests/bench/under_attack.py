@@ -1,8 +1,8 @@
 """`make bench-attacks`: what a healthy sender feels while a collector is attacked.
 
-Each attack has a collector of its own with two workers. A healthy sender posts three events at a
-time, paced as visitors are; beside it, processes of the lowest priority (an attacker has a machine
-of its own) send as much of the attack as they can. Then every acknowledged event must be stored
+Each attack meets a new collector with two workers. A healthy sender posts three events at a
+time, paced as visitors are; beside it, processes of the lowest priority (a real attacker has other
+machines) send as much of the attack as they can. Then every acknowledged event must be stored
 once, nothing else of that sender's may be, and no process may have been replaced.
 
 Writes site/docs/explanation/attacks.md.
@@ -119,7 +119,7 @@ SCHEMA = '{"properties":{"items":{"items":{"properties":{"a":{"type":"string"}}}
 
 
 def measure(name: str, seconds: int) -> Result:
-    """One attack on a collector of its own."""
+    """One attack on a new collector."""
     with tempfile.TemporaryDirectory(prefix="attack-", dir=ROOT / "build") as folder:
         collector = Collector(Path(folder), workers=2).start()
         attackers: list[subprocess.Popen[bytes]] = []
@@ -185,7 +185,7 @@ def report(results: list[Result], seconds: int) -> str:
         "",
         f"`make bench-attacks` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}.",
         "",
-        f"Each attack has a collector of its own with two workers, for {seconds} seconds. A healthy sender posts {RATE} requests of"
+        f"Each attack meets a new collector with two workers, for {seconds} seconds. A healthy sender posts {RATE} requests of"
         f" three events a",
         f"second over {CONNECTIONS} connections; its time counts from when a request was due. Two processes send as much of the"
         " attack as they can;",
