@@ -197,6 +197,19 @@ class Collector:
         if self.process and self.process.poll() is None:
             self.stop()
 
+    def settled_log(self) -> list[str]:
+        """The log with all that its only worker has written until now. A line may come later than
+        the answer; the stacks that SIGUSR2 asks for come after it, and are left out."""
+        stack = re.compile(r"Current thread |Thread 0x|  File |$")
+        (worker,) = self.children("collector.child\0worker")
+        before = len(self.log)
+        os.kill(worker, signal.SIGUSR2)
+        wait_for(
+            lambda: any(line.startswith("Current thread ") for line in self.log[before:]),
+            "the worker to say where it is at",
+        )
+        return [line for line in self.log if not stack.match(line)]
+
     def add_source(self, **options: Any) -> str:
         with self.database() as database:
             return store.add_source(database, "Test", **options).id

@@ -77,10 +77,10 @@ def test_files_of_the_folder_are_served(served: Collector, path: str, text: str)
     ],
 )  # fmt: skip
 def test_everything_else_is_404_and_leaves_no_trace(served: Collector, path: str) -> None:
-    lines = len(served.log)
+    lines = len(served.settled_log())
     status, body = get(served, path)
     assert (status, body) == (404, '{"detail": "Not Found."}')
-    assert served.log[lines:] == []
+    assert served.settled_log()[lines:] == []
 
 
 def test_pages_are_asked_for_again_only_if_they_changed(served: Collector) -> None:
@@ -92,4 +92,4 @@ def test_pages_are_asked_for_again_only_if_they_changed(served: Collector) -> No
         assert httpx.get(f"{served.url}/a/", headers=headers).status_code == 200
     plain = httpx.head(f"{served.url}/a/", headers={"Accept-Encoding": "identity"})
     assert plain.headers["Content-Length"] == "4"
-    assert "yesterday" not in "\n".join(served.log)
+    assert "yesterday" not in "\n".join(served.settled_log())
