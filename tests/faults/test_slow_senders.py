@@ -13,6 +13,8 @@ import pytest
 
 from ..support import Collector, run_async
 
+pytestmark = pytest.mark.faults
+
 SLOW = 2600
 DESCRIPTORS = 1024
 PAUSE = 2.0  # seconds between two bytes, and before a sender that was thrown out comes again

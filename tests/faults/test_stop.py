@@ -3,6 +3,7 @@ answered, and what was acknowledged is stored."""
 
 import contextlib
 import json
+import os
 import sqlite3
 import threading
 import time
@@ -19,9 +20,12 @@ from collector import store
 from ..http.test_strict_http import Wire, event, get, post
 from ..support import Collector, wait_for
 
+pytestmark = pytest.mark.faults
+
 # Seconds. It takes about one where nothing is drained; a busy machine may take longer.
 BOUND = 4.0
 SENDERS = 8
+ROUNDS = 5 if os.environ.get("FAULTS") == "long" else 1
 
 
 class Held:
@@ -209,7 +213,7 @@ def test_sigterm_under_load_refuses_nobody(tmp_path: Path) -> None:
     """With the second in which answers say that the connection ends: `--drain-seconds` as it is by
     default."""
     collector = Collector(tmp_path, workers=2, options=("--drain-seconds", "1")).start()
-    for _ in range(3):
+    for _ in range(ROUNDS):
         with load_on(collector) as load:
             started = time.monotonic()
             assert collector.stop() == 0

@@ -17,6 +17,8 @@ import pytest
 
 from ..support import Collector, wait_for
 
+pytestmark = pytest.mark.faults
+
 SOURCES = 60  # each has counts of its own: more than a page of memory of them
 
 
