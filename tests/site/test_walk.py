@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, Route
+from playwright.sync_api import Browser, Page, Response, Route, expect
 
 from ..support import ROOT
 from .conftest import ServedSite
@@ -135,7 +135,7 @@ def test_a_wrong_address_shows_the_404_page(browser: Browser, served: ServedSite
     assert answer
     assert answer.status == 404
     page.get_by_role("link", name="home page").click()
-    assert page.url == f"{served.url}/index.html"
+    expect(page).to_have_url(f"{served.url}/index.html")
     page.close()
 
 
