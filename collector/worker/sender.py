@@ -6,6 +6,10 @@ from functools import lru_cache
 
 from crawlerdetect import CrawlerDetect
 
+# What is remembered of headers is bounded in length, too.
+MAX_ADDRESS = 64  # characters; more is no address
+MAX_AGENT = 500  # characters of a user agent that are looked at
+
 _crawlers = CrawlerDetect()
 
 
@@ -29,15 +33,17 @@ def readable(header: str | None) -> str | None:
     return header.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-@lru_cache(maxsize=8192)
 def stored_address(address: str, policy: str) -> str | None:
     """An address as a source wants it stored: `truncate` keeps /24 or /48, `full` all of it, `none`
     nothing.
 
     None as well for what is no address: proxies send all sorts of things.
     """
-    if policy == "none":
-        return None
+    return None if policy == "none" else _stored_address(address[:MAX_ADDRESS], policy)
+
+
+@lru_cache(maxsize=8192)
+def _stored_address(address: str, policy: str) -> str | None:
     try:
         ip = ipaddress.ip_address(address.strip().strip("[]"))
     except ValueError:
@@ -50,8 +56,12 @@ def stored_address(address: str, policy: str) -> str | None:
     return str(ipaddress.ip_network((ip, kept), strict=False).network_address)
 
 
-@lru_cache(maxsize=8192)
 def is_bot(user_agent: str) -> bool:
     """Whether a user agent is a crawler's or another program's. Such events are stored and
     flagged."""
-    return bool(user_agent) and bool(_crawlers.isCrawler(user_agent[:1000]))
+    return bool(user_agent) and _is_crawler(user_agent[:MAX_AGENT])
+
+
+@lru_cache(maxsize=4096)
+def _is_crawler(user_agent: str) -> bool:
+    return bool(_crawlers.isCrawler(user_agent))

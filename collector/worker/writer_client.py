@@ -15,6 +15,8 @@ log = logging.getLogger("collector.writer_client")
 
 # Seconds without a result after which the writer is in trouble and senders are to try again.
 MAX_WAIT = 10.0
+# Bytes of memory of the requests in a frame: the writer holds one of each worker at a time.
+MAX_FRAME = 4 * 1024 * 1024
 RECONNECT = 0.05  # seconds between attempts
 
 
@@ -22,12 +24,13 @@ class _Pending(Struct, frozen=True):
     """A request whose result is awaited."""
 
     result: asyncio.Future[WriteResult]
-    size: int  # bytes
+    held: int  # bytes of memory
     submitted: float  # monotonic seconds
 
 
 class WriterClient(asyncio.Protocol):
-    """Used from one event loop. What is submitted in one turn of the loop travels as one frame."""
+    """Used from one event loop. What is submitted in one turn of the loop travels as one frame, or as
+    a few if it is much."""
 
     def __init__(self, writer: socket.socket, *, max_bytes: int) -> None:
         """`writer`: where it takes its connections from. `max_bytes`: of requests without a result, above which
@@ -38,7 +41,7 @@ class WriterClient(asyncio.Protocol):
         self._bytes = 0
         self._number = 0
         self._pending: dict[int, _Pending] = {}
-        self._outgoing: list[WriteRequest] = []
+        self._outgoing: list[tuple[WriteRequest, int]] = []
         self._transport: asyncio.WriteTransport | None = None
         self._closing = False
         self._failing = False
@@ -108,29 +111,41 @@ class WriterClient(asyncio.Protocol):
             return "the writer does not answer"
         return "the last request could not be stored" if self._failing else None
 
-    def submit(self, request: WriteRequest, size: int) -> asyncio.Future[WriteResult]:
+    def submit(self, request: WriteRequest, size: int, held: int) -> asyncio.Future[WriteResult]:
         """Sends a request to be stored.
 
         The future ends when its rows are on disk, or with the Refused that says why not. `size`:
-        bytes that count until then. Raises Overloaded if too much waits already, or if there is no
-        writer.
+        bytes that are written, about; `held`: bytes of memory until then. Raises Overloaded if too
+        much waits already, or if there is no writer. What waits alone may be of any size.
         """
-        if not self._transport or self._closing or self._bytes + size > self._max_bytes:
+        if not self._transport or self._closing:
             raise Overloaded
-        self._bytes += size
+        if self._bytes and self._bytes + held > self._max_bytes:
+            raise Overloaded
+        self._bytes += held
         self._number += 1
         request.number, request.size = self._number, size
         result: asyncio.Future[WriteResult] = self._loop.create_future()
-        self._pending[self._number] = _Pending(result, size, time.monotonic())
+        self._pending[self._number] = _Pending(result, held, time.monotonic())
         if not self._outgoing:
             self._loop.call_soon(self._send)
-        self._outgoing.append(request)
+        self._outgoing.append((request, held))
         return result
 
     def _send(self) -> None:
-        requests, self._outgoing = self._outgoing, []
-        if self._transport:
-            self._transport.write(Frames.pack(requests))
+        outgoing, self._outgoing = self._outgoing, []
+        if not self._transport:
+            return
+        frame: list[WriteRequest] = []
+        size = 0
+        for request, held in outgoing:
+            frame.append(request)
+            size += held
+            if size > MAX_FRAME:
+                self._transport.write(Frames.pack(frame))
+                frame, size = [], 0
+        if frame:
+            self._transport.write(Frames.pack(frame))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
@@ -154,7 +169,7 @@ class WriterClient(asyncio.Protocol):
 
     def _settle(self, result: WriteResult) -> None:
         pending = self._pending.pop(result.number)
-        self._bytes -= pending.size
+        self._bytes -= pending.held
         self._failing = result.refused == Overloaded.code
         if pending.result.done():  # the sender has disconnected
             return

@@ -16,18 +16,19 @@ from sanic.http import Stage
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from ... import metrics
-from ...errors import MalformedRequest, TooLarge
+from ...errors import MalformedRequest, Overloaded, TooLarge
 from ...event.limits import MAX_WIRE
 from ..answer import Answer, refused
 from ..pipeline import NO_SOURCE, failed
 from .chunked import ChunkedBody
-from .connections import Connections
+from .connections import FREE, Connections
 from .cors import cors_for, is_ingestion
 from .head import MAX_HEAD, Head, check_beginning, parse_head
 from .responses import refusal_bytes, response_bytes
 from .track import Track
 
 MAX_WAITING = 64 * 1024  # bytes behind the request that is served; reading pauses there
+SANIC_FACTOR = 3  # copies of a request while Sanic serves it
 LINGER = 2.0  # seconds to read a refusal in, for a sender that is still sending
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD_END = b"\r\n\r\n"
@@ -44,12 +45,14 @@ class Connection(HttpProtocol):
         "_deadline",
         "_has_sent",
         "_head",
+        "_held",
         "_idle_check",
         "_is_discarding",
         "_is_paused",
         "_is_serving",
         "_lingering",
         "_peer",
+        "_served_size",
         "_track",
     )
 
@@ -65,6 +68,8 @@ class Connection(HttpProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_check: asyncio.TimerHandle | None = None
         self._has_sent = False  # a whole request, at any time
+        self._held = 0  # bytes that are counted
+        self._served_size = 0  # bytes of the request that is served, if they are counted
         self._is_serving = False
         self._is_paused = False
         self._is_discarding = False  # no further request is read
@@ -78,6 +83,7 @@ class Connection(HttpProtocol):
         super(HttpProtocol, self).connection_made(transport)  # type: ignore[no-untyped-call]
         self.recv_buffer = bytearray()
         self._peer = str(self.conn_info.client_ip) if self.conn_info else ""
+        transport.set_write_buffer_limits(low=0, high=FREE)
         self._time = monotonic()
         self._check_idle()
         self._connections.add(self, self._peer)
@@ -89,12 +95,20 @@ class Connection(HttpProtocol):
         self._buffer += data
         if not self._is_serving and self._can_write.is_set():
             self._read()
-        elif len(self._buffer) > MAX_WAITING and not self._is_paused:
+            return
+        if len(self._buffer) > MAX_WAITING and not self._is_paused:
             self._is_paused = True
             self.transport.pause_reading()
+        self._hold()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[no-untyped-call]
+        self._hold()
 
     def resume_writing(self) -> None:
         super().resume_writing()  # type: ignore[no-untyped-call]
+        if self._held:
+            self._hold()
         if not self._is_serving and self.transport and not self.transport.is_closing():
             self._take_next()
 
@@ -102,7 +116,7 @@ class Connection(HttpProtocol):
         for timer in (self._deadline, self._idle_check, self._lingering):
             if timer:
                 timer.cancel()
-        self._connections.remove(self, self._peer)
+        self._let_go()
         # What is being stored is stored all the same.
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
@@ -120,13 +134,24 @@ class Connection(HttpProtocol):
             self._refuse_too_large(error)
             return
         if head is None or body is None:
-            if not self._is_discarding and self._deadline is None:
-                self._deadline = self.loop.call_later(self.request_timeout, self._time_out)
+            if not self._is_discarding:
+                if self._deadline is None:
+                    self._deadline = self.loop.call_later(self.request_timeout, self._time_out)
+                self._hold()
             return
         self._cancel_deadline()
         self._head = self._chunked = None
         self._is_serving = self._has_sent = True
-        if head.target == b"/track" and head.method == b"POST":
+        is_track = head.target == b"/track" and head.method == b"POST"
+        size = len(head.raw) + len(body)
+        if self._held or size > FREE:
+            self._served_size = size if is_track else SANIC_FACTOR * size
+            self._hold()
+            if self._connections.is_full:
+                self._is_serving = False
+                self._refuse_overloaded(head)
+                return
+        if is_track:
             self._answer(head, body)
         else:
             self._pass_on(head, body)
@@ -180,16 +205,19 @@ class Connection(HttpProtocol):
         """Has the events of a request stored, and answers it then."""
         work = self._track.answer(head.headers, body, self._peer)
         self._answering = task = self.loop.create_task(work)
-        task.add_done_callback(partial(self._finish_answer, head))
+        # Not the head itself, which may be large.
+        origin = head.headers.get("origin")
+        task.add_done_callback(partial(self._finish_answer, origin, head.keep_alive))
 
-    def _finish_answer(self, head: Head, task: asyncio.Task[Answer]) -> None:
+    def _finish_answer(
+        self, origin: str | None, keep_alive: bool, task: asyncio.Task[Answer]
+    ) -> None:
         self._answering = None
         if task.cancelled() or not self.transport or self.transport.is_closing():
             return
         error = task.exception()
         answer = failed(error) if error else task.result()
-        keep_alive = head.keep_alive and not self._is_draining
-        origin = head.headers.get("origin")
+        keep_alive = keep_alive and not self._is_draining
         self.transport.write(response_bytes(origin, answer, keep_alive=keep_alive))
         self._time = monotonic()
         if keep_alive:
@@ -221,6 +249,9 @@ class Connection(HttpProtocol):
     def _go_on(self) -> None:
         """Turns to the next request."""
         self._is_serving = False
+        self._served_size = 0
+        if self._held:
+            self._hold()
         if self._is_draining:
             self.close()
         else:
@@ -247,10 +278,41 @@ class Connection(HttpProtocol):
 
     def drop(self) -> None:
         """Ends the connection at once, whatever is on its way."""
-        self._connections.remove(self, self._peer)
         self._is_discarding = True
+        self._buffer.clear()
+        self._let_go()
         self._cancel_deadline()
         self.transport.abort()
+
+    def shed(self) -> bool:
+        """Gives up what the connection holds, unless its request is being served."""
+        if self.is_served and len(self._buffer) <= FREE:
+            return False
+        if self._is_serving or not self._can_write.is_set():
+            self.drop()
+        else:
+            self._refuse_overloaded(self._head)
+        return True
+
+    def _hold(self) -> None:
+        """Has counted what the connection holds, if it is more than a little."""
+        size = len(self._buffer) + self._served_size
+        if self._chunked:
+            size += len(self._chunked.body)
+        if self._head:
+            size += len(self._head.raw)
+        if not self._can_write.is_set() and self.transport:
+            size += self.transport.get_write_buffer_size()
+        if size <= FREE:
+            size = 0
+        if size != self._held:
+            self._held = size
+            self._connections.hold(self, size)
+
+    def _let_go(self) -> None:
+        self._connections.remove(self, self._peer)
+        self._held = 0
+        self._connections.hold(self, 0)
 
     @property
     def _is_draining(self) -> bool:
@@ -263,6 +325,11 @@ class Connection(HttpProtocol):
         if self._head and is_ingestion(self._head.target.decode()):
             cors = cors_for(self._head.headers.get("origin"))
         self._end_with(refusal_bytes(status, detail, cors))
+
+    def _refuse_overloaded(self, head: Head | None) -> None:
+        origin = head.headers.get("origin") if head else None
+        metrics.count_request(NO_SOURCE, Overloaded.code)
+        self._end_with(response_bytes(origin, refused(Overloaded()), keep_alive=False))
 
     def _refuse_too_large(self, error: TooLarge) -> None:
         if self._head is None:
@@ -278,8 +345,10 @@ class Connection(HttpProtocol):
     def _end_with(self, response: bytes) -> None:
         self.transport.write(response)
         self._is_discarding = True
-        self._head = None
+        self._head = self._chunked = None
+        self._served_size = 0
         self._buffer.clear()
+        self._hold()
         self.close()
 
     def _time_out(self) -> None:

@@ -75,6 +75,7 @@ class Track:
         incoming = incoming_of(
             headers, peer, size, "rest", self._proxies, body=body, started=started
         )
+        del headers, body  # what a request holds while it waits is counted
         return await pipeline.run(incoming, _parse)
 
 
