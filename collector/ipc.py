@@ -135,7 +135,7 @@ class Frames(Generic[T]):
         body = msgspec.msgpack.encode(items)
         return _LENGTH.pack(len(body)) + body
 
-    def feed(self, data: bytes) -> Iterator[T]:
+    def feed(self, data: bytes | memoryview) -> Iterator[T]:
         """Yields the items of all frames that are complete now."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
@@ -143,6 +143,7 @@ class Frames(Generic[T]):
             end = _LENGTH.size + length
             if len(self._buffer) < end:
                 return
-            frame = bytes(self._buffer[_LENGTH.size : end])
+            with memoryview(self._buffer) as view, view[_LENGTH.size : end] as frame:
+                items = self._decode(frame)
             del self._buffer[:end]
-            yield from self._decode(frame)
+            yield from items

@@ -41,7 +41,8 @@ class WriterClient(asyncio.Protocol):
         self._bytes = 0
         self._number = 0
         self._pending: dict[int, _Pending] = {}
-        self._outgoing: list[tuple[WriteRequest, int]] = []
+        self._outgoing: list[WriteRequest] = []
+        self._outgoing_held = 0  # bytes of memory
         self._transport: asyncio.WriteTransport | None = None
         self._closing = False
         self._failing = False
@@ -129,23 +130,17 @@ class WriterClient(asyncio.Protocol):
         self._pending[self._number] = _Pending(result, held, time.monotonic())
         if not self._outgoing:
             self._loop.call_soon(self._send)
-        self._outgoing.append((request, held))
+        self._outgoing.append(request)
+        self._outgoing_held += held
+        if self._outgoing_held > MAX_FRAME:
+            self._send()
         return result
 
     def _send(self) -> None:
-        outgoing, self._outgoing = self._outgoing, []
-        if not self._transport:
-            return
-        frame: list[WriteRequest] = []
-        size = 0
-        for request, held in outgoing:
-            frame.append(request)
-            size += held
-            if size > MAX_FRAME:
-                self._transport.write(Frames.pack(frame))
-                frame, size = [], 0
-        if frame:
-            self._transport.write(Frames.pack(frame))
+        requests, self._outgoing = self._outgoing, []
+        self._outgoing_held = 0
+        if requests and self._transport:
+            self._transport.write(Frames.pack(requests))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)
