@@ -7,6 +7,7 @@ process can connect, and no file can be in the way.
 """
 
 import contextlib
+import os
 import struct
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from msgspec import Struct
 from .event.types import Payload
 from .settings import Settings
 
+# Blocks of more than 128 KB go back to the system when they are freed. Else glibc soon takes them from
+# its heap, and keeps tens of megabytes after a rush of large requests.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "1048576"}
 _LENGTH = struct.Struct("!I")
 _LAUNCH = Path(__file__).with_name("launch.py")
 
@@ -57,6 +61,7 @@ def start_process(task: Task, stdout: int | None = None) -> subprocess.Popen[byt
         stdin=subprocess.PIPE,
         stdout=stdout,
         process_group=0,
+        env=_MALLOC | os.environ,
     )
     pipe = cast("IO[bytes]", process.stdin)
     with contextlib.suppress(BrokenPipeError):  # it has ended already, which its owner will notice
@@ -136,7 +141,7 @@ class Frames(Generic[T]):
         body = msgspec.msgpack.encode(items)
         return _LENGTH.pack(len(body)) + body
 
-    def feed(self, data: bytes) -> Iterator[T]:
+    def feed(self, data: bytes | memoryview) -> Iterator[T]:
         """Yields the items of all frames that are complete now."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH.size:
@@ -144,6 +149,7 @@ class Frames(Generic[T]):
             end = _LENGTH.size + length
             if len(self._buffer) < end:
                 return
-            frame = bytes(self._buffer[_LENGTH.size : end])
+            with memoryview(self._buffer) as view, view[_LENGTH.size : end] as frame:
+                items = self._decode(frame)
             del self._buffer[:end]
-            yield from self._decode(frame)
+            yield from items

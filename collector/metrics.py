@@ -68,7 +68,7 @@ _COMMIT_EVENTS = _declare(
     bounds=(1, 3, 10, 30, 100, 300, 1000, 3000),
 )
 _WAITING = _declare("gauge", "thamesthrive_waiting_requests", "Requests that wait for the disk.")
-_WAITING_BYTES = _declare("gauge", "thamesthrive_waiting_bytes", "Their size.")
+_WAITING_BYTES = _declare("gauge", "thamesthrive_waiting_bytes", "The memory they take.")
 _OLDEST = _declare(
     "gauge",
     "thamesthrive_oldest_waiting_seconds",

@@ -124,8 +124,14 @@ class Settings:
         high=1_000_000,
     )
     queue_mb: int = _setting(
+        128,
+        "Megabytes of memory of requests that wait for the disk, of all workers together. What comes beyond is refused with 503.",
+        low=1,
+        high=65536,
+    )
+    buffer_mb: int = _setting(
         64,
-        "Megabytes of requests that may wait for the disk before requests are refused with 503.",
+        "Megabytes of memory of requests that are arriving, and of answers that are not read, of all workers together. Beyond, the largest and slowest are refused with 503.",
         low=1,
         high=65536,
     )

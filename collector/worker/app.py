@@ -88,6 +88,7 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
     connections = Connections(
         most_connections(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         None if settings.proxies else settings.connections_per_address,
+        settings.buffer_mb * 1024 * 1024 // settings.workers,
     )
     state = health.Health(settings, writer, pipeline.times, pipeline.log_limit, connections)
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)

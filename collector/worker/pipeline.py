@@ -34,6 +34,12 @@ log = logging.getLogger("collector.ingestion")
 _UNKNOWN = UnknownSource()
 # How the tracker's requests begin. Others are parsed first, and refused then.
 _SOURCE = re.compile(rb'\{"source":\{"id":"([0-9A-Za-z-]{1,64})"\}')
+# What a waiting request takes, in bytes; tests/unit/test_memory_of.py measures the worst of each.
+REQUEST_BYTES = 8 * 1024
+ITEM_BYTES = 640  # an event, a rejection, a warning
+KNOWN_BYTES = 80  # an id that is asked about
+ASCII_FACTOR = 2  # a body's text, and its copy on the way to the writer
+OTHER_FACTOR = 6  # Python keeps a text with an emoji as four bytes a character, and its UTF-8
 MAX_CAUSE = 200  # characters of an exception in the log's line
 _known_failures: set[tuple[str, int]] = set()  # places in our code whose traceback was logged
 NO_SOURCE = ""  # the metrics' label for requests of unknown sources: senders cannot invent series
@@ -111,6 +117,7 @@ class Pipeline:
         except Refused as refusal:
             return self.refuse(refusal, started)
         incoming = self.incoming(headers, peer, size, "rest", body=body, started=started)
+        del headers, body  # what a request holds while it waits is counted
         return await self.run(incoming, _parse)
 
     async def run(self, incoming: Incoming, read: Callable[[Incoming], Payload]) -> Answer:
@@ -118,11 +125,11 @@ class Pipeline:
         try:
             if incoming.source_id is not None:
                 self._admit(incoming, incoming.source_id)
-            try:
-                payload = incoming.payload = read(incoming)
-            except InvalidEnvelope as invalid:
-                await self._keep_invalid_envelope(incoming, invalid)
-                raise
+            payload = parsed(incoming, read)
+            if isinstance(payload, InvalidEnvelope):
+                await self._keep_invalid_envelope(incoming, payload)
+                raise payload
+            incoming.payload = payload
             source = incoming.source or self._admit(incoming, payload.source_id)
             payload = incoming.payload = self.admission.judge(payload, source)
             result = await self._store(incoming, payload, source)
@@ -189,8 +196,10 @@ class Pipeline:
             source, payload, incoming.request_id, incoming.received.text, sender
         )
         request.address = limited_address(incoming.address)
-        # Inflated, as it waits in memory.
-        return await self._writer.submit(request, max(incoming.size, len(incoming.body)))
+        size = max(incoming.size, len(incoming.body))  # inflated, as it waits
+        held = memory_of(incoming, payload, size)
+        incoming.body = b""  # it waits as text
+        return await self._writer.submit(request, size, held)
 
     def _answer(
         self, incoming: Incoming, payload: Payload, source: Source, result: WriteResult
@@ -255,6 +264,33 @@ def write_request(
         rate_limit=source.rate_limit,
         quota_mb=source.quota_mb,
         replays=replays,
+    )
+
+
+def parsed(incoming: Incoming, read: Callable[[Incoming], Payload]) -> Payload | InvalidEnvelope:
+    """What was parsed, or what is wrong with the request's shape. Raises Refused for all else.
+
+    The error is a new one: that which was raised holds all that the parser held, and this one waits
+    for the disk.
+    """
+    try:
+        return read(incoming)
+    except InvalidEnvelope as error:
+        return InvalidEnvelope(error.detail, error.source_id)
+
+
+def memory_of(incoming: Incoming, payload: Payload, size: int) -> int:
+    """Bytes of memory that a request takes while it waits, at most. `size`: bytes of its body."""
+    items = len(payload.events) + len(payload.rejected) + len(payload.warnings)
+    is_ascii = incoming.body and incoming.body.isascii()  # a bridge's body is not looked at
+    factor = ASCII_FACTOR if is_ascii else OTHER_FACTOR
+    headers = len(incoming.user_agent) + len(incoming.address) + len(incoming.origin or "")
+    return (
+        REQUEST_BYTES
+        + 4 * headers
+        + ITEM_BYTES * items
+        + KNOWN_BYTES * len(payload.known)
+        + factor * (size + len(payload.utm or ""))  # a second copy of a part of the context
     )
 
 

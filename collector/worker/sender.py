@@ -7,6 +7,10 @@ from typing import Protocol
 
 from crawlerdetect import CrawlerDetect
 
+# What is remembered of headers is bounded in length, too.
+MAX_ADDRESS = 64  # characters; more is no address
+MAX_AGENT = 500  # characters of a user agent that are looked at
+
 _crawlers = CrawlerDetect()
 
 
@@ -31,7 +35,7 @@ def address_of(peer: str, forwarded: Sequence[str], proxies: int) -> str:
     if proxies:
         hops = [hop.strip() for line in forwarded for hop in line.split(",")]
         if len(hops) >= proxies:
-            return hops[-proxies]
+            return hops[-proxies][:MAX_ADDRESS]
     return peer
 
 
@@ -75,7 +79,7 @@ def limited_address(address: str) -> str:
     try:
         ip = ipaddress.ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
-        return address[:64]  # whatever our own proxy wrote
+        return address[:MAX_ADDRESS]  # whatever our own proxy wrote
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is None:
             return "" if ip.is_loopback else f"{ipaddress.IPv6Address(int(ip) >> 64 << 64)}/64"
@@ -83,8 +87,12 @@ def limited_address(address: str) -> str:
     return "" if ip.is_loopback else str(ip)
 
 
-@lru_cache(maxsize=8192)
 def is_bot(user_agent: str) -> bool:
     """Whether a user agent is a crawler's or another program's. Such events are stored and
     flagged."""
-    return bool(user_agent) and bool(_crawlers.isCrawler(user_agent[:1000]))
+    return bool(user_agent) and _is_crawler(user_agent[:MAX_AGENT])
+
+
+@lru_cache(maxsize=4096)
+def _is_crawler(user_agent: str) -> bool:
+    return bool(_crawlers.isCrawler(user_agent))

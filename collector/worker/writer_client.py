@@ -16,6 +16,8 @@ log = logging.getLogger("collector.writer_client")
 
 # Seconds without a result after which the writer is in trouble and senders are to try again.
 MAX_WAIT = 10.0
+# Bytes of memory of the requests in a frame: the writer holds one of each worker at a time.
+MAX_FRAME = 4 * 1024 * 1024
 RECONNECT = 0.05  # seconds between attempts
 
 
@@ -30,13 +32,14 @@ class _Pending(Struct, frozen=True):
     """A request whose result is awaited."""
 
     result: asyncio.Future[WriteResult]
-    size: int  # bytes
+    held: int  # bytes of memory
     submitted: float  # monotonic seconds
     bulk: int  # its work, if that is more than SMALL
 
 
 class WriterClient(asyncio.Protocol):
-    """Used from one event loop. What is submitted in one turn of the loop travels as one frame."""
+    """Used from one event loop. What is submitted in one turn of the loop travels as one frame, or as
+    a few if it is much."""
 
     def __init__(self, writer: socket.socket, *, max_bytes: int) -> None:
         """`writer`: where it takes its connections from. `max_bytes`: of requests without a result, above which
@@ -48,6 +51,7 @@ class WriterClient(asyncio.Protocol):
         self._number = 0
         self._pending: dict[int, _Pending] = {}
         self._outgoing: list[WriteRequest] = []
+        self._outgoing_held = 0  # bytes of memory
         self._bulk: deque[WriteRequest] = deque()  # what waits for its turn
         self._bulk_work = 0  # of what is with the writer
         self._transport: asyncio.WriteTransport | None = None
@@ -125,22 +129,24 @@ class WriterClient(asyncio.Protocol):
             return "the writer does not answer"
         return "the last request could not be stored" if self._failing else None
 
-    def submit(self, request: WriteRequest, size: int) -> asyncio.Future[WriteResult]:
+    def submit(self, request: WriteRequest, size: int, held: int) -> asyncio.Future[WriteResult]:
         """Sends a request to be stored.
 
         The future ends when its rows are on disk, or with the Refused that says why not. `size`:
-        bytes that count until then. Raises Overloaded if too much waits already, or if there is no
-        writer.
+        bytes that are written, about; `held`: bytes of memory until then. Raises Overloaded if too
+        much waits already, or if there is no writer. What waits alone may be of any size.
         """
-        if not self._transport or self._closing or self._bytes + size > self._max_bytes:
+        if not self._transport or self._closing:
             raise Overloaded
-        self._bytes += size
+        if self._bytes and self._bytes + held > self._max_bytes:
+            raise Overloaded
+        self._bytes += held
         self._number += 1
         request.number, request.size = self._number, size
         result: asyncio.Future[WriteResult] = self._loop.create_future()
         work = _work_of(request)
         bulk = work if work > SMALL else 0
-        self._pending[self._number] = _Pending(result, size, time.monotonic(), bulk)
+        self._pending[self._number] = _Pending(result, held, time.monotonic(), bulk)
         if bulk:
             self._bulk.append(request)
             self._take_bulk()
@@ -161,10 +167,14 @@ class WriterClient(asyncio.Protocol):
         if not self._outgoing:
             self._loop.call_soon(self._send)
         self._outgoing.append(request)
+        self._outgoing_held += self._pending[request.number].held
+        if self._outgoing_held > MAX_FRAME:
+            self._send()
 
     def _send(self) -> None:
         requests, self._outgoing = self._outgoing, []
-        if self._transport:
+        self._outgoing_held = 0
+        if requests and self._transport:
             self._transport.write(Frames.pack(requests))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -180,6 +190,7 @@ class WriterClient(asyncio.Protocol):
         acknowledged, and senders try again."""
         self._transport = None
         self._outgoing = []
+        self._outgoing_held = 0
         self._bulk.clear()
         lost = list(self._pending)
         for number in lost:
@@ -191,7 +202,7 @@ class WriterClient(asyncio.Protocol):
 
     def _settle(self, result: WriteResult) -> None:
         pending = self._pending.pop(result.number)
-        self._bytes -= pending.size
+        self._bytes -= pending.held
         if pending.bulk:
             self._bulk_work -= pending.bulk
             self._take_bulk()

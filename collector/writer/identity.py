@@ -76,7 +76,7 @@ class KnownSessions:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
         for key, session in self._added.items():
-            if len(session.context) <= MAX_KNOWN_CONTEXT:
+            if len(session.context) + len(session.last_utm or "") <= MAX_KNOWN_CONTEXT:
                 self._known[key] = session
             else:
                 self._known.pop(key, None)

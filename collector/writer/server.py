@@ -49,6 +49,7 @@ class WriterServer:
     def __init__(self, writer: Writer, listener: socket.socket) -> None:
         self._writer = writer
         self._selector = selectors.DefaultSelector()
+        self._received = bytearray(RECEIVE)
         listener.setblocking(False)
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ)
@@ -99,12 +100,13 @@ class WriterServer:
         self, worker: socket.socket, frames: Frames[WriteRequest]
     ) -> list[tuple[socket.socket, WriteRequest]]:
         try:
-            data = worker.recv(RECEIVE)
+            size = worker.recv_into(self._received)
         except OSError:
-            data = b""
-        if not data:
+            size = 0
+        if not size:
             self._disconnect(worker)
-        return [(worker, request) for request in frames.feed(data)]
+        with memoryview(self._received) as received:
+            return [(worker, request) for request in frames.feed(received[:size])]
 
     def _serve(self, received: list[tuple[socket.socket, WriteRequest]]) -> None:
         results = self._writer.write([request for _, request in received])

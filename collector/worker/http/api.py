@@ -118,7 +118,7 @@ def _write_from_thread(
     """A call that has the writer store requests, for a thread beside the event loop."""
 
     async def submit(requests: Sequence[WriteRequest]) -> list[WriteResult]:
-        return await asyncio.gather(*(writer.submit(request, 0) for request in requests))
+        return await asyncio.gather(*(writer.submit(request, 0, 0) for request in requests))
 
     return lambda requests: asyncio.run_coroutine_threadsafe(submit(requests), loop).result()
 

@@ -21,12 +21,13 @@ from ...event.limits import MAX_WIRE
 from ..answer import Answer, refused
 from ..pipeline import NO_SOURCE, Pipeline, failed
 from .chunked import ChunkedBody
-from .connections import Connections
+from .connections import FREE, Connections
 from .cors import cors_for, is_ingestion
 from .head import MAX_HEAD, Head, check_beginning, parse_head
 from .responses import refusal_bytes, response_bytes
 
 MAX_WAITING = 64 * 1024  # bytes behind the request that is served; reading pauses there
+SANIC_FACTOR = 3  # copies of a request while Sanic serves it
 LINGER = 2.0  # seconds to read a refusal in, for a sender that is still sending
 LAST_LINGER = 0.1  # the same when the collector ends
 NEW = 0.25  # seconds in which a new connection's first request is expected when the collector ends
@@ -45,6 +46,7 @@ class Connection(HttpProtocol):
         "_deadline",
         "_has_sent",
         "_head",
+        "_held",
         "_idle_check",
         "_is_discarding",
         "_is_paused",
@@ -53,6 +55,7 @@ class Connection(HttpProtocol):
         "_lingering",
         "_peer",
         "_pipeline",
+        "_served_size",
     )
 
     transport: asyncio.Transport
@@ -67,6 +70,8 @@ class Connection(HttpProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._idle_check: asyncio.TimerHandle | None = None
         self._has_sent = False  # a whole request, at any time
+        self._held = 0  # bytes that are counted
+        self._served_size = 0  # bytes of the request that is served, if they are counted
         self._is_serving = False
         self._is_unused = True  # nothing has arrived
         self._is_paused = False
@@ -81,6 +86,7 @@ class Connection(HttpProtocol):
         super(HttpProtocol, self).connection_made(transport)  # type: ignore[no-untyped-call]
         self.recv_buffer = bytearray()
         self._peer = str(self.conn_info.client_ip) if self.conn_info else ""
+        transport.set_write_buffer_limits(low=0, high=FREE)
         self._time = monotonic()
         self._check_idle()
         self._connections.add(self, self._peer)
@@ -93,12 +99,19 @@ class Connection(HttpProtocol):
         self._buffer += data
         if not self._is_serving and self._can_write.is_set():
             self._read()
-        elif len(self._buffer) > MAX_WAITING and not self._is_paused:
+            return
+        if len(self._buffer) > MAX_WAITING and not self._is_paused:
             self._is_paused = True
             self.transport.pause_reading()
+        self._hold()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()  # type: ignore[no-untyped-call]
+        self._hold()
 
     def resume_writing(self) -> None:
         super().resume_writing()  # type: ignore[no-untyped-call]
+        self._hold()
         if not self._is_serving and self.transport and not self.transport.is_closing():
             self._take_next()
 
@@ -107,6 +120,7 @@ class Connection(HttpProtocol):
             if timer:
                 timer.cancel()
         self._connections.remove(self, self._peer)
+        self._held = 0
         # What is being stored is stored all the same.
         super().connection_lost(exc)  # type: ignore[no-untyped-call]
 
@@ -124,13 +138,25 @@ class Connection(HttpProtocol):
             self._refuse_too_large(error)
             return
         if head is None or body is None:
-            if not self._is_discarding and self._deadline is None:
-                self._deadline = self.loop.call_later(self.request_timeout, self._time_out)
+            if not self._is_discarding:
+                if self._deadline is None:
+                    time_out = partial(self._refuse, 408, "Request Timeout.")
+                    self._deadline = self.loop.call_later(self.request_timeout, time_out)
+                self._hold()
             return
         self._cancel_deadline()
         self._head = self._chunked = None
         self._is_serving = self._has_sent = True
-        if head.target == b"/track" and head.method == b"POST":
+        is_track = head.target == b"/track" and head.method == b"POST"
+        size = len(head.raw) + len(body)
+        if self._held or size > FREE:
+            self._served_size = size if is_track else SANIC_FACTOR * size
+            self._hold()
+            if self._connections.is_full:
+                self._is_serving = False
+                self._refuse_overloaded(head)
+                return
+        if is_track:
             self._answer(head, body)
         else:
             self._pass_on(head, body)
@@ -184,16 +210,17 @@ class Connection(HttpProtocol):
         """Has the events of a request stored, and answers it then."""
         work = self._pipeline.track(head.headers, body, self._peer)
         self._answering = task = self.loop.create_task(work)
-        task.add_done_callback(partial(self._finish_answer, head))
+        # Not the head itself, which may be large.
+        origin = head.headers.get("origin")
+        task.add_done_callback(partial(self._finish_answer, origin, head.keep_alive))
 
-    def _finish_answer(self, head: Head, task: asyncio.Task[Answer]) -> None:
+    def _finish_answer(self, origin: str | None, keep: bool, task: asyncio.Task[Answer]) -> None:
         self._answering = None
         if task.cancelled() or not self.transport or self.transport.is_closing():
             return
         error = task.exception()
         answer = failed(error) if error else task.result()
-        keep_alive = head.keep_alive and not self._is_draining
-        origin = head.headers.get("origin")
+        keep_alive = keep and not self._is_draining
         self.transport.write(response_bytes(origin, answer, keep_alive=keep_alive))
         self._time = monotonic()
         if keep_alive:
@@ -225,6 +252,9 @@ class Connection(HttpProtocol):
     def _go_on(self) -> None:
         """Turns to the next request."""
         self._is_serving = False
+        self._served_size = 0
+        if self._held:
+            self._hold()
         if self._is_draining:
             self.close()
         else:
@@ -251,10 +281,34 @@ class Connection(HttpProtocol):
 
     def drop(self) -> None:
         """Ends the connection at once, whatever is on its way."""
-        self._connections.remove(self, self._peer)
         self._is_discarding = True
+        self._buffer.clear()
+        self._connections.remove(self, self._peer)
+        self._held = 0
         self._cancel_deadline()
         self.transport.abort()
+
+    def shed(self) -> bool:
+        """Gives up what the connection holds, unless its request is being served."""
+        if self.is_served and len(self._buffer) <= FREE:
+            return False
+        if self._is_serving or not self._can_write.is_set():
+            self.drop()
+        else:
+            self._refuse_overloaded(self._head)
+        return True
+
+    def _hold(self) -> None:
+        """Has counted what the connection holds, if it is more than a little."""
+        size = len(self._buffer) + self._served_size
+        size += len(self._chunked.body) if self._chunked else 0
+        size += len(self._head.raw) if self._head else 0
+        if not self._can_write.is_set() and self.transport:
+            size += self.transport.get_write_buffer_size()
+        size = size if size > FREE else 0
+        if size != self._held:
+            self._held = size
+            self._connections.hold(self, size)
 
     @property
     def _is_draining(self) -> bool:
@@ -267,6 +321,15 @@ class Connection(HttpProtocol):
         if self._head and is_ingestion(self._head.target.decode()):
             cors = cors_for(self._head.headers.get("origin"))
         self._end_with(refusal_bytes(status, detail, cors))
+
+    def _refuse_overloaded(self, head: Head | None) -> None:
+        error = Overloaded()
+        metrics.count_request(NO_SOURCE, error.code)
+        if head and not is_ingestion(head.target.decode()):
+            self._end_with(refusal_bytes(error.status, error.detail, {}))
+            return
+        origin = head.headers.get("origin") if head else None
+        self._end_with(response_bytes(origin, refused(error), keep_alive=False))
 
     def _refuse_too_large(self, error: TooLarge) -> None:
         if self._head is None:
@@ -282,12 +345,11 @@ class Connection(HttpProtocol):
     def _end_with(self, response: bytes) -> None:
         self.transport.write(response)
         self._is_discarding = True
-        self._head = None
+        self._head = self._chunked = None
+        self._served_size = 0
         self._buffer.clear()
+        self._hold()
         self.close()
-
-    def _time_out(self) -> None:
-        self._refuse(408, "Request Timeout.")
 
     def _check_idle(self) -> None:
         """Closes the connection when nothing has come for long, and looks again if something has."""
@@ -318,18 +380,10 @@ class Connection(HttpProtocol):
         left = self.app.ctx.stopping.seconds_left
         if not self._head and not self._buffer:
             self.close()
-            return
-        if left > 0:  # it was new, and has a request now
+        elif left > 0:  # it was new, and has a request now
             self.loop.call_later(left, self._give_up)
-            return
-        error = Overloaded()
-        metrics.count_request(NO_SOURCE, error.code)
-        target = self._head.target.decode() if self._head else ""
-        origin = self._head.headers.get("origin") if self._head else None
-        if self._head and not is_ingestion(target):
-            self._end_with(refusal_bytes(error.status, error.detail, {}))
         else:
-            self._end_with(response_bytes(origin, refused(error), keep_alive=False))
+            self._refuse_overloaded(self._head)
 
     def close(self, timeout: float | None = None) -> None:
         """Closes the connection, but gives a sender whose request was refused time to read that:

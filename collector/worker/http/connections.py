@@ -1,16 +1,22 @@
-"""All connections of a worker: how many there may be, and which goes when there are too many.
+"""All connections of a worker: how many there may be, how much they may hold, and which ends when it
+is too much.
 
 Whoever opens thousands, and never ends a request, must keep nobody out. So the newest is served,
 and another one ends: of the address with most connections, one that owes its request, else the one
-that has been idle for long.
+that has been idle for long. When they hold too much memory, those end that have held most for
+longest.
 """
 
 import ipaddress
 from collections import defaultdict
 from functools import lru_cache
 from itertools import islice
+from time import monotonic
 from typing import Protocol
 
+# Bytes that a connection may have without being counted: most requests never cost the time.
+FREE = 4 * 1024
+RELIEF = 1 / 8  # of what they may hold is freed at once, as finding who holds most takes time
 EXAMINED = 64  # connections that are looked at to find one that can end
 
 
@@ -27,6 +33,11 @@ class Connected(Protocol):
         """Whether it has sent no request, or only a part, or leaves an answer unread."""
         ...
 
+    def shed(self) -> bool:
+        """Gives up what it holds: refuses a request that is arriving, or ends. False if its request
+        is being served."""
+        ...
+
     def drop(self) -> None:
         """Ends it at once, and removes it here."""
         ...
@@ -35,8 +46,13 @@ class Connected(Protocol):
 class Connections:
     """One per worker."""
 
-    def __init__(self, most: int, most_of_address: int | None) -> None:
-        """`most_of_address` is None behind a proxy, from which all connections come."""
+    def __init__(self, most: int, most_of_address: int | None, most_held: int) -> None:
+        """`most_of_address` is None behind a proxy, from which all connections come. `most_held`:
+        bytes of memory."""
+        self.held = 0  # bytes
+        self._most_held = most_held
+        # What each holds that is counted, and since when, monotonic seconds.
+        self._holders: dict[Connected, tuple[int, float]] = {}
         self.count = 0
         self.dropped = 0  # since the last look at it
         self._most = most
@@ -60,6 +76,7 @@ class Connections:
 
     def remove(self, connection: Connected, address: str) -> None:
         """Forgets a connection that has ended."""
+        self.hold(connection, 0)
         group = group_of(address)
         connections = self._of.get(group)
         if connections is None or connection not in connections:
@@ -67,6 +84,34 @@ class Connections:
         del connections[connection]
         self.count -= 1
         self._file(group, len(connections))
+
+    def hold(self, connection: Connected, size: int) -> None:
+        """Notes how many bytes a connection holds, and has others give up theirs if it is too much;
+        that may be the connection itself."""
+        before, since = self._holders.pop(connection, (0, 0.0))
+        self.held += size - before
+        if size:
+            self._holders[connection] = size, since or monotonic()
+            if size > before and self.held > self._most_held:
+                self._relieve()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they hold too much, and none can give up anything."""
+        return self.held > self._most_held
+
+    def _relieve(self) -> None:
+        now, enough = monotonic(), self._most_held * (1 - RELIEF)
+
+        def cost(holder: tuple[Connected, tuple[int, float]]) -> float:
+            size, since = holder[1]
+            return size * (now - since + 0.1)
+
+        for connection, _ in sorted(self._holders.items(), key=cost, reverse=True):
+            if self.held <= enough:
+                return
+            if connection.shed():
+                self.dropped += 1
 
     def _file(self, group: str, number: int) -> None:
         """Notes that an address has one connection more or less."""

@@ -12,6 +12,7 @@ from sanic.headers import format_http1_response
 from ..answer import Answer
 from .cors import cors_for
 
+MAX_ORIGIN = 300  # characters; a name of a host has 253 at most
 NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -36,7 +37,9 @@ class IngestionResponse(HTTPResponse):
     def __init__(self, request: Request, answer: Answer) -> None:
         super().__init__(answer.body, answer.status, content_type="application/json")
         self.code = answer.code
-        self._prepared = _prepare(request.headers.get("origin"), answer.code, answer.retry_after)
+        origin = request.headers.get("origin")
+        prepare = _prepare if _is_short(origin) else _prepare.__wrapped__
+        self._prepared = prepare(origin, answer.code, answer.retry_after)
 
     @property
     def processed_headers(self) -> Iterator[tuple[bytes, bytes]]:
@@ -49,7 +52,8 @@ class IngestionResponse(HTTPResponse):
 
 def response_bytes(origin: str | None, answer: Answer, *, keep_alive: bool) -> bytes:
     """The response to an ingestion request as it travels."""
-    head = _prepare_head(origin, answer.status, answer.code, answer.retry_after, keep_alive)
+    prepare = _prepare_head if _is_short(origin) else _prepare_head.__wrapped__
+    head = prepare(origin, answer.status, answer.code, answer.retry_after, keep_alive)
     return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(answer.body), answer.body)
 
 
@@ -65,12 +69,17 @@ def refusal_bytes(status: int, detail: str, cors: dict[str, str]) -> bytes:
     return format_http1_response(status, _encode(headers)) + body
 
 
+def _is_short(origin: str | None) -> bool:
+    """Whether the headers for an origin are worth remembering."""
+    return origin is None or len(origin) <= MAX_ORIGIN
+
+
 @lru_cache(maxsize=4096)
 def _prepare_head(
     origin: str | None, status: int, code: str, retry_after: int | None, keep_alive: bool
 ) -> bytes:
     connection = (b"connection", b"keep-alive" if keep_alive else b"close")
-    prepared = (connection, *_prepare(origin, code, retry_after))
+    prepared = (connection, *_prepare.__wrapped__(origin, code, retry_after))
     return format_http1_response(status, prepared).removesuffix(b"\r\n")
 
 
