@@ -5,7 +5,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check unit test-browsers faults fuzz storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
+.PHONY: demo test check unit test-browsers test-deploy faults fuzz storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo
@@ -39,6 +39,12 @@ test-browsers: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/thamesthrive build
 	@for engine in $(ENGINES); do echo "$$engine:" && ENGINE=$$engine $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 120 \
 		$$(test $$engine = webkit && echo tests/browser/test_webkit.py || echo tests/browser) || exit 1; done
+
+# The examples in deploy/, with the programs that they are for, as far as they are installed: nginx, caddy, promtool, litestream,
+# logrotate, systemd-analyze. `make test` runs the same.
+test-deploy: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m pytest tests/deploy -n 2 -rs
 
 # The long form of what `make test` has a short one of: more rounds of each fault, about five minutes.
 faults: $(VENV)/.dev js/node_modules/.ready

@@ -60,6 +60,8 @@ def is_stored_form(text: str) -> bool:
     """Whether a text is a time in exactly the stored form. Most senders write it like that."""
     if len(text) != 24 or text[10] != "T" or text[23] != "Z" or text[5] not in "01":
         return False
+    if text[13] != ":" or text[19] != ".":  # Python reads other forms of this length
+        return False
     try:
         datetime.fromisoformat(text)
     except ValueError:

@@ -107,6 +107,7 @@ class Target:
         self._processes = self.collector.children()
         self._lines = 0  # of the log that were looked at
         self._stored = self._rows = 0
+        self._seen = 0  # the last row that was looked at
         self.sent = Sent()
         self.requests = 0
         self.statuses: dict[int, int] = {}
@@ -133,7 +134,7 @@ class Target:
                 with contextlib.suppress(ConnectionError):
                     for piece in (*pieces, LAST):
                         connection.sendall(piece)
-                while part := connection.recv(65536):
+                while part := self._receive(connection):
                     got += part
             except TimeoutError as error:
                 raise Silence(f"no end after {PATIENCE} s, but {got[:200]!r}", data) from error
@@ -142,6 +143,19 @@ class Target:
         if not got:
             raise Problem("closed without an answer", data)
         return got
+
+    @staticmethod
+    def _receive(connection: socket.socket) -> bytes:
+        """What comes next. Asks once more after a silence: a body that lacked as many bytes as the
+        last request has was given them, and then the connection is well and idle."""
+        connection.settimeout(REQUEST_SECONDS + 4)
+        try:
+            return connection.recv(65536)
+        except TimeoutError:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(LAST)
+            connection.settimeout(PATIENCE)
+            return connection.recv(65536)
 
     def _judge(self, answer: Answer, data: bytes) -> None:
         if answer.status >= 500 and answer.status != 503:
@@ -214,8 +228,9 @@ class Target:
 
     def _check_rows(self, last: int) -> None:
         """What is stored can be read: times in their one form, JSON that is JSON."""
+        first, self._seen = self._seen, last
         wrong = self.collector.rows(
-            f"SELECT id, occurred_at, received_at FROM events WHERE seq > {last - 20_000}"
+            f"SELECT id, occurred_at, received_at FROM events WHERE seq > {first}"
             f" AND (occurred_at NOT GLOB '{_WHOLE_TIME}' OR julianday(occurred_at) IS NULL"
             " OR NOT json_valid(properties) OR NOT json_valid(context)"
             " OR NOT json_valid(coalesce(options, '{}')) OR NOT json_valid(coalesce(tags, '[]'))"

@@ -64,6 +64,19 @@ def test_both_ways_say_the_same() -> None:
 
 
 @pytest.mark.parametrize(
+    "created",
+    ["2026-11-23T09:00:00.120Z", "2026-11-23T09:00:00,120Z", "2026-11-23T090000.12000Z",
+     "2026-11-23T09:00:00.12Z", "2026-11-23 09:00:00.120Z", "2026-11-23T10:00:00.12+01:00"],
+)  # fmt: skip
+def test_times_are_stored_in_one_form_however_they_are_written(created: str) -> None:
+    """As far as they are times: what is not becomes the time of arrival, with a warning."""
+    events = [{"type": "a", "time": {"create": created}}]
+    payload = parse({"source": {"id": "s"}, "events": events})
+    expected = NOW if payload.warnings else "2026-11-23T09:00:00.120Z"
+    assert payload.events[0].occurred_at == expected
+
+
+@pytest.mark.parametrize(
     ("given", "counted"), [("3", 3), ("3.0", 3), ("1e22", 10**9), ("-1", 0), ("9" * 40, 10**9)]
 )
 def test_a_whole_number_of_dropped_events_may_be_written_as_json_allows(

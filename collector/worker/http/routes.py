@@ -7,6 +7,7 @@ from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 
+from ...event.limits import MAX_ID, MAX_TYPE
 from .cors import preflight_headers
 
 Handler = Callable[..., Coroutine[Any, Any, HTTPResponse]]
@@ -85,10 +86,19 @@ def path_parameters(path: str) -> list[dict[str, Any]]:
             "in": "path",
             "required": True,
             "description": PARAMETERS[name],
-            "schema": {"type": "string", "minLength": 1},
+            "schema": {"type": "string", "minLength": 1, **_bounds_of(name, path)},
         }
         for name in re.findall(r"{(\w+)}", path)
     ]
+
+
+def _bounds_of(name: str, path: str) -> dict[str, Any]:
+    """What a name must be, or the answer is 422. A redirect leads on whatever the session is."""
+    if name == "session_id" and path.startswith("/collect"):
+        return {"maxLength": MAX_ID, "pattern": r"^[^\x00-\x1f\x7f]*$"}
+    if name == "event_type" and path.startswith("/api"):
+        return {"maxLength": MAX_TYPE, "pattern": r"[^\s\x85]"}
+    return {}
 
 
 def query_parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
