@@ -19,7 +19,7 @@ from .timestamps import Timestamp, is_plausible, iso, skew_of, utc
 from .types import Event, Payload, Rejection, Warned, is_valid_id, is_valid_type
 
 _NO_TAGS = ("", "[]", "null")
-_EVENT_KEYS = {"id", "type", "time", "properties", "context", "options", "tags"}
+_EVENT_KEYS = {"id", "type", "time", "properties", "context", "options", "tags", "dropped"}
 _PAYLOAD_KEYS = {
     "source",
     "session",
@@ -31,7 +31,6 @@ _PAYLOAD_KEYS = {
     "events",
     "sentAt",
     "known",
-    "dropped",
 }
 
 _decode_raw_object = msgspec.json.Decoder(dict[str, Raw]).decode
@@ -95,6 +94,7 @@ class _LenientParser:
         self.events: list[Event] = []
         self.rejected: list[Rejection] = []
         self.warnings: list[Warned] = []
+        self.dropped: list[tuple[str, int]] = []
         self.source_id = _id_of(envelope.get("source"))
         self.skew = skew_of(self._sent(), received)
 
@@ -120,7 +120,7 @@ class _LenientParser:
             rejected=tuple(self.rejected),
             warnings=tuple(self.warnings),
             known=tuple(known[:MAX_KNOWN]),
-            dropped=self._dropped(),
+            dropped=tuple(self.dropped),
             utm=utm_of(context),
             passed_profile=passed_profile(context),
         )
@@ -167,13 +167,6 @@ class _LenientParser:
             raise self._invalid(f"/{key}/id: expected at most {MAX_ID} printable characters.")
         return value or None
 
-    def _dropped(self) -> int:
-        text = self._given("dropped")
-        try:
-            return max(0, min(_decode_int(text), 10**9)) if text else 0
-        except msgspec.DecodeError as error:
-            raise self._invalid("/dropped: expected a whole number.") from error
-
     def _request(self) -> str | None:
         """What the envelope says beyond the parts that have a column of their own."""
         kept = {key: text for key, text in self.envelope.items() if key not in _PAYLOAD_KEYS}
@@ -203,6 +196,7 @@ class _LenientParser:
             extra = {key: value for key, value in item.items() if key not in _EVENT_KEYS}
             if found := reserved_key_among(extra):
                 raise _InvalidPart(f"/{found}: this key is reserved")
+            dropped = self._event_dropped(item)
             occurred_at = self._event_time(item, index, identity, extra)
         except _InvalidPart as error:
             identity = identity or event_id(self.request_id, index)
@@ -210,6 +204,8 @@ class _LenientParser:
                 Rejection(index, identity, Invalid.code, str(error), event_type, text)
             )
             return
+        if dropped:
+            self.dropped.append((identity, dropped))
         self.events.append(
             Event(
                 index=index,
@@ -264,6 +260,14 @@ class _LenientParser:
         if not is_valid_type(event_type):
             raise _InvalidPart(f"/type: expected at most {MAX_TYPE} printable characters")
         return event_type
+
+    def _event_dropped(self, item: dict[str, str]) -> int:
+        """How many events the sender has given up before this one."""
+        text = item.get("dropped", "null")
+        try:
+            return 0 if text == "null" else max(0, min(_decode_int(text), 10**9))
+        except msgspec.DecodeError as error:
+            raise _InvalidPart("/dropped: expected a whole number") from error
 
     def _event_time(
         self, item: dict[str, str], index: int, identity: str, extra: dict[str, str]

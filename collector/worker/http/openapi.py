@@ -48,6 +48,7 @@ SCHEMAS: dict[str, Any] = {
             "context": _OBJECT,
             "options": _OBJECT,
             "tags": {"type": ["array", "null"]},
+            "dropped": _COUNT,
         },
     },
     "Payload": {
@@ -68,7 +69,6 @@ SCHEMAS: dict[str, Any] = {
                 "items": ref("Event"),
             },
             "known": {"type": ["array", "null"], "items": TEXT},
-            "dropped": _COUNT,
         },
     },
     "Note": {
