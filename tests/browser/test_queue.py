@@ -1,6 +1,7 @@
 """What waits in the browser: its order, its bounds, wrong clocks, crashes, and whose it is."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from ..support import Collector
 from .install import ENGINE
 from .visitor import (
     Network,
+    Reply,
     Site,
     Visitor,
     crash,
@@ -113,6 +115,49 @@ def test_events_given_up_are_counted_after_the_tab_was_closed(
         visitor.open(address).evaluate("() => dispatchEvent(new Event('online'))")
         settled(page_collector, source, 1000)
     assert dropped(page_collector, source) == 3
+
+
+def test_a_page_that_stays_open_sends_what_a_closed_tab_has_left(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    """It looks every half minute; here twenty times as often."""
+    source = page_collector.add_source()
+    hasty = "<script>const real = setInterval; setInterval = (act, delay) => real(act, delay / 20)</script>"
+    with Network(page_collector) as network:
+        network.weather = lambda _: "down"
+        head = split_snippet(source, page_collector, network)
+        stays = visitor.open(site.add("stays.html", head=hasty + head))
+        other = visitor.open(site.add("other.html", head=head))
+        stays.wait_for_function(READY)
+        other.wait_for_function(READY)
+        other.evaluate("() => { tracker.track('left') }")
+        other.close()
+        network.weather = lambda _: None
+        assert types(settled(page_collector, source, 1)) == ["left"]
+
+
+def test_requests_that_fail_together_double_the_pause_once(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    source = page_collector.add_source()
+    together = threading.Barrier(3)
+
+    def fail(_: dict[str, Any]) -> Reply:
+        together.wait(20)
+        return (503, {}, b"{}")
+
+    with Network(page_collector) as network:
+        network.weather = fail
+        address = site.add("p.html", head=split_snippet(source, page_collector, network))
+        pages = [visitor.open(address) for _ in range(3)]
+        for page in pages:
+            page.wait_for_function(READY)
+        for page in pages:
+            page.evaluate("() => { tracker.track('a'); dispatchEvent(new Event('pagehide')) }")
+        for page in pages:
+            page.wait_for_function("localStorage['thamesthrive-queue']")
+            page.evaluate("() => fetch('/')")  # whatever came back has been read by now
+        assert pages[0].evaluate("localStorage['thamesthrive-queue'].split(' ')[1]") == "1000"
 
 
 @pytest.mark.parametrize(
