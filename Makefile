@@ -52,7 +52,7 @@ faults: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	FAULTS=long $(BIN)/python -m pytest -m faults --timeout 600 --durations 0 --durations-min 1
 
-# Four tabs and two hundred events, ten times in each of three networks: about half an hour.
+# Four tabs and two hundred events, ten times in each of six moods: about an hour.
 storm: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
 	@$(BIN)/thamesthrive build bundle --json >/dev/null

@@ -2,7 +2,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from .browser.install import ENGINE, find_chromium, find_firefox, launch
 from .support import Collector
@@ -57,11 +57,18 @@ def executable() -> str:
 
 
 @pytest.fixture(scope="session")
-def browser(executable: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        engine = launch(playwright, executable)
-        yield engine
-        engine.close()
+def playwright(executable: str) -> Iterator[Playwright]:
+    """The driver of browsers. A thread can have one, and `executable` needs it for a moment."""
+    assert executable
+    with sync_playwright() as driver:
+        yield driver
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Playwright, executable: str) -> Iterator[Browser]:
+    engine = launch(playwright, executable)
+    yield engine
+    engine.close()
 
 
 @pytest.fixture

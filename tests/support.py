@@ -269,8 +269,13 @@ class _Pages(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
         pass
 
+    def send_header(self, keyword: str, value: str) -> None:
+        if keyword != "Last-Modified":  # a page may change twice in a second
+            super().send_header(keyword, value)
+
     def end_headers(self) -> None:
-        self.send_header("Cache-Control", "no-store")
+        # "no-store" would keep pages out of the back/forward cache.
+        self.send_header("Cache-Control", "no-cache")
         super().end_headers()
 
 

@@ -19,7 +19,7 @@ from .timestamps import Timestamp, is_plausible, iso, skew_of, utc
 from .types import Event, Payload, Rejection, Warned, is_valid_id, is_valid_type
 
 _NO_TAGS = ("", "[]", "null")
-_EVENT_KEYS = {"id", "type", "time", "properties", "context", "options", "tags"}
+_EVENT_KEYS = {"id", "type", "time", "properties", "context", "options", "tags", "dropped"}
 _PAYLOAD_KEYS = {
     "source",
     "session",
@@ -85,6 +85,17 @@ def _id_of(text: str | None) -> str | None:
         return None
 
 
+def _count(text: str) -> int:
+    """A number of events. Raises ValueError if it is none."""
+    try:
+        number = _decode_number(text)
+    except msgspec.DecodeError:
+        number = 0.5
+    if not number.is_integer():
+        raise ValueError("expected a whole number")
+    return int(max(0, min(number, 10**9)))
+
+
 class _LenientParser:
     """One request, taken apart."""
 
@@ -95,6 +106,7 @@ class _LenientParser:
         self.events: list[Event] = []
         self.rejected: list[Rejection] = []
         self.warnings: list[Warned] = []
+        self.dropped: list[tuple[str, int]] = []
         self.source_id = _id_of(envelope.get("source"))
         self.skew = skew_of(self._sent(), received)
 
@@ -120,7 +132,7 @@ class _LenientParser:
             rejected=tuple(self.rejected),
             warnings=tuple(self.warnings),
             known=tuple(known[:MAX_KNOWN]),
-            dropped=self._dropped(),
+            dropped=(*self._dropped(), *self.dropped),
             utm=utm_of(context),
             passed_profile=passed_profile(context),
         )
@@ -167,14 +179,13 @@ class _LenientParser:
             raise self._invalid(f"/{key}/id: expected at most {MAX_ID} printable characters.")
         return value or None
 
-    def _dropped(self) -> int:
+    def _dropped(self) -> tuple[tuple[str, int], ...]:
+        """What trackers of before said of a request; it counts with the request's first event."""
         try:
-            number = _decode_number(self._given("dropped") or "0")
-        except msgspec.DecodeError:
-            number = 0.5
-        if not number.is_integer():
-            raise self._invalid("/dropped: expected a whole number.")
-        return int(max(0, min(number, 10**9)))
+            number = _count(self._given("dropped") or "0")
+        except ValueError as error:
+            raise self._invalid(f"/dropped: {error}.") from error
+        return ((self.events[0].id if self.events else "", number),) if number else ()
 
     def _request(self) -> str | None:
         """What the envelope says beyond the parts that have a column of their own."""
@@ -205,6 +216,7 @@ class _LenientParser:
             extra = {key: value for key, value in item.items() if key not in _EVENT_KEYS}
             if found := reserved_key_among(extra):
                 raise _InvalidPart(f"/{found}: this key is reserved")
+            dropped = self._event_dropped(item)
             occurred_at = self._event_time(item, index, identity, extra)
         except _InvalidPart as error:
             identity = identity or event_id(self.request_id, index)
@@ -212,6 +224,8 @@ class _LenientParser:
                 Rejection(index, identity, Invalid.code, str(error), event_type, text)
             )
             return
+        if dropped:
+            self.dropped.append((identity, dropped))
         self.events.append(
             Event(
                 index=index,
@@ -266,6 +280,14 @@ class _LenientParser:
         if not is_valid_type(event_type):
             raise _InvalidPart(f"/type: expected at most {MAX_TYPE} printable characters")
         return event_type
+
+    def _event_dropped(self, item: dict[str, str]) -> int:
+        """How many events the sender has given up before this one."""
+        text = item.get("dropped", "null")
+        try:
+            return 0 if text == "null" else _count(text)
+        except ValueError as error:
+            raise _InvalidPart(f"/dropped: {error}") from error
 
     def _event_time(
         self, item: dict[str, str], index: int, identity: str, extra: dict[str, str]

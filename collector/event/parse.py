@@ -63,7 +63,6 @@ class _WirePayload(Struct, forbid_unknown_fields=True):
     events: list[_WireEvent] | None = None
     sentAt: datetime | None = None  # noqa: N815 - the contract's name
     known: list[str] | None = None
-    dropped: int = 0
 
 
 _decode_exact = msgspec.json.Decoder(_WirePayload).decode
@@ -150,7 +149,6 @@ def _from_exact(wire: _WirePayload, request_id: str, received: Timestamp) -> Pay
     if (
         context is None
         or wire.known
-        or wire.dropped
         or not (is_valid_id(session_id) and is_valid_id(profile_id) and is_valid_id(device_id))
         or str(wire.properties, "utf-8") not in _NOTHING
         or str(wire.options, "utf-8") not in _NOTHING

@@ -58,7 +58,9 @@ class Payload(Struct, frozen=True, array_like=True, gc=False):
     rejected: tuple[Rejection, ...] = ()
     warnings: tuple[Warned, ...] = ()
     known: tuple[str, ...] = ()  # ids that the sender asks about
-    dropped: int = 0  # events that the sender gave up
+    dropped: tuple[
+        tuple[str, int], ...
+    ] = ()  # id of an event or "", how many were given up before it
     utm: str | None = None  # of the context, as JSON text
     passed_profile: str | None = None  # the visitor's profile on the site whose link they followed
     anonymous: bool = False  # no session is named, and none is made

@@ -47,10 +47,10 @@ def add_session(
     left_out = len(payload.context) > MAX_CONTEXT
     context = "{}" if left_out else payload.context
     key = connection.execute(
-        "INSERT INTO session_rows (source, id, profile, device_id, context, dropped, first_seen_at,"
-        " first_utm, last_utm) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO session_rows (source, id, profile, device_id, context, first_seen_at,"
+        " first_utm, last_utm) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            source, session_id, profile[0], payload.device_id, context, payload.dropped,
+            source, session_id, profile[0], payload.device_id, context,
             request.received_at, payload.utm, payload.utm,
         ),
     ).lastrowid  # fmt: skip
@@ -85,11 +85,14 @@ def update_session(
             "UPDATE session_rows SET device_id = ? WHERE key = ?", (payload.device_id, key)
         )
         session = session._replace(device_id=payload.device_id)
-    if payload.dropped:
-        connection.execute(
-            "UPDATE session_rows SET dropped = dropped + ? WHERE key = ?", (payload.dropped, key)
-        )
     return session
+
+
+def add_dropped(connection: sqlite3.Connection, session: int, count: int) -> None:
+    """Counts events that the browser had to give up. `session`: a key."""
+    connection.execute(
+        "UPDATE session_rows SET dropped = dropped + ? WHERE key = ?", (count, session)
+    )
 
 
 def _with_context(connection: sqlite3.Connection, session: Session, patch: str) -> Session:

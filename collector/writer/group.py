@@ -33,6 +33,7 @@ from ..store.rejected import (
 )
 from ..store.retention import expire_rows, mark_end, paused
 from ..store.rollups import RollUp
+from ..store.sessions import add_dropped
 from ..store.tombstones import forgotten_ids, has_tombstones
 from .identity import Identities, KnownSessions, Owner
 from .limits import Limits
@@ -200,6 +201,8 @@ class Writer:
         for request, events, repeats in zip(group, events_of, repeats_of, strict=True):
             owner = identities.owner_of(request)
             writer.add(request, owner.session, events)
+            if request.payload.dropped and owner.session_id:
+                add_dropped(connection, owner.session, _dropped(request, events))
             if request.payload.rejected:
                 rejected += _rejected_rows(request, owner)
             results.append(
@@ -264,6 +267,14 @@ def _without(
         new_of.append(tuple(new))
         repeats_of.append(tuple(repeats))
     return new_of, repeats_of
+
+
+def _dropped(request: WriteRequest, new: Sequence[Event]) -> int:
+    """How many events were given up before the new ones. Repeats have been counted."""
+    ids = {event.id for event in new}
+    return sum(
+        count for event_id, count in request.payload.dropped if not event_id or event_id in ids
+    )
 
 
 def _rejected_rows(request: WriteRequest, owner: Owner) -> list[RejectedEvent]:

@@ -1,44 +1,33 @@
 /** The pause after failed requests. All tabs of the site share it through storage. */
 import { QUEUE_KEY } from "./storage-keys";
-import { read, write } from "./storage";
+import { forget, read, write } from "./storage";
 
 const FIRST_DELAY = 1e3; // milliseconds
 const MAX_DELAY = 3e5; // milliseconds
 
-/** When requests may be sent again: milliseconds since 1970. */
-let until = 0;
-/** The delay that the pause was made of, in milliseconds; 0 without one. */
-let delay = 0;
-
-const pause = (milliseconds: number, newDelay: number): void => {
-  until = milliseconds + Date.now();
-  delay = newDelay;
-  write(QUEUE_KEY, until + " " + delay);
+/** How long requests have to wait yet, zero or less when not at all, and out of which delay. */
+const look = (): [rest: number, delay: number] => {
+  const [until, delay] = (read(QUEUE_KEY) || "0 0").split(" ").map(Number) as [number, number];
+  const rest = until - Date.now();
+  // More than the whole of it remains when a clock that was ahead has been put right.
+  return [rest > delay ? 0 : rest, delay];
 };
 
 /** Milliseconds until requests may be sent again; zero or less when they may be now. */
-export const readPause = (): number => {
-  const shared = read(QUEUE_KEY);
-  if (shared) [until, delay] = shared.split(" ").map(Number) as [number, number];
-  return until - Date.now();
-};
+export const readPause = (): number => look()[0];
 
-/**
- * After a failure: pauses twice as long as last time, and as long as the response asks for. Returns
- * the pause in milliseconds.
- */
-export const extendPause = (headers: Headers | undefined): number => {
-  readPause(); // Another tab may have failed meanwhile.
+/** After a failure: pauses twice as long as last time, or as long as the response asks for. */
+export const extendPause = (headers: Headers | undefined): void => {
+  const [rest, last] = look();
   const retryAfter = headers?.get("Retry-After") as string; // seconds or a date
-  const doubled = Math.min(delay * 2 || FIRST_DELAY, MAX_DELAY);
   const asked = +retryAfter * 1e3 || Date.parse(retryAfter) - Date.now() || 0;
+  // Requests that failed together count once.
+  if (rest > 0 && asked <= rest) return;
+  const delay = Math.min(Math.max(asked, last * 2 || FIRST_DELAY), MAX_DELAY);
   // With jitter, so that tabs and visitors do not all come back at once.
-  const milliseconds = Math.max(asked, doubled * (0.5 + Math.random() / 2));
-  pause(milliseconds, doubled);
-  return milliseconds;
+  const milliseconds = asked > 0 ? delay : delay * (0.5 + Math.random() / 2);
+  write(QUEUE_KEY, Date.now() + milliseconds + " " + delay);
 };
 
-/** Ends the pause that this tab knows of. */
-export const endPause = (): void => {
-  if (delay) pause(0, 0);
-};
+/** Ends the pause of all tabs. */
+export const endPause = (): void => forget(QUEUE_KEY);

@@ -4,13 +4,12 @@ import { type Call, createHelpers, type Outcome } from "./helpers";
 import { forgetVisitor, profileId } from "./identity";
 import { callKey, eventId, timeOf } from "./ids";
 import type { PageFeatures } from "./page-features";
-import { watchPageViews } from "./page-views";
 import { refusesTracking } from "./privacy";
 import { createQueue, type Queue } from "./queue";
 import { renewSession, sessionId } from "./session-cookie";
-import { forget, keys, storage } from "./storage";
+import { forget, keys, switchOff } from "./storage";
 import { QUEUE_KEY, queuePrefix } from "./storage-keys";
-import { createTransport, type Transport } from "./transport";
+import { createTransport } from "./transport";
 import type {
   Answer,
   Json,
@@ -35,22 +34,25 @@ const eventJson = (key: string, call: TrackCall, withPage: boolean | undefined):
   return JSON.stringify({
     id: eventId(key),
     type,
-    time: { create: new Date(timeOf(key)) },
+    time: { create: new Date(Math.min(timeOf(key), Date.now())) },
     properties,
     context: { page: withPage == false ? undefined : page, ...context },
     options,
   });
 };
 
-/** Makes calls as a loader does. `count`: how many the loader has made. */
+/** Makes calls as a loader does. */
 const createCall =
-  (count: number, accept: (call: LoaderCall) => void): Call =>
+  (accept: (call: LoaderCall) => void): Call =>
   (referrer, ...given) => {
-    const key = callKey(count++);
-    return new Promise<Outcome>((resolve) => {
-      const json = JSON.stringify([document.URL, document.title, referrer, ...given]);
-      accept([key, json, (...outcome) => resolve(outcome)]);
-    }).catch((error) => {
+    const key = callKey();
+    return new Promise<Outcome>((resolve) =>
+      accept([
+        key,
+        JSON.stringify([document.URL, document.title, referrer, ...given]),
+        (...outcome) => resolve(outcome),
+      ]),
+    ).catch((error) => {
       // Circular structures and BigInt: the page must not break, and its owner must hear of it.
       console.error("[ThamesThrive]", error);
       return [{ stored: false, id: eventId(key), reason: "invalid", detail: "" + error }];
@@ -64,98 +66,75 @@ const forgetAll = (queue: Queue, detail: string): void => {
   keys(QUEUE_KEY).forEach(forget);
 };
 
-interface Core {
-  accept_(call: LoaderCall): void;
-  /** Sends what earlier pages have left and loads page-features.ts, once consent is granted. */
-  start_(): void;
-  /** `tracker.consent`. */
-  decide_(decision: "granted" | "denied"): void;
-  ready_: Promise<Answer | null>;
-  transport_: Transport;
-}
-
-/** Decides whether calls become events, and connects queue and transport. */
+/**
+ * Decides whether calls become events, and connects queue and transport. `start` sends the events
+ * of earlier pages, once consent is granted; `decide` is `tracker.consent`. They are returned as a
+ * tuple, because the names of properties cost bytes.
+ */
 const createCore = (
   config: TrackerOptions,
   doNotTrack: unknown,
-  tracker: Tracker,
-  loadPageFeatures: (features: PageFeatures) => void,
-): Core => {
+  answers: (Answer | null)[],
+  visitorLocation: Json | undefined,
+) => {
   const { settings = {}, context = {} } = config;
   let consent = doNotTrack ? "Do Not Track" : settings.consent || "granted";
-  let started = false;
-  const visitorLocation = (WITH_EXTRAS && context.location && { ...context.location.data }) as
-    Json | undefined;
-  const answers: (Answer | null)[] = [];
   let resolveReady!: (answer: Answer | null) => void;
-  const ready_ = new Promise<Answer | null>((resolve) => {
+  const ready = new Promise<Answer | null>((resolve) => {
     resolveReady = resolve;
   });
-  const granted_ = (): boolean => consent == "granted";
+  const granted = (): boolean => consent == "granted";
   const allowStorage = (allowed: boolean): void => {
-    storage.off_ = !allowed || settings.persistence == "memory";
+    switchOff(!allowed || settings.persistence == "memory");
   };
-  allowStorage(granted_());
+  allowStorage(granted());
 
-  const queue_ = createQueue(queuePrefix(config.source!.id!.trim()), (key, call) =>
+  const queue = createQueue(queuePrefix(config.source!.id!.trim()), (key, call) =>
     eventJson(key, call, context.page),
   );
-  const transport_ = createTransport(
-    queue_,
+  const [flush, schedule, followPage] = createTransport(
+    queue,
     config,
     () => sessionContext(context, visitorLocation),
-    granted_,
+    granted,
     (answer) => {
       if (WITH_UX && settings.allowUx) answers.push(answer);
       resolveReady(answer);
     },
   );
 
-  const usesPageFeatures =
-    (WITH_TRIGGERS && config.auto?.triggers) ||
-    (WITH_LINKS && settings.trackExternalLinks) ||
-    (WITH_UX && settings.allowUx) ||
-    visitorLocation;
-  const start_ = (): void => {
-    if (!granted_()) return;
-    queue_.recover_(0);
-    if (document.readyState == "complete") void transport_.flush_();
-    if (!started && usesPageFeatures) {
-      loadPageFeatures({ tracker, config, answers, visitorLocation });
+  const accept = ([key, json, done]: LoaderCall): void => {
+    if (!granted() && consent != "pending") {
+      return done({ ...REFUSAL, id: eventId(key), detail: consent });
     }
-    started = true;
+    const call = JSON.parse(json) as TrackCall;
+    const options = call[5];
+    queue.add_(key, call, done);
+    if (options?.fire || options?.asBeacon) void flush();
+    // Until then events gather for the one request that "pageshow" sends.
+    else if (document.readyState == "complete") {
+      schedule(settings.flushInterval ?? 1e3);
+    }
   };
-  return {
-    ready_,
-    transport_,
-    start_,
-    accept_([key, json, done]) {
-      if (!granted_() && consent != "pending") {
-        return done({ ...REFUSAL, id: eventId(key), detail: consent });
-      }
-      const call = JSON.parse(json) as TrackCall;
-      const options = call[5];
-      queue_.add_(key, call, done);
-      if (options?.fire || options?.asBeacon) void transport_.flush_();
-      // Until then events gather for the one request that "pageshow" sends.
-      else if (document.readyState == "complete") {
-        transport_.schedule_(settings.flushInterval ?? 1e3);
-      }
-    },
-    decide_(decision) {
-      if (!WITH_CONSENT || doNotTrack || decision == consent) return;
-      consent = decision;
-      allowStorage(true);
-      if (granted_()) {
-        renewSession();
-        queue_.store_(sessionId());
-        start_();
-      } else {
-        forgetAll(queue_, consent);
-        allowStorage(false);
-      }
-    },
+  const start = (): void => {
+    if (!granted()) return;
+    queue.recover_(0);
+    if (document.readyState == "complete") void flush();
   };
+  const decide = (decision: "granted" | "denied"): void => {
+    if (!WITH_CONSENT || doNotTrack || decision == consent) return;
+    consent = decision;
+    allowStorage(true);
+    if (granted()) {
+      renewSession();
+      queue.store_(sessionId());
+      start();
+    } else {
+      forgetAll(queue, consent);
+      allowStorage(false);
+    }
+  };
+  return [start, accept, decide, ready, flush, followPage] as const;
 };
 
 /**
@@ -167,13 +146,16 @@ export const startTracker = (
   stub: TrackerStub,
   loadPageFeatures: (features: PageFeatures) => void,
 ): ((callback: ReadyCallback) => void) => {
-  const { settings = {}, auto = {}, listeners = {} } = config;
+  const { settings = {}, auto = {}, context = {}, listeners = {} } = config;
+  const visitorLocation = (WITH_EXTRAS && context.location && { ...context.location.data }) as
+    Json | undefined;
+  const answers: (Answer | null)[] = [];
   const tracker = stub as Tracker;
   const doNotTrack = settings.respectDoNotTrack && refusesTracking();
-  const core = createCore(config, doNotTrack, tracker, loadPageFeatures);
-  const { accept_, ready_, transport_ } = core;
+  const core = createCore(config, doNotTrack, answers, visitorLocation);
+  const [start, accept, consent, ready, flush, followPage] = core;
   const calls = stub.calls || [];
-  const call = createCall(calls.length, accept_);
+  const call = createCall(accept);
   const helpers = createHelpers(call);
   const track = (...given: unknown[]): Promise<TrackResult> =>
     call(document.referrer, ...given).then(([result]) => result);
@@ -182,23 +164,27 @@ export const startTracker = (
     profileId: { get: profileId },
     sessionId: { get: sessionId },
   });
-  Object.assign(tracker, {
-    track,
-    flush: transport_.flush_,
-    ready: ready_,
-    reset: forgetVisitor,
-    consent: core.decide_,
-  });
-  calls.forEach(accept_);
+  Object.assign(tracker, { track, flush, ready, reset: forgetVisitor, consent });
+  calls.forEach(accept);
   // For pages that have kept the loader's `track`. An assignment would fail where the page has
   // frozen Array.prototype.
-  Object.defineProperty(calls, "push", { value: accept_ });
+  Object.defineProperty(calls, "push", { value: accept });
 
   if (!doNotTrack) {
     for (const event of auto.events || []) void track(...event);
-    if (WITH_VIEWS) watchPageViews(settings.pageViews, (referrer) => call(referrer, "page-view"));
-    core.start_();
-    transport_.followPage_();
+    const view = (referrer: string): void => void call(referrer, "page-view");
+    if (WITH_VIEWS && /load|spa/.test(settings.pageViews!)) view(document.referrer);
+    start();
+    followPage();
+    if (
+      (WITH_TRIGGERS && auto.triggers) ||
+      (WITH_LINKS && settings.trackExternalLinks) ||
+      (WITH_UX && settings.allowUx) ||
+      (WITH_VIEWS && settings.pageViews == "spa") ||
+      visitorLocation
+    ) {
+      loadPageFeatures({ tracker, config, answers, visitorLocation, view, url: document.URL });
+    }
     // In jobs of their own: what they throw is reported by the browser, and stops nothing.
     const started = Promise.resolve({ tracker, config });
     void started.then(listeners.onInit);
@@ -206,5 +192,5 @@ export const startTracker = (
   }
   // Likewise, one callback that throws does not stop the others.
   return (callback) =>
-    void ready_.then((context) => callback({ tracker, helpers, context, config }));
+    void ready.then((context) => callback({ tracker, helpers, context, config }));
 };

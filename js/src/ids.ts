@@ -1,11 +1,22 @@
+/** The key of the last call before its point. */
+let last = 0;
+
 /**
  * Identifies a call of `track` in this browser, and sorts in the order of the calls. For example
  * "17000000001230070.123456789012345": 13 digits of milliseconds, 3 that count the page's calls,
  * then "0." and 15 random digits. The inline loader has no room for more. The event's UUID follows
  * from it, so that whoever sends the event gives it the same id.
  */
-export const callKey = (count: number): string =>
-  Date.now() * 1e3 + count + Math.random().toFixed(15);
+export const callKey = (): string => {
+  // Also when the clock is put back.
+  last = Math.max(last + 1, Date.now() * 1e3);
+  return last + Math.random().toFixed(15);
+};
+
+/** Makes the keys to come greater than that of an older call, also if the clock was put back. */
+export const followKey = (key: string): void => {
+  last = Math.max(last, +key.slice(0, 16));
+};
 
 /** Milliseconds since 1970 at which a call was made. */
 export const timeOf = (key: string): number => +key.slice(0, 13);
@@ -28,7 +39,7 @@ export const eventId = (key: string): string =>
  * the session's profile.
  */
 export const privateId = (): string =>
-  eventId(callKey(0)).slice(0, 14) +
+  eventId(callKey()).slice(0, 14) +
   "7000-8000-000000000000".replace(/0/g, () =>
     ((crypto.getRandomValues(new Uint8Array(1))[0] as number) & 15).toString(16),
   );

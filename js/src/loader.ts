@@ -19,11 +19,36 @@ let prefix: string;
 let started: unknown;
 let retryDelay = 500; // milliseconds
 
+/**
+ * Reads `options`, and hands the bundle's address over to `proceed`, unless the visitor wants no
+ * tracking. From now on calls are stored, if they may be.
+ */
+const configure = (proceed?: (src: string) => void): void => {
+  const { url, source, settings } = options.tracker;
+  const src = url!.script!.replace(/\/*$/, "/tracker.min.js");
+  const key = `${QUEUE_KEY}.${source!.id!.trim()}.`;
+  // To search the JSON for `respectDoNotTrack` and the rest is shorter than to name them.
+  const json = JSON.stringify(settings);
+  if (
+    /Track":true/.test(json) &&
+    (+navigator.doNotTrack! > 0 ||
+      (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)
+  ) {
+    return;
+  }
+  if (!prefix && !/"(memory|pending|denied)"/.test(json)) {
+    prefix = key;
+    calls.forEach(store);
+  }
+  proceed?.(src);
+};
+
 const store = ([key, json]: LoaderCall): void => {
   try {
+    configure();
     if (prefix) localStorage[prefix + key] = json;
   } catch {
-    // Storage is refused or full: the event waits in memory.
+    // `options` is yet to come, or storage is refused or full: the event waits in memory.
   }
 };
 
@@ -43,21 +68,7 @@ const start = (): void => {
   if (started) return;
   started = 1;
   try {
-    const { url, source, settings } = options.tracker;
-    const src = url!.script!.replace(/\/*$/, "/tracker.min.js");
-    const key = `${QUEUE_KEY}.${source!.id!.trim()}.`;
-    // To search the JSON for `respectDoNotTrack` and the rest is shorter than to name them.
-    const json = JSON.stringify(settings);
-    if (
-      /Track":true/.test(json) &&
-      (+navigator.doNotTrack! > 0 ||
-        (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)
-    ) {
-      return;
-    }
-    if (!/"(memory|pending|denied)"/.test(json)) prefix = key;
-    calls.forEach(store);
-    load(src);
+    configure(load);
   } catch {
     console.error("[ThamesThrive] options.tracker needs url.script, source.id: see docs");
   }

@@ -4,6 +4,7 @@
  * any of it.
  */
 import { watchLinks } from "./links";
+import { watchAddresses } from "./page-views";
 import { watchTriggers } from "./triggers";
 import type { Answer, Json, Tracker, TrackerOptions } from "./types";
 import { inject } from "./ux";
@@ -18,6 +19,10 @@ export interface PageFeatures {
   nonce?: string | undefined;
   /** Responses that have come. Those that will are pushed. */
   answers: (Answer | null)[];
+  /** Tracks a page-view. */
+  view(referrer: string): void;
+  /** The page's address when the tracker started. */
+  url: string;
 }
 
 /** Completes the visitor's location by what an address of the page's owner knows. */
@@ -27,12 +32,17 @@ const fetchLocation = async (url: string, visitorLocation: Json): Promise<void> 
 };
 
 export const startPageFeatures = (features: PageFeatures): void => {
-  const { tracker, config, nonce, answers, visitorLocation } = features;
+  const { tracker, config, nonce, answers, visitorLocation, view, url } = features;
   const { source, context = {}, settings = {}, auto: { triggers } = {} } = config;
-  if (WITH_EXTRAS && context.location?.url) {
-    // An address that does not answer leaves the location as it is; the browser's console says so.
-    fetchLocation(context.location.url, visitorLocation!).catch(() => undefined);
+  const { consent = "granted", pageViews } = settings;
+  const locationUrl = WITH_EXTRAS && context.location?.url;
+  if (locationUrl) {
+    // Nothing is asked before consent; the first response comes after it. An address that does not
+    // answer leaves the location as it is; the browser's console says so.
+    const decided = consent == "granted" ? Promise.resolve() : tracker.ready;
+    decided.then(() => fetchLocation(locationUrl, visitorLocation!)).catch(() => undefined);
   }
+  if (WITH_VIEWS && pageViews == "spa") watchAddresses(url, view);
   if (WITH_TRIGGERS && triggers) {
     watchTriggers(triggers, ({ event, properties, options }) =>
       tracker.track(event, properties, options),

@@ -2,9 +2,10 @@
  * Events without a verdict: an index in memory, in sending order, and a localStorage key for each.
  * An event leaves by its id, and only when the collector has spoken or the queue is full.
  */
-import { eventId, timeOf } from "./ids";
+import { reportError } from "./console";
+import { eventId, followKey, timeOf } from "./ids";
 import { sessionId } from "./session-cookie";
-import { forget, keys, read, write } from "./storage";
+import { attempt, forget, keys, read, write } from "./storage";
 import type { Response, Settle, TrackCall, TrackResult } from "./types";
 
 /** A waiting event. The build shortens names that end in an underscore. */
@@ -28,8 +29,6 @@ export interface Entry {
 export interface Queue {
   /** In sending order. */
   entries_: Map<string, Entry>;
-  /** Events given up for lack of room and not yet reported to the collector. */
-  dropped_: number;
   /** How many events a request may have: after a 413, half of what it had. */
   limit_: number;
   add_(key: string, call: TrackCall, done: Settle): void;
@@ -65,6 +64,10 @@ export const createQueue = (
     entry.size_ ||= bytes(entry.json_);
     heldBytes += entry.size_;
     queue.entries_.set(entry.key_, entry);
+    if (entry.size_ > MAX_BYTES) {
+      reportError("not stored: too_large");
+      queue.settle_(entry, { stored: false, reason: "too_large" });
+    }
   };
   const store = ({ key_, session_, json_ }: Entry): void =>
     write(prefix + key_, session_ + "|" + json_);
@@ -77,6 +80,7 @@ export const createQueue = (
   /** A loader stores calls as they are, because it knows neither session nor context. */
   const restore = (key_: string): void => {
     const value = read(prefix + key_) || "";
+    followKey(key_);
     const [session_, json_] = value.split(/\|(.*)/s) as [string, string];
     const entry: Entry =
       value[0] == "[" ? entryFromCall(key_, JSON.parse(value)) : { key_, session_, json_ };
@@ -86,16 +90,21 @@ export const createQueue = (
 
   const queue: Queue = {
     entries_: new Map(),
-    dropped_: 0,
     limit_: Infinity,
     add_(key, call, done) {
       const entry = entryFromCall(key, call, done);
-      hold(entry);
+      let dropped = 0;
       store(entry);
+      hold(entry);
       for (const oldest of queue.entries_.values()) {
         if (queue.entries_.size <= MAX_EVENTS && heldBytes <= MAX_BYTES) break;
-        queue.dropped_++;
-        queue.settle_(oldest, { stored: false, reason: "overloaded", detail: "queue full" });
+        dropped += 1 + ((JSON.parse(oldest.json_) as { dropped?: number }).dropped || 0);
+        queue.settle_(oldest, { stored: false, reason: "overloaded" });
+      }
+      if (dropped) {
+        // In the event, so that it is kept, and counted once, as the event is.
+        entry.json_ = `{"dropped":${dropped},` + entry.json_.slice(1);
+        store(entry);
       }
     },
     store_(session) {
@@ -105,26 +114,29 @@ export const createQueue = (
       }
     },
     settle_(entry, verdict, response) {
-      const { key_ } = entry;
-      if (queue.entries_.delete(key_)) {
+      if (queue.entries_.delete(entry.key_)) {
         heldBytes -= entry.size_!;
-        forget(prefix + key_);
-        entry.done_?.({ id: eventId(key_), ...verdict } as TrackResult, response);
+        forget(prefix + entry.key_);
+        entry.done_?.({ id: eventId(entry.key_), ...verdict } as TrackResult, response);
       }
     },
     recover_(age) {
-      const stored = keys(prefix);
+      const stored = new Set(keys(prefix));
       const known = queue.entries_;
       queue.entries_ = new Map();
       heldBytes = 0;
-      // What storage alone has is older, so it comes first.
       for (const name of stored) {
         const key = name.slice(prefix.length);
-        if (!known.has(key) && Date.now() - timeOf(key) >= age) restore(key);
+        // A clock that was ahead and has been put right leaves keys of the future.
+        if (!known.has(key) && Math.abs(Date.now() - timeOf(key)) >= age) {
+          attempt(() => restore(key));
+        }
       }
       for (const [key, entry] of known) {
-        if (entry.done_ || entry.sent_ || stored.includes(prefix + key)) hold(entry);
+        if (entry.done_ || entry.sent_ || stored.has(prefix + key)) hold(entry);
       }
+      // By key: as text, a pair begins with it.
+      queue.entries_ = new Map([...queue.entries_].sort());
     },
   };
   return queue;

@@ -43,7 +43,6 @@ export const nextRequest = (
     device: { id: deviceId() },
     context: context(),
     sentAt: new Date(),
-    dropped: queue.dropped_ || undefined,
   }).slice(0, -1);
   const batch: Entry[] = [];
   let room = MAX_BODY_BYTES - 12 - bytes(head); // 12: what encloses the events
@@ -59,10 +58,12 @@ export const nextRequest = (
 
 /** Sends a request, with its events marked meanwhile. Never rejects. */
 export const post = async (url: string, [batch, body]: TrackRequest): Promise<Reply> => {
-  let [status, data, text, headers]: Reply = [0, {}, ""];
+  const reply: Reply = [0, {}, ""];
   const size = bytes(body);
   for (const entry of batch) entry.sent_ = true;
   inFlight += size;
+  const timeout = new AbortController();
+  setTimeout(() => timeout.abort(), TIMEOUT);
   try {
     // A string is sent as text/plain, which spares the wait for a CORS preflight. fetch, not
     // sendBeacon: that is true even when a content security policy kills the request.
@@ -71,17 +72,17 @@ export const post = async (url: string, [batch, body]: TrackRequest): Promise<Re
       body,
       // So that it survives leaving the page. Beyond the budget browsers reject it.
       keepalive: inFlight < MAX_BODY_BYTES,
-      // Safari has it from 16 on.
-      signal: (AbortSignal as Partial<typeof AbortSignal>).timeout?.(TIMEOUT) as AbortSignal,
+      signal: timeout.signal,
     });
-    ({ status, headers } = response);
+    reply[0] = response.status;
+    reply[3] = response.headers;
     // Whatever the status: browsers keep the connection busy until the body has been read.
-    text = await response.text();
-    data = JSON.parse(text) || {};
+    reply[2] = await response.text();
+    reply[1] = JSON.parse(reply[2]) || {};
   } catch {
     // No response, one that was cut off, or somebody else's HTML.
   }
   inFlight -= size;
   for (const entry of batch) entry.sent_ = false;
-  return [status, data, text, headers];
+  return reply;
 };

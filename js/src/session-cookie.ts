@@ -5,14 +5,38 @@ import { SESSION_COOKIE } from "./storage-keys";
 
 const SESSION_LENGTH = 18e5; // milliseconds
 const COOKIE_INTERVAL = 1e4; // milliseconds
+const CLAIM_LENGTH = 5e3; // milliseconds
 
 let session: string | undefined;
 /** When the cookie was last read and written. */
 let touched = 0;
 
-const setCookie = (value: string, seconds: number): void => {
+/** `rest`: the rest of the cookie's name, and its value. */
+const setCookie = (rest: string, seconds: number): void => {
   const secure = location.protocol == "https:" ? ";secure" : "";
-  document.cookie = `${SESSION_COOKIE}=${value};path=/;max-age=${seconds};samesite=lax${secure}`;
+  attempt(() => {
+    document.cookie = `${SESSION_COOKIE}${rest};path=/;max-age=${seconds};samesite=lax${secure}`;
+  });
+};
+
+/** The text between `separator` and the next one in our first cookie that has it. */
+const readCookie = (separator: string): string | undefined =>
+  attempt(() => document.cookie.split(SESSION_COOKIE + separator)[1]?.split(/[;=]/)[0]);
+
+/**
+ * Begins a session. Of tabs that do so at once the first one's counts: browsers list cookies in the
+ * order in which they were made, so each tab makes one of its own for a moment. Who finds no other
+ * before it begins the session; whose own is gone again has begun it.
+ */
+const claimSession = (): string => {
+  const id = privateId();
+  const claim = `-${id}=`;
+  setCookie(claim, CLAIM_LENGTH / 1e3);
+  const first = readCookie("-");
+  const known = readCookie("=") || first || id;
+  setCookie("=" + known, SESSION_LENGTH / 1e3);
+  setCookie(claim, 0);
+  return known;
 };
 
 export const sessionId = (): string => {
@@ -20,14 +44,12 @@ export const sessionId = (): string => {
   const idle = now - touched;
   // Browsers keep cookies in another process, and each access waits for it: a burst of events
   // costs one access.
-  if (!session || idle > COOKIE_INTERVAL) {
+  if (!session || Math.abs(idle) > COOKIE_INTERVAL) {
     touched = now;
     // What another tab or the last page set wins. Where cookies are refused, the session is the
     // page's.
-    const cookie = attempt(() => document.cookie.split(SESSION_COOKIE + "=")[1]);
-    const known = cookie ? cookie.split(";")[0] : idle < SESSION_LENGTH && session;
-    session = known || privateId();
-    attempt(() => setCookie(session as string, SESSION_LENGTH / 1e3));
+    session = readCookie("=") || (idle < SESSION_LENGTH && session) || claimSession();
+    setCookie("=" + session, SESSION_LENGTH / 1e3);
   }
   return session;
 };
@@ -39,6 +61,6 @@ export const renewSession = (): void => {
 
 /** Removes the cookie: the next `sessionId` begins another session. */
 export const endSession = (): void => {
+  setCookie("=", 0);
   renewSession();
-  attempt(() => setCookie("", 0));
 };

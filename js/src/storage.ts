@@ -1,30 +1,40 @@
-/** localStorage, which may be switched off, refused or full: then the callers' memory must do. */
-export const storage = { off_: false };
+/**
+ * localStorage, and memory for what it does not take: it may be switched off, refused or full.
+ */
+let off = false;
+
+export const switchOff = (value: boolean): void => {
+  off = value;
+};
 
 /** Returns the action's result, and undefined where storage is off or the browser refuses. */
 export const attempt = <T>(action: () => T): T | undefined => {
   try {
-    return storage.off_ ? undefined : action();
+    return off ? undefined : action();
   } catch {
     // Sandboxed frames and blocked cookies make every access throw, a full quota each write.
     return;
   }
 };
 
+/** What this page has written. */
+const memory: Record<string, string | undefined> = {};
+
 // A property of localStorage does what getItem, setItem and removeItem do, in fewer bytes. That is
 // safe because our keys have a prefix, so that none is the name of a method.
 export const read = (key: string): string | undefined =>
-  attempt(() => localStorage[key] as string | undefined);
-export const write = (key: string, value: string): void =>
+  attempt(() => localStorage[key] as string | undefined) || memory[key];
+export const write = (key: string, value: string): void => {
+  memory[key] = value;
   attempt(() => {
     localStorage[key] = value;
   });
-export const forget = (key: string): unknown => attempt(() => delete localStorage[key]);
+};
+export const forget = (key: string): void => {
+  delete memory[key];
+  attempt(() => delete localStorage[key]);
+};
 
-/** All keys that begin with `prefix`, sorted. */
+/** All keys of localStorage that begin with `prefix`. */
 export const keys = (prefix: string): string[] =>
-  attempt(() =>
-    Object.keys(localStorage)
-      .filter((key) => key.startsWith(prefix))
-      .sort(),
-  ) || [];
+  attempt(() => Object.keys(localStorage).filter((key) => key.startsWith(prefix))) || [];

@@ -25,8 +25,7 @@ if (page.tracker?.flush) console.warn("[ThamesThrive] pasted twice");
 else if (config) {
   page.tracker ||= {};
   const bind = startTracker(config, page.tracker, (features) => load("page", features));
-  page.onThamesThriveReady ||= { bind };
-  const readyQueue = page.onThamesThriveReady as ReadyQueue;
+  const readyQueue = (page.onThamesThriveReady ||= { bind }) as ReadyQueue;
   readyQueue.bind = bind;
   readyQueue.map?.(bind);
   if (WITH_DEBUG && (config.settings?.debug || /#thamesthrive-debug/.test(location.href))) {

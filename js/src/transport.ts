@@ -11,45 +11,36 @@ import type { Answer, Json, TrackerOptions } from "./types";
 
 /** A tab that is alive has sent its events by this age. */
 const ABANDONED_AGE = 3e3; // milliseconds
-
-export interface Transport {
-  /** Sends everything that waits now; what is tracked later goes with a later request. */
-  flush_(): Promise<void>;
-  /** Flushes in `delay` ms, together with whatever else has come by then. */
-  schedule_(delay: number): void;
-  /** Sends from now on when the page has loaded, comes back, goes online, is hidden or left. */
-  followPage_(): void;
-}
+/** How often a tab looks whether the pause has ended. */
+const PAUSE_INTERVAL = 1e4; // milliseconds
+/** How often a tab looks for events that wait, whoever has tracked them. */
+const HEARTBEAT = 3e4; // milliseconds
 
 /** Called with each response's body, and with null when the collector refused a request. */
 type OnAnswer = (answer: Answer | null) => void;
 
-/**
- * Makes a function that sends a request and settles its events. It calls `schedule` when some of
- * them must go again.
- */
+/** Makes a function that sends a request and settles its events. */
 const createSend = (
   queue: Queue,
   config: TrackerOptions,
   onAnswer: OnAnswer,
-  schedule: (delay: number) => void,
 ): ((request: TrackRequest) => Promise<void>) => {
   const api = apiOf(config);
   return async (request) => {
-    const { dropped_ } = queue;
     const [batch] = request;
     const reply = await post(api + "/track", request);
     const [status, data, , headers] = reply;
     const refusal = refusalOf(reply, batch.length);
-    const accepted = status == 200 && Array.isArray(data.events);
+    const accepted = status == 200 && data.events?.map;
     let undecided = batch.length;
     if (refusal) {
       const { reason, detail } = refusal;
-      const hint = reason == "unknown_source" ? " See `thamesthrive source list`" : "";
-      reportError(`${api} refused source ${config.source!.id}: ${status} ${detail}${hint}`);
+      reportError(
+        `${api} refused source ${config.source!.id}: ${status} ${detail}` +
+          (reason == "unknown_source" ? " See `thamesthrive source list`" : ""),
+      );
     } else if (accepted) {
       queue.limit_ = Infinity;
-      queue.dropped_ -= dropped_; // They have been reported.
       if (data.profile?.id) adoptProfile(data.profile.id);
     }
     if (refusal || accepted) {
@@ -59,78 +50,87 @@ const createSend = (
     if (!undecided) endPause();
     else if (status == 413) queue.limit_ = undecided >> 1;
     // What has no verdict is sent again: it may or may not be stored.
-    else schedule(extendPause(headers));
+    else extendPause(headers);
   };
 };
 
-/** `context`: the session's, asked for each request. `granted`: whether anything may be sent. */
+/**
+ * `context`: the session's, asked for each request. `granted`: whether anything may be sent.
+ * Returns what sends everything that waits now, what does so in a while, with whatever else has
+ * come by then, and what makes it happen from now on when the page has loaded, comes back, goes
+ * online, is hidden or left.
+ */
 export const createTransport = (
   queue: Queue,
   config: TrackerOptions,
   context: () => Json,
   granted: () => boolean,
   onAnswer: OnAnswer,
-): Transport => {
+) => {
   let running: Promise<void> | undefined;
   let again = false;
   let timer: unknown;
 
-  const schedule_ = (delay: number): void => {
+  const schedule = (delay: number): void => {
     timer ||= setTimeout(() => {
       timer = 0;
-      void flush_();
+      void flush();
     }, delay);
   };
-  const send = createSend(queue, config, onAnswer, schedule_);
+  const send = createSend(queue, config, onAnswer);
   const next = (): TrackRequest | undefined =>
     granted() ? nextRequest(queue, config, context) : undefined;
-  const drain = async (): Promise<void> => {
-    try {
-      while (again) {
-        again = false;
-        queue.recover_(ABANDONED_AGE);
-        for (let request = next(); request; request = next()) {
-          const rest = readPause();
-          if (rest > 0) {
-            schedule_(rest);
-            break;
-          }
-          await send(request);
-        }
-      }
-    } finally {
-      // At once, not when the lock is free: a flush until then would wait for nothing.
-      running = undefined;
+  const sendNext = async (): Promise<void> => {
+    queue.recover_(ABANDONED_AGE);
+    const request = next();
+    if (!request) return;
+    const rest = readPause();
+    if (rest > 0) {
+      // Another tab may end the pause.
+      return schedule(Math.min(rest, PAUSE_INTERVAL));
     }
+    await send(request);
+    void resume(); // the page may have been left and come back meanwhile
+  };
+  const drain = async (): Promise<void> => {
+    while (again) {
+      again = false;
+      await withTabLock(sendNext);
+    }
+    running = undefined;
   };
   const makeDue = (): void => {
     for (const entry of queue.entries_.values()) entry.due_ = true;
   };
-  const flush_ = (): Promise<void> => {
-    makeDue();
+  const resume = (): Promise<void> => {
     again = true;
-    running ||= withTabLock(drain);
+    running ||= drain();
     return running;
+  };
+  const flush = (): Promise<void> => {
+    makeDue();
+    return resume();
   };
   /** Sends what waits at once, as far as the keepalive budget reaches. */
   const leave = (): void => {
     makeDue();
-    for (let request = next(); request && fitsKeepalive(request[1]); request = next()) {
-      void send(request);
+    for (let request; (request = next()) && fitsKeepalive(request[1]);) {
+      void send(request).then(resume);
     }
   };
-  const followPage_ = (): void => {
+  const followPage = (): void => {
     // Also when it comes back from the back/forward cache.
-    addEventListener("pageshow", flush_);
+    addEventListener("pageshow", flush);
     addEventListener("online", () => {
-      readPause(); // Another tab may have set the pause.
       endPause();
-      void flush_();
+      void flush();
     });
     addEventListener("pagehide", leave);
+    // For what a tab has left that is gone, and whatever else nobody saw to.
+    setInterval(flush, HEARTBEAT);
     // Mobile browsers kill hidden pages without another event.
     addEventListener("visibilitychange", () => document.hidden && leave());
   };
 
-  return { flush_, schedule_, followPage_ };
+  return [flush, schedule, followPage] as const;
 };

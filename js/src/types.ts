@@ -103,7 +103,7 @@ export interface Settings {
    */
   pageViews?: "off" | "load" | "spa";
   /**
-   * Milliseconds for which events are batched once the page has loaded.
+   * Milliseconds for which events are batched once the page has loaded, at most 30,000.
    * @default 1000
    */
   flushInterval?: number;

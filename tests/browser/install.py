@@ -54,7 +54,8 @@ def launch(playwright: Playwright, executable: str) -> Browser:
 
 
 def launch_options(executable: str) -> dict[str, object]:
-    """Quiet, and without the sandbox that Chromium refuses to root."""
+    """Quiet, without the sandbox that Chromium refuses to root, and with the back/forward cache that
+    visitors have: Playwright turns it off."""
     quiet = [
         "--disable-background-networking",
         "--disable-component-update",
@@ -63,6 +64,7 @@ def launch_options(executable: str) -> dict[str, object]:
     ]
     return {
         "executable_path": executable,
+        "ignore_default_args": ["--disable-back-forward-cache"],
         "args": [*quiet, *(["--no-sandbox"] if os.geteuid() == 0 else [])],
     }
 

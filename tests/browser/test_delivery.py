@@ -1,19 +1,17 @@
 """n events tracked = n rows stored, whatever happens in between. Rows are counted, not requests."""
 
-import contextlib
 import json
 import os
 import time
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, Page
 
 from collector import store
 
 from ..support import Collector, wait_for
 from .install import ENGINE
-from .visitor import EVENTS, TYPES, Network, Site, Visitor, settled, snippet, split_snippet
+from .visitor import EVENTS, TYPES, Network, Site, Visitor, crash, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
 
@@ -352,15 +350,9 @@ def test_a_crashed_tab_loses_nothing(
     page = visitor.open(address)
     page.wait_for_function(READY)
     page.evaluate("() => { tracker.track('last words') }")
-    with page.expect_event("crash"):
-        _crash(page)
+    crash(page)
     visitor.open(address)
     assert types(settled(page_collector, source, 1)) == ["last words"]
-
-
-def _crash(page: Page) -> None:
-    with contextlib.suppress(Error):  # the tab is gone, as it should be
-        page.goto("chrome://crash", wait_until="commit", timeout=1000)
 
 
 def test_several_tabs_store_each_event_once(

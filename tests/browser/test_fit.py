@@ -334,6 +334,25 @@ def test_debugging_changes_nothing_when_others_answer(
     assert visitor.errors == []
 
 
+def test_before_consent_addresses_of_an_application_wait_and_no_location_is_asked_for(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    source = page_collector.add_source()
+    (site.folder / "place.json").write_text('{"city": "London"}')
+    script = """options.tracker.settings = {consent: "pending", pageViews: "spa"};
+      options.tracker.context = {location: {url: "place.json"}};"""
+    page = visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
+    page.wait_for_function(READY)
+    asked = "performance.getEntriesByType('resource').some(({name}) => /place/.test(name))"
+    page.wait_for_function("!/native/.test(history.pushState)")
+    page.evaluate("() => history.pushState(null, '', '?two')")
+    assert page_collector.events(source) == []
+    assert not page.evaluate(asked)
+    page.evaluate("() => tracker.consent('granted')")
+    assert [row["type"] for row in settled(page_collector, source, 2)] == ["page-view"] * 2
+    page.wait_for_function(asked)
+
+
 def test_denied_consent_forgets_what_was_kept(
     page_collector: Collector, site: Site, visitor: Visitor
 ) -> None:

@@ -3,7 +3,9 @@ collector that can fail."""
 
 import contextlib
 import json
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -77,6 +79,40 @@ def page_server(
         server.socket = secure.wrap_socket(server.socket, server_side=True)
     with running(server) as port:
         yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}/"
+
+
+@contextlib.contextmanager
+def streaming_server(start: str, other: str) -> Iterator[str]:
+    """Answers `slow` with the start of a page whose rest never comes, and everything else with
+    `other`; gives its address."""
+    over = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
+            pass
+
+        def do_GET(self) -> None:
+            slow = self.path.endswith("slow")
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write((start if slow else other).encode())
+            if slow:
+                self.wfile.flush()
+                over.wait(60)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with running(server) as port:
+        try:
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            over.set()
+
+
+def crash(page: Page) -> None:
+    """Ends the process of a page, which does not see it coming."""
+    with page.expect_event("crash"), contextlib.suppress(Error):  # it is gone, as it should be
+        page.goto("chrome://crash", wait_until="commit", timeout=1000)
 
 
 def snippet(source: str, api: str, **options: Any) -> str:
@@ -154,9 +190,7 @@ class Network:
                 if verdict == "hang":
                     network.over.wait(60)
                 if verdict in ("hang", "down"):
-                    self.close_connection = True
-                    self.connection.close()
-                    return None
+                    return self._cut()
                 if isinstance(verdict, tuple):
                     cors = {
                         "Access-Control-Allow-Origin": "*",
@@ -170,11 +204,16 @@ class Network:
                     timeout=20,
                 )
                 if verdict == "lost":
-                    self.close_connection = True
-                    self.connection.close()
-                    return None
+                    return self._cut()
                 content = json.dumps(network.alter(answer.json())).encode()
                 return self._reply(answer.status_code, dict(answer.headers), content)
+
+            def _cut(self) -> None:
+                """Resets the connection."""
+                self.close_connection = True
+                now = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+                self.connection.close()
 
             def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response(status)

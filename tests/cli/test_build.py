@@ -32,7 +32,7 @@ def js(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", BUDGETS)
 def test_files_stay_within_their_budget(name: str) -> None:
-    """Loader at most 600 bytes brotli, tracker at most 4,096."""
+    """Loader at most 600 bytes brotli, tracker at most 4,200, page at most 1,100."""
     file = json.loads((DIST / "manifest.json").read_text())["files"][name]
     assert file["brotli"] <= file["budget"] == BUDGETS[name]
     assert file["brotli"] == (DIST / f"{name}.br").stat().st_size
@@ -133,8 +133,9 @@ def test_a_build_with_fewer_features_leaves_them_out(js: Path) -> None:
     whole = json.loads((DIST / "manifest.json").read_text())
     assert built.features == ["views"]
     assert sizes["tracker.min.js"] < whole["files"]["tracker.min.js"]["brotli"] - 200
-    assert "pushState" in (js / "dist" / "tracker.min.js").read_text()
-    assert "data-thamesthrive-tag" not in (js / "dist" / "page.min.js").read_text()
+    page = (js / "dist" / "page.min.js").read_text()
+    assert "pushState" in page
+    assert "data-thamesthrive-tag" not in page
 
 
 def test_an_unknown_feature_is_a_usage_error() -> None:

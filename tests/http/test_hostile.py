@@ -198,7 +198,7 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-KEYS = ("id", "type", "time", "properties", "context", "options", "tags", "extra")
+KEYS = ("id", "type", "time", "properties", "context", "options", "tags", "dropped", "extra")
 EVENTS = st.lists(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=5) | JSON, max_size=4)
 ENVELOPES = st.fixed_dictionaries(
     {},
@@ -212,7 +212,6 @@ ENVELOPES = st.fixed_dictionaries(
             "options",
             "sentAt",
             "known",
-            "dropped",
             "x",
         ),
         JSON,

@@ -122,6 +122,7 @@ def test_one_bad_event_costs_no_neighbour_and_becomes_a_rejected_event(
         ({"type": "a\u0000b"}, "/type: expected at most 128 printable characters"),
         ({"type": "a", "id": 5}, "/id: expected a string"),
         ({"type": "a", "id": ""}, "/id: expected 1 to 128 printable characters"),
+        ({"type": "a", "dropped": "x"}, "/dropped: expected a whole number"),
         ({"type": "a", "properties": [1]}, "/properties: expected an object"),
         ({"type": "a", "context": "x"}, "/context: expected an object"),
         ({"type": "a", "options": 1}, "/options: expected an object"),
@@ -231,7 +232,6 @@ REFUSALS: dict[str, tuple[Any, dict[str, str], int, str, Any]] = {
         {"session": {"id": "x" * 129}}, {}, 422, "invalid", {"detail": "/session/id: expected at most 128 printable characters."},
     ),
     "known no strings": ({"known": [1]}, {}, 422, "invalid", {"detail": "/known: expected an array of strings."}),
-    "dropped no number": ({"dropped": "x"}, {}, 422, "invalid", {"detail": "/dropped: expected a whole number."}),
     "too many events": ({"events": [{"type": "a"}] * 501}, {}, 413, "too_large", {"detail": "More than 500 events."}),
     "too deep": (b'{"a":' + b"[" * 33 + b"]" * 33 + b"}", {}, 413, "too_large", {"detail": "Nested deeper than 32 levels."}),
     "far too deep": (b"[" * 100_000, {}, 413, "too_large", {"detail": "Nested deeper than 32 levels."}),
@@ -365,14 +365,25 @@ def test_missing_tells_which_known_ids_are_not_stored(shared_collector: Collecto
     assert answer["missing"] == [theirs, lost]
 
 
-def test_dropped_events_are_counted_in_the_session(shared_collector: Collector) -> None:
+def test_dropped_events_are_counted_in_the_session_once(shared_collector: Collector) -> None:
     source = shared_collector.add_source()
-    for count in (2, 3):
-        shared_collector.post(
-            envelope(source, {"type": "a"}, session={"id": source}, dropped=count)
-        )
+    first, second = ({"id": f"{source}-{n}", "type": "a", "dropped": n} for n in (2, 3))
+    for events in ([first], [first, second], [second, {"type": "b"}]):
+        shared_collector.post(envelope(source, *events, session={"id": source}))
     assert shared_collector.rows("SELECT dropped FROM sessions WHERE id = ?", source) == [
         {"dropped": 5}
+    ]
+
+
+def test_dropped_events_of_a_whole_request_are_counted_with_its_first(
+    shared_collector: Collector,
+) -> None:
+    source = shared_collector.add_source()
+    events = [{"id": f"{source}-{n}", "type": "a"} for n in (1, 2)]
+    for sent in (events, events, []):
+        shared_collector.post(envelope(source, *sent, session={"id": source}, dropped=3))
+    assert shared_collector.rows("SELECT dropped FROM sessions WHERE id = ?", source) == [
+        {"dropped": 6}
     ]
 
 

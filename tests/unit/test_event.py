@@ -83,7 +83,7 @@ def test_a_whole_number_of_dropped_events_may_be_written_as_json_allows(
     given: str, counted: int
 ) -> None:
     body = b'{"source":{"id":"s"},"dropped":%s,"events":[]}' % given.encode()
-    assert parse(body).dropped == counted
+    assert parse(body).dropped == ((("", counted),) if counted else ())
 
 
 @pytest.mark.parametrize("given", ["1.5", "1e999", '"3"', "true", "[]"])

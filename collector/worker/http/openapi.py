@@ -57,6 +57,7 @@ SCHEMAS: dict[str, Any] = {
             "context": _OBJECT,
             "options": _OBJECT,
             "tags": {"type": ["array", "null"]},
+            "dropped": _COUNT,
         },
     },
     "Payload": {

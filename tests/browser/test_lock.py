@@ -1,0 +1,140 @@
+"""Whatever the tabs' lock does, what is tracked is stored, while the page stays open."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Playwright
+
+from ..support import Collector, wait_for
+from .install import ENGINE, launch_options
+from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
+
+READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+HOLD = "() => new Promise((held) => navigator.locks.request('thamesthrive-queue', () => (held(), new Promise(() => {}))))"
+WATCH = "() => { onpageshow = (event) => { window.was = event.persisted } }"
+LOCKS = "navigator.locks.query().then(({held, pending}) => [held.length, pending.length])"
+
+
+def fire(page: Page, event: str) -> None:
+    page.evaluate(f"() => {{ tracker.track('{event}', {{}}, {{fire: true}}) }}")
+
+
+def test_a_lock_that_another_page_never_frees_holds_nothing_up(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    source = page_collector.add_source()
+    holder = visitor.open(site.add("holder.html"))
+    holder.evaluate(HOLD)
+    page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
+    page.wait_for_function(READY)
+    fire(page, "one")
+    settled(page_collector, source, 1)
+    fire(page, "two")
+    settled(page_collector, source, 2)
+    wait_for(lambda: page.evaluate(LOCKS) == [1, 0], "the tracker to wait no longer")
+
+
+@pytest.mark.parametrize(
+    "locks",
+    [
+        "undefined",
+        "{request: () => Promise.reject(new DOMException('', 'SecurityError'))}",
+        "{request: () => new Promise(() => {})}",
+        "{request: (_, __, turn) => { turn(); return new Promise(() => {}) }}",
+    ],
+    ids=["missing", "denied", "never answers", "never ends"],
+)
+def test_strange_locks_hold_nothing_up(
+    page_collector: Collector, site: Site, visitor: Visitor, locks: str
+) -> None:
+    """Plain http has none. The first flush finds nothing to send, and ends at once."""
+    source = page_collector.add_source()
+    strange = f"<script>Object.defineProperty(navigator, 'locks', {{value: {locks}}})</script>"
+    page = visitor.open(site.add("p.html", head=strange + snippet(source, page_collector.url)))
+    page.wait_for_function(READY)
+    for number, event in enumerate(("one", "two"), 1):
+        page.evaluate("() => { tracker.flush() }")
+        fire(page, event)
+        settled(page_collector, source, number)
+
+
+@pytest.mark.skipif(ENGINE != "chromium", reason="Firefox keeps no page that sends")
+def test_a_page_leaves_its_lock_behind_when_it_enters_the_back_forward_cache(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    """Chromium throws a page that has one out of the cache, after seconds in which nobody sends."""
+    source = page_collector.add_source()
+    elsewhere = site.add("elsewhere.html")
+    with Network(page_collector) as network:
+        network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
+        address = site.add("p.html", head=split_snippet(source, page_collector, network))
+        page, other = visitor.open(address), visitor.open(address)
+        page.wait_for_function(READY)
+        page.evaluate(WATCH)
+        fire(page, "one")
+        wait_for(lambda: network.bodies, "the first request")
+        page.goto(elsewhere)
+        fire(other, "other")
+        wait_for(lambda: page_collector.events(source), "the other page's event")
+        page.go_back(wait_until="commit")
+        page.wait_for_function("window.was === true")
+        network.over.set()
+        assert {row["type"] for row in settled(page_collector, source, 2)} == {"one", "other"}
+
+
+@pytest.fixture
+def stock(playwright: Playwright, executable: str, tmp_path: Path) -> Iterator[BrowserContext]:
+    """A Chromium that was started as a person does, and is driven from outside."""
+    flags = [f for f in launch_options(executable)["args"] if f == "--no-sandbox"]  # type: ignore[attr-defined]
+    command = [
+        executable,
+        *flags,
+        "--headless=new",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        try:
+            port_file = tmp_path / "profile" / "DevToolsActivePort"
+            wait_for(lambda: port_file.exists() and port_file.read_text(), "Chromium's port")
+            port, path = port_file.read_text().split()
+            browser = playwright.chromium.connect_over_cdp(f"ws://127.0.0.1:{port}{path}")
+            yield browser.contexts[0]
+            browser.close()
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+@pytest.mark.skipif(ENGINE != "chromium", reason="a bug of Chromium's")
+def test_two_waiting_pages_in_the_back_forward_cache_hold_nothing_up(
+    page_collector: Collector, site: Site, stock: BrowserContext
+) -> None:
+    """Once two have waited there, Chromium grants that lock to nobody."""
+    source = page_collector.add_source()
+    elsewhere = site.add("elsewhere.html")
+    with Network(page_collector) as network:
+        network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
+        address = site.add("p.html", head=split_snippet(source, page_collector, network))
+        pages = [stock.new_page() for _ in range(4)]
+        for page in pages:
+            page.goto(address)
+            page.wait_for_function(READY)
+        holder, first, second, last = pages
+        fire(holder, "held")
+        wait_for(lambda: network.bodies, "the first request")
+        for page in (first, second):
+            page.evaluate("() => { tracker.flush() }")
+            page.evaluate(WATCH)
+        wait_for(lambda: last.evaluate(LOCKS) == [1, 2], "two pages to wait")
+        for page in (first, second):
+            page.goto(elsewhere)
+        network.over.set()
+        fire(last, "last")
+        rows = settled(page_collector, source, 2)
+        assert {row["type"] for row in rows} == {"held", "last"}
+        for page in (first, second):
+            page.go_back(wait_until="commit")
+            page.wait_for_function("window.was === true")
