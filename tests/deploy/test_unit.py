@@ -37,7 +37,7 @@ def test_the_unit_exposes_little() -> None:
 def test_the_unit_bounds_memory_and_keeps_files_private() -> None:
     given = settings(UNIT)
     assert given["UMask"] == ["0077"]
-    assert given["MemoryMax"] == ["1G"]
+    assert given["MemoryMax"] == ["2G"]
 
 
 class Confined(Collector):
