@@ -78,6 +78,11 @@ def read_task() -> Task | None:
     return msgspec.json.decode(line, type=Task, dec_hook=lambda kind, value: kind(value))
 
 
+# Of the work of large requests, so much is with the writer for each worker, and in one transaction:
+# what is small never waits for more. An event counts 1, and half a KB as well.
+BULK_AT_ONCE = 500
+
+
 class SenderInfo(Struct, frozen=True, array_like=True, gc=False):
     """Who sent a request: its `Origin` header, the address as the source wants it stored, and
     whether the user agent is a program's."""
@@ -90,7 +95,8 @@ class SenderInfo(Struct, frozen=True, array_like=True, gc=False):
 class WriteRequest(Struct, array_like=True, gc=False):
     """One admitted request on its way to the disk. `size`: bytes that it takes, about.
 
-    `number` and `size` are set by the client that sends it; the result has the same number.
+    `number`, `size` and `work` are set by the client that sends it; the result has the same number.
+    `work`: what it takes to store a large request, which lets small ones go first; 0 for those.
 
     `replays`: the sequence number of the rejected event that this request stores after all. It
     leaves the rejected events in the same transaction; if it is gone, nothing is stored.
@@ -103,6 +109,7 @@ class WriteRequest(Struct, array_like=True, gc=False):
     payload: Payload
     number: int = 0
     size: int = 0
+    work: int = 0
     static_profiles: bool = False
     profile_scope: str = ""  # only profiles of this scope are known to the source
     rate_limit: int | None = None  # events a minute

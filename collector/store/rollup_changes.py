@@ -189,7 +189,8 @@ class Tally:
     @property
     def rows(self) -> int:
         """How many rows of rollups it takes to write this, about."""
-        return len(self._sessions) + len(self._visitors) + len(self._changes.found)
+        counts = len(self._hours) + len(self._changes.found)
+        return len(self._sessions) + len(self._visitors) + counts
 
     def read(self, after: int, upto: int, numbers: Iterable[Number]) -> None:
         """Adds the events numbered from `after` + 1 to `upto`, and these numbers of them."""
@@ -243,7 +244,10 @@ class Tally:
     def changes(self, *, with_sessions: bool = True) -> Changes:
         """What all of it changes in the set as it is now. Called once."""
         changes = self._changes
-        types = dict(self._connection.execute("SELECT key, name FROM event_types"))
+        # Not all types there are: a sender may make up any number of them.
+        kinds = json.dumps(sorted({kind for _, kind, _, _ in self._hours}))
+        find = "SELECT t.key, t.name FROM json_each(?) j JOIN event_types t ON t.key = j.value"
+        types = dict(self._connection.execute(find, [kinds]))
         for (source, kind, hour, bot), events in self._hours.items():
             changes.found[source, "types", hour, types[kind]] += events
             if bot:

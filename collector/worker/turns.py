@@ -5,11 +5,14 @@ import asyncio
 from collections import deque
 
 LARGE = 8 * 1024  # bytes on the wire; a smaller request is read within a millisecond
+# Turns of the loop between two of them. A small request takes three, to be taken, read and sent to
+# the writer, and three with its result; in each it may have to wait for a large one.
+BETWEEN = 3
 
 
 class Turns:
-    """One for each worker. Whoever takes a turn goes on when it comes, one in each turn of the event
-    loop; between two of them, the loop serves whatever has come."""
+    """One for each worker. Whoever takes a turn goes on when it comes; between two of them, the
+    event loop serves whatever has come."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -23,9 +26,12 @@ class Turns:
             self._waiting.append(waiting)
             await waiting
         self._is_taken = True
-        loop.call_soon(self._pass_on)
+        loop.call_soon(self._pass_on, loop, BETWEEN)
 
-    def _pass_on(self) -> None:
+    def _pass_on(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        if turns > 1:
+            loop.call_soon(self._pass_on, loop, turns - 1)
+            return
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():  # it is, if whoever waited has been cancelled

@@ -10,7 +10,7 @@ from typing import cast
 from msgspec import Struct
 
 from ..errors import Overloaded, refusal
-from ..ipc import Frames, WriteRequest, WriteResult
+from ..ipc import BULK_AT_ONCE, Frames, WriteRequest, WriteResult
 
 log = logging.getLogger("collector.writer_client")
 
@@ -21,10 +21,8 @@ MAX_FRAME = 4 * 1024 * 1024
 RECONNECT = 0.05  # seconds between attempts
 
 
-# A request with more than so much work waits here while as much as BULK_AT_ONCE of such work is with
-# the writer: what is small never waits for more than that. An event counts 1, and half a KB as well.
+# A request with more work waits here while as much as BULK_AT_ONCE of such work is with the writer.
 SMALL = 32
-BULK_AT_ONCE = 500
 REJECTED_WORK = 4  # of a rejected event: it has more indexes, and drives another one out
 
 
@@ -34,7 +32,7 @@ class _Pending(Struct, frozen=True):
     result: asyncio.Future[WriteResult]
     held: int  # bytes of memory
     submitted: float  # monotonic seconds
-    bulk: int  # its work, if that is more than SMALL
+    work: int  # of a large request
 
 
 class WriterClient(asyncio.Protocol):
@@ -145,9 +143,9 @@ class WriterClient(asyncio.Protocol):
         request.number, request.size = self._number, size
         result: asyncio.Future[WriteResult] = self._loop.create_future()
         work = _work_of(request)
-        bulk = work if work > SMALL else 0
-        self._pending[self._number] = _Pending(result, held, time.monotonic(), bulk)
-        if bulk:
+        request.work = work = work if work > SMALL else 0
+        self._pending[self._number] = _Pending(result, held, time.monotonic(), work)
+        if work:
             self._bulk.append(request)
             self._take_bulk()
         else:
@@ -157,7 +155,7 @@ class WriterClient(asyncio.Protocol):
     def _take_bulk(self) -> None:
         """Lets large requests go on, as many as may be with the writer, in their order."""
         while self._bulk:
-            work = _work_of(self._bulk[0])
+            work = self._bulk[0].work
             if self._bulk_work and self._bulk_work + work > BULK_AT_ONCE:
                 return
             self._bulk_work += work
@@ -203,8 +201,8 @@ class WriterClient(asyncio.Protocol):
     def _settle(self, result: WriteResult) -> None:
         pending = self._pending.pop(result.number)
         self._bytes -= pending.held
-        if pending.bulk:
-            self._bulk_work -= pending.bulk
+        if pending.work:
+            self._bulk_work -= pending.work
             self._take_bulk()
         self._failing = result.refused == Overloaded.code
         if pending.result.done():  # the sender has disconnected

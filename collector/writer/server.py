@@ -1,7 +1,8 @@
 """The writer process: takes what the workers have sent, commits it as one group, then answers.
 
 The group forms by itself: what arrives during a commit is the next group. There is no timer, so an
-idle collector answers at once, and a busy one shares each fsync among many requests.
+idle collector answers at once, and a busy one shares each fsync among many requests. Large requests
+have transactions of their own, and before each of them all small ones that have come are stored.
 
 Why a process: a writer thread beside an event loop fights it for the interpreter lock at each call
 of SQLite (measured: a third of the requests per second), and several writers fight for the
@@ -13,15 +14,18 @@ import selectors
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import cast
 
-from ..ipc import Frames, Task, WriteRequest, WriteResult
+from ..ipc import BULK_AT_ONCE, Frames, Task, WriteRequest, WriteResult
 from .counting import Counting
 from .group import Writer
 from .limits import Limits
 
 log = logging.getLogger("collector.writer")
+
+Received = list[tuple[socket.socket, WriteRequest]]
 
 # In one transaction: bounds how long the first request of a group waits, and how long one sender's
 # bulk delays the small requests of others.
@@ -50,6 +54,7 @@ class WriterServer:
         self._writer = writer
         self._selector = selectors.DefaultSelector()
         self._received = bytearray(RECEIVE)
+        self._bulk: deque[tuple[socket.socket, WriteRequest]] = deque()  # large requests that wait
         listener.setblocking(False)
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ)
@@ -66,8 +71,8 @@ class WriterServer:
         expire_at = time.monotonic()
         counting = Counting(self._writer)
         while True:
-            received: list[tuple[socket.socket, WriteRequest]] = []
-            wait = min(expire_at, counting.wake_at) - time.monotonic()
+            received: Received = []
+            wait = 0 if self._bulk else min(expire_at, counting.wake_at) - time.monotonic()
             for key, _ in self._selector.select(max(0.0, wait)):
                 if key.fileobj is self._wakeup:
                     return
@@ -75,10 +80,11 @@ class WriterServer:
                     self._accept()
                 else:
                     received += self._receive(cast("socket.socket", key.fileobj), key.data)
-            for group in groups_of(received):
-                self._serve(group)
-            if received:
-                counting.stored(sum(len(request.payload.events) for _, request in received))
+            self._bulk += [item for item in received if item[1].work]
+            for group in groups_of([item for item in received if not item[1].work]):
+                self._serve(group, counting)
+            if self._bulk:
+                self._serve(bulk_group_of(self._bulk), counting)
             counting.work()
             if time.monotonic() >= expire_at:
                 # A few rows at a time, between groups: what waits meanwhile waits for one small
@@ -96,9 +102,7 @@ class WriterServer:
             worker.settimeout(REPLY_TIMEOUT)
             self._selector.register(worker, selectors.EVENT_READ, Frames(WriteRequest))
 
-    def _receive(
-        self, worker: socket.socket, frames: Frames[WriteRequest]
-    ) -> list[tuple[socket.socket, WriteRequest]]:
+    def _receive(self, worker: socket.socket, frames: Frames[WriteRequest]) -> Received:
         try:
             size = worker.recv_into(self._received)
         except OSError:
@@ -108,7 +112,7 @@ class WriterServer:
         with memoryview(self._received) as received:
             return [(worker, request) for request in frames.feed(received[:size])]
 
-    def _serve(self, received: list[tuple[socket.socket, WriteRequest]]) -> None:
+    def _serve(self, received: Received, counting: Counting) -> None:
         results = self._writer.write([request for _, request in received])
         replies: dict[socket.socket, list[WriteResult]] = {}
         for (worker, _), result in zip(received, results, strict=True):
@@ -120,6 +124,7 @@ class WriterServer:
                 # The rows are stored. The worker has died, so its senders send again.
                 log.warning("results could not be sent to a worker: %s", error)
                 self._disconnect(worker)
+        counting.stored(sum(len(request.payload.events) for _, request in received))
 
     def _disconnect(self, worker: socket.socket) -> None:
         if worker.fileno() >= 0:
@@ -127,7 +132,15 @@ class WriterServer:
             worker.close()
 
 
-Received = list[tuple[socket.socket, WriteRequest]]
+def bulk_group_of(waiting: deque[tuple[socket.socket, WriteRequest]]) -> Received:
+    """Takes large requests for one transaction: the first, and as many as add up to
+    BULK_AT_ONCE."""
+    group = [waiting.popleft()]
+    work = group[0][1].work
+    while waiting and work + waiting[0][1].work <= BULK_AT_ONCE:
+        work += waiting[0][1].work
+        group.append(waiting.popleft())
+    return group
 
 
 def groups_of(received: Received) -> Iterator[Received]:

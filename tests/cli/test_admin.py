@@ -301,7 +301,7 @@ def test_config_show_tells_where_each_value_comes_from(tmp_path: Path) -> None:
     assert found["port"] == {"value": 9000, "from": "THAMESTHRIVE_PORT"}
     assert found["workers"] == {"value": 2, "from": "THAMESTHRIVE_WORKERS"}
     assert found["host"] == {"value": "127.0.0.2", "from": "thamesthrive.toml"}
-    assert found["queue_mb"] == {"value": 64, "from": "default"}
+    assert found["queue_mb"] == {"value": 128, "from": "default"}
     assert "THAMESTHRIVE_QUEUE_MB" in run("config", "show", cwd=tmp_path).stdout
 
 

@@ -263,6 +263,17 @@ def test_numbers_of_a_source_that_begins_between_two_readings_are_counted(
     assert counted.reports(0)["numbers"] == [(2, 7.0, 2.0, 5.0)]
 
 
+def test_what_counts_will_take_to_write_is_known_before(counted: Counted) -> None:
+    """Senders wait while they are written, so the writer must know, whatever it is that differs."""
+    days = (TODAY - timedelta(days=n) for n in range(200))
+    counted.send(
+        [Sent(str(n), f"{day}T10:00:00.000Z", None, "1") for n, day in enumerate(days)], bot=True
+    )
+    counted.writer.read_uncounted(1000)
+    assert counted.writer.unwritten_counts >= 200
+    counted.check()
+
+
 def test_what_is_removed_between_reading_and_writing_is_not_counted(counted: Counted) -> None:
     for turn in range(3):
         counted.send([view(f"{turn}-1", "/a")], session="a")

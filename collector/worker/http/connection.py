@@ -343,7 +343,8 @@ class Connection(HttpProtocol):
         self._give_sanic(self._head.with_length(max(self._head.length, MAX_WIRE + 1)))
 
     def _end_with(self, response: bytes) -> None:
-        self.transport.write(response)
+        if not self.transport.is_closing():  # its end may not have been heard of yet
+            self.transport.write(response)
         self._is_discarding = True
         self._head = self._chunked = None
         self._served_size = 0
