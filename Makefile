@@ -28,7 +28,7 @@ unit: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/thamesthrive build
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m alone
-	$(BIN)/coverage run -m pytest -m "not alone" -n 2 --dist worksteal
+	$(BIN)/coverage run -m pytest -m "not alone" -n 3 --dist worksteal
 	@$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=90
 

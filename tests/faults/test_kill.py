@@ -18,7 +18,7 @@ from collector import store
 from ..support import Collector, run_async, wait_for
 
 LONG = os.environ.get("FAULTS") == "long"
-ROUNDS = 25 if LONG else 10  # for each layout and each kind of kill that follows
+ROUNDS = 25 if LONG else 6  # for each layout and each kind of kill that follows
 SENDERS = 12
 
 
