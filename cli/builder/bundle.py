@@ -48,7 +48,8 @@ ESBUILD = "@esbuild/{machine}/bin/esbuild"
 _ARROW, _FUNCTION = ("(()=>{", "})();"), ("!function(){", "}();")
 _FLAGS = (
     "--bundle",
-    "--minify",
+    "--minify-syntax",
+    "--minify-whitespace",
     "--target=es2021",
     "--sourcemap=external",
     "--tsconfig-raw={}",

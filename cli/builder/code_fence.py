@@ -8,6 +8,7 @@ OPTIONS = {
     "title": "a title above the code",
     "stores": "the types of the events that running it stores, separated by commas",
     "opens": "a page that the tests open in a browser afterwards",
+    "clicks": "a selector of what the tests click, as a visitor does, once the page is ready",
     "norun": "why the tests do not run it",
     "background": "the tests leave it running for the examples after it",
 }

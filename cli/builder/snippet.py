@@ -33,11 +33,13 @@ def render_snippet(
     bundle: Path,
     *,
     one_line: bool = False,
+    global_free: bool = False,
     integrity: bool = False,
     nonce: str | None = None,
 ) -> Snippet:
     """Renders the snippet of a source, for a collector that pages reach at `api`.
 
+    `global_free` puts the classic form in a block, so that its `options` is no global of the page.
     `bundle` is the folder of the built tracker. Raises Usage if `api` is not an address, and
     Missing if the tracker is not built.
     """
@@ -53,6 +55,7 @@ def render_snippet(
         source_id=source_id,
         api=api,
         one_line=one_line,
+        global_free=global_free,
         nonce=nonce,
         loader=Markup(loader),  # noqa: S704 - our own build
         tracker=_hashed_tracker(manifest) if integrity else _TRACKER,

@@ -24,6 +24,13 @@ def snippet(
     one_line: Annotated[
         bool, typer.Option("--one-line", help="A single script tag, nothing inline.")
     ] = False,
+    global_free: Annotated[
+        bool,
+        typer.Option(
+            "--global-free",
+            help="Put the classic snippet in a block: its `options` is no global of the page.",
+        ),
+    ] = False,
     integrity: Annotated[
         bool,
         typer.Option(
@@ -40,9 +47,14 @@ def snippet(
 ) -> None:
     """Prints the HTML that goes into the page's header, and nothing else.
 
+    The classic snippet declares a global, `options`. If the page's own scripts declare one too, or
+    if the page has a snippet of another source, the browser says "Identifier 'options' has already
+    been declared" and skips the second script. `--global-free` and `--one-line` declare none.
+
     Examples:
 
     - `thamesthrive snippet ID --api https://events.example.com > snippet.html`
+    - `thamesthrive snippet ID --global-free`
     - `thamesthrive snippet ID --one-line --integrity`
     """
     if integrity and not one_line:
@@ -50,6 +62,8 @@ def snippet(
             "--integrity goes with --one-line: the classic snippet loads the tracker by itself,"
             " and cannot pin it."
         )
+    if global_free and one_line:
+        raise Usage("--global-free is for the classic snippet. Omit it: --one-line has no global.")
     settings = load_settings({"db": db, "bundle": bundle})
     with open_database(db) as database:
         source = store.get_source(database, source_id)
@@ -61,6 +75,7 @@ def snippet(
         address,
         settings.tracker_folder,
         one_line=one_line,
+        global_free=global_free,
         integrity=integrity,
         nonce=nonce,
     )

@@ -1,42 +1,25 @@
 import type { Json, TrackerOptions } from "./types";
 
-declare const options: { tracker?: TrackerOptions } | undefined;
-
 /**
  * Reads the configuration of a script tag: `data-settings-flush-interval="500"` is
  * `{settings: {flushInterval: 500}}`. A value that is not JSON is a plain string.
  */
-const fromDataset = ({ src, dataset }: HTMLScriptElement): TrackerOptions => {
+export const fromDataset = ({ src, dataset }: HTMLScriptElement): TrackerOptions => {
   const { source, api, ...data } = dataset;
   const config: Record<string, Json> = { url: { script: src, api }, source: { id: source } };
-  for (const name of Object.keys(data)) {
+  for (const name in data) {
     // The browser makes it "settingsFlushInterval": the group ends before the first capital.
     const path = name.replace(/[A-Z]/, (letter) => "." + letter.toLowerCase());
-    const [group, key = ""] = path.split(".") as [string, string?];
+    const [group, key] = path.split(".") as [string, string];
     let value: unknown = data[name];
     try {
       value = JSON.parse(value as string);
     } catch {
       // a plain string
     }
-    config[group] ||= {};
-    config[group][key] = value;
+    (config[group] ||= {})[key] = value;
   }
   return config;
-};
-
-/** The page's configuration, from the script tag's attributes or from the global `options`. */
-export const readConfig = (script: HTMLScriptElement | null): TrackerOptions | undefined => {
-  if (script?.dataset["source"]) return fromDataset(script);
-  try {
-    // A lexical global, not a property of window: reading it throws where it is missing, and while
-    // its own statement has not run.
-    const { tracker } = options!;
-    if (tracker!.source!.id && tracker!.url!.script) return tracker;
-  } catch {
-    // The caller reports it.
-  }
-  return;
 };
 
 /** Where requests go, without a slash at the end: by default the origin that serves the bundle. */

@@ -1,7 +1,7 @@
-let lastError = "";
+let lastError: unknown;
 
 /** Tells the page's owner what went wrong, once as long as it stays the same. */
-export const reportError = (message: string): void => {
+export const reportError = (message: unknown): void => {
   if (message != lastError) console.error("[ThamesThrive]", message);
   lastError = message;
 };

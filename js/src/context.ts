@@ -57,7 +57,7 @@ export const sessionContext = (wanted: Wanted, visitorLocation?: Json): Json => 
     pass: matching(query, /^__tt_(pid|src)$/),
     location: visitorLocation,
   };
-  for (const name of Object.keys(context)) {
+  for (const name in context) {
     if (wanted[name as "utm"] == false) delete context[name];
   }
   if (WITH_EXTRAS) {

@@ -1,9 +1,10 @@
 /** One tracker: what `window.tracker` is, and what `createTracker` of the module returns. */
 import { sessionContext } from "./context";
+import { reportError } from "./console";
 import { type Call, createHelpers, type Outcome } from "./helpers";
 import { forgetVisitor, profileId } from "./identity";
 import { callKey, eventId, timeOf } from "./ids";
-import type { PageFeatures } from "./page-features";
+import type { Inbox, PageFeatures } from "./page-features";
 import { refusesTracking } from "./privacy";
 import { createQueue, type Queue } from "./queue";
 import { renewSession, sessionId } from "./session-cookie";
@@ -14,15 +15,15 @@ import type {
   Answer,
   Json,
   LoaderCall,
+  PushedCall,
   ReadyCallback,
+  Settings,
   TrackCall,
   Tracker,
   TrackerOptions,
+  TrackerStub,
   TrackResult,
 } from "./types";
-
-/** What a page has as its tracker before there is one: the calls that a loader has queued. */
-export type TrackerStub = Partial<Tracker> & { calls?: LoaderCall[] };
 
 const REFUSAL = { stored: false, reason: "disabled_source" } as const;
 
@@ -49,12 +50,12 @@ const createCall =
     return new Promise<Outcome>((resolve) =>
       accept([
         key,
-        JSON.stringify([document.URL, document.title, referrer, ...given]),
+        JSON.stringify([location.href, document.title, referrer, ...given]),
         (...outcome) => resolve(outcome),
       ]),
     ).catch((error) => {
       // Circular structures and BigInt: the page must not break, and its owner must hear of it.
-      console.error("[ThamesThrive]", error);
+      reportError(error);
       return [{ stored: false, id: eventId(key), reason: "invalid", detail: "" + error }];
     });
   };
@@ -72,13 +73,15 @@ const forgetAll = (queue: Queue, detail: string): void => {
  * tuple, because the names of properties cost bytes.
  */
 const createCore = (
+  tracker: Tracker,
   config: TrackerOptions,
+  settings: Settings,
+  context: NonNullable<TrackerOptions["context"]>,
   doNotTrack: unknown,
-  answers: (Answer | null)[],
+  inbox: Inbox,
   visitorLocation: Json | undefined,
 ) => {
-  const { settings = {}, context = {} } = config;
-  let consent = doNotTrack ? "Do Not Track" : settings.consent || "granted";
+  let consent = doNotTrack ? "denied" : settings.consent || "granted";
   let resolveReady!: (answer: Answer | null) => void;
   const ready = new Promise<Answer | null>((resolve) => {
     resolveReady = resolve;
@@ -89,16 +92,16 @@ const createCore = (
   };
   allowStorage(granted());
 
-  const queue = createQueue(queuePrefix(config.source!.id!.trim()), (key, call) =>
+  const queue = createQueue(queuePrefix(config.source!.id!), (key, call) =>
     eventJson(key, call, context.page),
   );
-  const [flush, schedule, followPage] = createTransport(
+  const [flush, schedule] = createTransport(
     queue,
     config,
     () => sessionContext(context, visitorLocation),
     granted,
     (answer) => {
-      if (WITH_UX && settings.allowUx) answers.push(answer);
+      if (WITH_UX && settings.allowUx) inbox.push(answer);
       resolveReady(answer);
     },
   );
@@ -117,9 +120,10 @@ const createCore = (
     }
   };
   const start = (): void => {
-    if (!granted()) return;
-    queue.recover_(0);
-    if (document.readyState == "complete") void flush();
+    if (granted()) {
+      queue.recover_(0);
+      if (document.readyState == "complete") void flush();
+    } else resolveReady(null);
   };
   const decide = (decision: "granted" | "denied"): void => {
     if (!WITH_CONSENT || doNotTrack || decision == consent) return;
@@ -134,7 +138,8 @@ const createCore = (
       allowStorage(false);
     }
   };
-  return [start, accept, decide, ready, flush, followPage] as const;
+  Object.assign(tracker, { flush, ready, reset: forgetVisitor, consent: decide });
+  return [accept, start] as const;
 };
 
 /**
@@ -149,33 +154,37 @@ export const startTracker = (
   const { settings = {}, auto = {}, context = {}, listeners = {} } = config;
   const visitorLocation = (WITH_EXTRAS && context.location && { ...context.location.data }) as
     Json | undefined;
-  const answers: (Answer | null)[] = [];
-  const tracker = stub as Tracker;
+  const inbox: Inbox = [];
+  const tracker = stub as unknown as Tracker;
   const doNotTrack = settings.respectDoNotTrack && refusesTracking();
-  const core = createCore(config, doNotTrack, answers, visitorLocation);
-  const [start, accept, consent, ready, flush, followPage] = core;
-  const calls = stub.calls || [];
+  const core = createCore(tracker, config, settings, context, doNotTrack, inbox, visitorLocation);
+  const [accept, start] = core;
   const call = createCall(accept);
   const helpers = createHelpers(call);
   const track = (...given: unknown[]): Promise<TrackResult> =>
     call(document.referrer, ...given).then(([result]) => result);
 
+  /** Does what a loader or the page itself has queued. */
+  const replay = (queued: LoaderCall | PushedCall): void => {
+    const [, json, done, name] = queued as LoaderCall;
+    if (!done?.call) void track(...queued);
+    else if (name == "track") accept(queued as LoaderCall);
+    else done((tracker[name!] as Function)(...JSON.parse(json).slice(3)));
+  };
+  tracker.track = track;
+  stub.forEach(replay);
+  // `push` also for pages that have kept the loader's `track`. An assignment would fail where the
+  // page has frozen Array.prototype.
   Object.defineProperties(tracker, {
     profileId: { get: profileId },
     sessionId: { get: sessionId },
+    push: { value: (...queued: PushedCall[]) => queued.forEach(replay) },
   });
-  Object.assign(tracker, { track, flush, ready, reset: forgetVisitor, consent });
-  calls.forEach(accept);
-  // For pages that have kept the loader's `track`. An assignment would fail where the page has
-  // frozen Array.prototype.
-  Object.defineProperty(calls, "push", { value: accept });
 
   if (!doNotTrack) {
-    for (const event of auto.events || []) void track(...event);
+    auto.events?.forEach(replay);
     const view = (referrer: string): void => void call(referrer, "page-view");
     if (WITH_VIEWS && /load|spa/.test(settings.pageViews!)) view(document.referrer);
-    start();
-    followPage();
     if (
       (WITH_TRIGGERS && auto.triggers) ||
       (WITH_LINKS && settings.trackExternalLinks) ||
@@ -183,14 +192,19 @@ export const startTracker = (
       (WITH_VIEWS && settings.pageViews == "spa") ||
       visitorLocation
     ) {
-      loadPageFeatures({ tracker, config, answers, visitorLocation, view, url: document.URL });
+      loadPageFeatures([tracker, config, inbox, visitorLocation, view, location.href]);
+      // Those that come before the file does count as well.
+      if (WITH_TRIGGERS && auto.triggers) {
+        addEventListener("click", (event) => inbox.push(event.composedPath()), true);
+      }
     }
     // In jobs of their own: what they throw is reported by the browser, and stops nothing.
     const started = Promise.resolve({ tracker, config });
     void started.then(listeners.onInit);
     if (!navigator.cookieEnabled) void started.then(listeners.onCookiesDisabled);
   }
+  start();
   // Likewise, one callback that throws does not stop the others.
   return (callback) =>
-    void ready.then((context) => callback({ tracker, helpers, context, config }));
+    void tracker.ready.then((context) => callback({ tracker, helpers, context, config }));
 };

@@ -5,11 +5,12 @@
  */
 import { apiOf } from "./config";
 import { QUEUE_KEY } from "./storage-keys";
-import type { Answer, TrackerOptions, TrackerWindow, TrackResult } from "./types";
+import type { Answer, Tracker, TrackerOptions, TrackResult } from "./types";
 
-const script = document.currentScript as HTMLScriptElement & { given: { config: TrackerOptions } };
-const { config } = script.given;
-const { tracker } = window as unknown as Required<TrackerWindow>;
+const script = document.currentScript as HTMLScriptElement & {
+  given: { config: TrackerOptions; tracker: Tracker };
+};
+const { config, tracker } = script.given;
 const endpoint = apiOf(config) + "/track";
 const showsPanel = /#thamesthrive-debug/.test(location.href);
 
@@ -107,9 +108,9 @@ const reportResult = (type: string, result: TrackResult): void => {
 };
 
 const reportState = (): void => {
-  const { flush, sessionId, profileId } = tracker;
+  const { sessionId, profileId } = tracker;
   const parts = [
-    flush ? "tracker" : "loader",
+    "tracker",
     `session ${sessionId}`,
     `profile ${profileId || "none yet"}`,
     `${readQueue()[0]} waiting`,
@@ -136,7 +137,7 @@ const watchTrack = (): void => {
   const { track } = tracker;
   tracker.track = (type, properties, options) => {
     report({ what: "track", text: `${type} ${JSON.stringify(properties || {})}` });
-    const result = track!(type, properties, options);
+    const result = track(type, properties, options);
     void result.then((settled) => reportResult(type, settled));
     return result;
   };

@@ -5,13 +5,12 @@ export type Call = (referrer: string, ...given: unknown[]) => Promise<Outcome>;
 export type Outcome = [result: TrackResult, response?: Response | undefined];
 
 const addListener: Helpers["addListener"] = (target, names, listener, options) => {
-  const found =
+  const nodes =
     typeof target == "string"
-      ? document.querySelectorAll(target)
-      : "addEventListener" in target
-        ? [target]
-        : target;
-  const nodes = [...found];
+      ? [...document.querySelectorAll(target)]
+      : (target as EventTarget).addEventListener
+        ? [target as EventTarget]
+        : [...(target as Iterable<EventTarget>)];
   const forAll = (method: "addEventListener" | "removeEventListener"): void =>
     nodes.forEach((node) =>
       names.split(" ").forEach((name) => node[method](name, listener, options)),

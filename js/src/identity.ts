@@ -7,14 +7,9 @@ import { DEVICE_KEY, PROFILE_KEY } from "./storage-keys";
 export const profileId = (): string | null => read(PROFILE_KEY) || null;
 
 /** Takes over the profile id of a response. */
-export const adoptProfile = (id: string): void => {
-  if (id != profileId()) write(PROFILE_KEY, id);
-};
+export const adoptProfile = (id: string): string => write(PROFILE_KEY, id);
 
-export const deviceId = (): string => {
-  if (!read(DEVICE_KEY)) write(DEVICE_KEY, privateId());
-  return read(DEVICE_KEY)!;
-};
+export const deviceId = (): string => read(DEVICE_KEY) || write(DEVICE_KEY, privateId());
 
 /** Forgets who the visitor is: from now on it is another one. */
 export const forgetVisitor = (): void => {

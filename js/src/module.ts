@@ -4,7 +4,7 @@
  */
 import { startTracker } from "./core";
 import { startPageFeatures } from "./page-features";
-import type { Tracker, TrackerOptions } from "./types";
+import type { Tracker, TrackerOptions, TrackerStub } from "./types";
 
 export type * from "./types";
 
@@ -17,9 +17,9 @@ export const createTracker = (config: TrackerOptions): Tracker => {
     throw new TypeError("createTracker needs url and source.id");
   }
   if (typeof document != "undefined") {
-    const tracker = {};
+    const tracker = [] as unknown as TrackerStub;
     startTracker(config, tracker, startPageFeatures);
-    return tracker as Tracker;
+    return tracker as unknown as Tracker;
   }
   const result = { stored: false, id: "", reason: "disabled_source", detail: "there is no page" };
   return {
@@ -30,5 +30,6 @@ export const createTracker = (config: TrackerOptions): Tracker => {
     sessionId: "",
     consent: () => undefined,
     reset: () => undefined,
+    push: () => undefined,
   };
 };

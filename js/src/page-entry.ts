@@ -2,4 +2,4 @@
 import { type PageFeatures, startPageFeatures } from "./page-features";
 
 const { given, nonce } = document.currentScript as HTMLScriptElement & { given: PageFeatures };
-startPageFeatures({ ...given, nonce });
+startPageFeatures(given, nonce);

@@ -9,56 +9,62 @@ import { watchTriggers } from "./triggers";
 import type { Answer, Json, Tracker, TrackerOptions } from "./types";
 import { inject } from "./ux";
 
-/** What the core hands over. */
-export interface PageFeatures {
-  tracker: Tracker;
-  config: TrackerOptions;
+/** What has happened before this file is there: responses, and the composed paths of clicks. */
+export type Inbox = (Answer | null | EventTarget[])[];
+
+/** What the core hands over. A tuple, because the names of properties cost bytes. */
+export type PageFeatures = [
+  tracker: Tracker,
+  config: TrackerOptions,
+  /** What happens from now on is pushed. */
+  inbox: Inbox,
   /** Filled here; the core sends it in the session's context. */
-  visitorLocation?: Json | undefined;
-  /** The page's, for elements that are added to it. */
-  nonce?: string | undefined;
-  /** Responses that have come. Those that will are pushed. */
-  answers: (Answer | null)[];
+  visitorLocation: Json | undefined,
   /** Tracks a page-view. */
-  view(referrer: string): void;
+  view: (referrer: string) => void,
   /** The page's address when the tracker started. */
-  url: string;
-}
+  url: string,
+];
 
 /** Completes the visitor's location by what an address of the page's owner knows. */
 const fetchLocation = async (url: string, visitorLocation: Json): Promise<void> => {
-  const response = await fetch(url);
-  Object.assign(visitorLocation, await response.json());
+  delete visitorLocation["toJSON"];
+  // An address that does not answer leaves the location as it is; the browser's console says so.
+  const response = await fetch(url).catch(() => undefined);
+  Object.assign(visitorLocation, await response?.json().catch(() => undefined));
 };
 
-export const startPageFeatures = (features: PageFeatures): void => {
-  const { tracker, config, nonce, answers, visitorLocation, view, url } = features;
+/** `nonce`: the page's, for elements that are added to it. */
+export const startPageFeatures = (features: PageFeatures, nonce?: string): void => {
+  const [tracker, config, inbox, visitorLocation, view, url] = features;
   const { source, context = {}, settings = {}, auto: { triggers } = {} } = config;
   const { consent = "granted", pageViews } = settings;
   const locationUrl = WITH_EXTRAS && context.location?.url;
   if (locationUrl) {
-    // Nothing is asked before consent; the first response comes after it. An address that does not
-    // answer leaves the location as it is; the browser's console says so.
-    const decided = consent == "granted" ? Promise.resolve() : tracker.ready;
-    decided.then(() => fetchLocation(locationUrl, visitorLocation!)).catch(() => undefined);
+    const look = (): Json => {
+      void fetchLocation(locationUrl, visitorLocation!);
+      return visitorLocation!;
+    };
+    // Nothing is asked before consent: the first request makes JSON of the location.
+    if (consent == "granted") look();
+    else visitorLocation!["toJSON"] = look;
   }
   if (WITH_VIEWS && pageViews == "spa") watchAddresses(url, view);
+  let click: ((path: EventTarget[]) => void) | undefined;
   if (WITH_TRIGGERS && triggers) {
-    watchTriggers(triggers, ({ event, properties, options }) =>
+    click = watchTriggers(triggers, ({ event, properties, options }) =>
       tracker.track(event, properties, options),
     );
   }
   if (WITH_LINKS && settings.trackExternalLinks) {
-    watchLinks(settings.trackExternalLinks, tracker, source!.id!.trim());
+    watchLinks(settings.trackExternalLinks, tracker, source!.id!);
   }
-  if (WITH_UX && settings.allowUx) {
-    const show = (answer: Answer | null): number => {
-      // `splice` empties the list: no element is injected twice.
-      const widgets = answer?.ux?.splice(0) || [];
-      widgets.forEach((widget) => inject(widget, nonce));
-      return widgets.length;
-    };
-    answers.forEach(show);
-    answers.push = show;
-  }
+  const take = (item: Inbox[number]): number => {
+    if (Array.isArray(item)) click?.(item);
+    // `splice` empties the list: no element is injected twice.
+    else item?.ux?.splice(0).forEach((widget) => inject(widget, nonce));
+    return 0;
+  };
+  inbox.forEach(take);
+  inbox.push = take;
 };

@@ -69,7 +69,7 @@ export const createQueue = (
       queue.settle_(entry, { stored: false, reason: "too_large" });
     }
   };
-  const store = ({ key_, session_, json_ }: Entry): void =>
+  const store = ({ key_, session_, json_ }: Entry): string =>
     write(prefix + key_, session_ + "|" + json_);
   const entryFromCall = (key_: string, call: TrackCall, done_?: Settle): Entry => ({
     key_,
@@ -108,10 +108,10 @@ export const createQueue = (
       }
     },
     store_(session) {
-      for (const entry of queue.entries_.values()) {
+      queue.entries_.forEach((entry) => {
         entry.session_ = session;
         store(entry);
-      }
+      });
     },
     settle_(entry, verdict, response) {
       if (queue.entries_.delete(entry.key_)) {

@@ -24,11 +24,11 @@ const memory: Record<string, string | undefined> = {};
 // safe because our keys have a prefix, so that none is the name of a method.
 export const read = (key: string): string | undefined =>
   attempt(() => localStorage[key] as string | undefined) || memory[key];
-export const write = (key: string, value: string): void => {
-  memory[key] = value;
+export const write = (key: string, value: string): string => {
   attempt(() => {
     localStorage[key] = value;
   });
+  return (memory[key] = value);
 };
 export const forget = (key: string): void => {
   delete memory[key];

@@ -83,7 +83,8 @@ export const createTransport = (
   const sendNext = async (): Promise<void> => {
     queue.recover_(ABANDONED_AGE);
     const request = next();
-    if (!request) return;
+    // Nothing to wait for.
+    if (!request) return onAnswer(null);
     const rest = readPause();
     if (rest > 0) {
       // Another tab may end the pause.
@@ -100,7 +101,9 @@ export const createTransport = (
     running = undefined;
   };
   const makeDue = (): void => {
-    for (const entry of queue.entries_.values()) entry.due_ = true;
+    queue.entries_.forEach((entry) => {
+      entry.due_ = true;
+    });
   };
   const resume = (): Promise<void> => {
     again = true;
@@ -118,19 +121,16 @@ export const createTransport = (
       void send(request).then(resume);
     }
   };
-  const followPage = (): void => {
-    // Also when it comes back from the back/forward cache.
-    addEventListener("pageshow", flush);
-    addEventListener("online", () => {
-      endPause();
-      void flush();
-    });
-    addEventListener("pagehide", leave);
-    // For what a tab has left that is gone, and whatever else nobody saw to.
-    setInterval(flush, HEARTBEAT);
-    // Mobile browsers kill hidden pages without another event.
-    addEventListener("visibilitychange", () => document.hidden && leave());
-  };
-
-  return [flush, schedule, followPage] as const;
+  // Also when it comes back from the back/forward cache.
+  addEventListener("pageshow", flush);
+  addEventListener("online", () => {
+    endPause();
+    void flush();
+  });
+  addEventListener("pagehide", leave);
+  // For what a tab has left that is gone, and whatever else nobody saw to.
+  setInterval(flush, HEARTBEAT);
+  // Mobile browsers kill hidden pages without another event.
+  addEventListener("visibilitychange", () => document.hidden && leave());
+  return [flush, schedule] as const;
 };

@@ -47,10 +47,11 @@ const watchVisibility = (fire: Fire): void => {
   observeNew();
 };
 
+/** Returns what tracks a click on these elements; all others are listened for. */
 export const watchTriggers = (
   triggers: Trigger[],
   track: (data: Trigger["data"]) => void,
-): void => {
+): ((path: EventTarget[]) => void) => {
   /** Tracks what these elements are tagged for. `from`: the element that the pointer came from. */
   const fire: Fire = (name, nodes, from) => {
     for (const node of nodes as Element[]) {
@@ -70,9 +71,9 @@ export const watchTriggers = (
       (happened) => fire(name, happened.composedPath(), (happened as MouseEvent).relatedTarget),
       true,
     );
-  listen("click", "onClick");
   listen("mouseover", "onMouseOver");
   listen("submit", "onSubmit");
   watchSelection(fire);
   watchVisibility(fire);
+  return (path) => fire("onClick", path);
 };

@@ -44,10 +44,31 @@ export interface Response {
 export type Settle = (result: TrackResult, response?: Response) => void;
 
 /**
- * What the loader queues until the bundle is there: the call's key, the call as JSON, and what
- * settles its promise.
+ * What the loader queues until the bundle is there: the call's key, page and arguments as JSON, what
+ * settles its promise, and which method of the tracker it is for.
  */
-export type LoaderCall = [key: string, json: string, done: Settle];
+export type LoaderCall = [key: string, json: string, done: Settle, name?: QueuedMethod];
+
+/** What pages call before the bundle is there. */
+export type QueuedMethod = "consent" | "flush" | "reset" | "track";
+
+/** What a page may push into `window.tracker`, before and after the tracker is there. */
+export type PushedCall = Parameters<Tracker["track"]>;
+
+/** An array of calls that becomes a tracker. Has methods if a loader has made it. */
+export type TrackerStub = (LoaderCall | PushedCall)[] & {
+  [name in QueuedMethod]?: unknown;
+} & { ready?: Tracker["ready"] } & Record<string, unknown>;
+
+/** What addresses of scripts need under Trusted Types. */
+export interface ScriptPolicy {
+  createScriptURL(url: string): string;
+}
+
+/** The script element of the bundle, with what the loader gives it. */
+export type BundleScript = HTMLScriptElement & {
+  given?: [config: TrackerOptions, stub: TrackerStub, policy: ScriptPolicy];
+};
 
 /** The body of a response, as far as the tracker reads it. */
 export interface Answer {
@@ -197,7 +218,7 @@ export interface Tracker {
   ): Promise<TrackResult>;
   /** Sends what waits. Resolves when every request has its response. */
   flush(): Promise<void>;
-  /** The body of the first response; null when the collector refused. */
+  /** The body of the first response; null when the collector refused, and when nothing waits. */
   ready: Promise<Answer | null>;
   readonly profileId: string | null;
   readonly sessionId: string;
@@ -205,6 +226,8 @@ export interface Tracker {
   consent(decision: "granted" | "denied"): void;
   /** Starts a new session, profile and device: the visitor is another one from now on. */
   reset(): void;
+  /** Tracks each of these calls: `push(["page-view", {}])`. */
+  push(...calls: PushedCall[]): void;
 }
 
 type Target = string | EventTarget | Iterable<EventTarget>;
@@ -233,6 +256,7 @@ export type ReadyCallback = (ready: {
 export type ReadyQueue = ReadyCallback[] & { bind(callback: ReadyCallback): unknown };
 
 export interface TrackerWindow {
-  tracker?: Partial<Tracker> & { calls?: LoaderCall[] };
-  onThamesThriveReady?: { bind(callback: ReadyCallback): unknown };
+  tracker?: TrackerStub;
+  onThamesThriveReady?: { bind?(callback: ReadyCallback): unknown };
+  trustedTypes?: { createPolicy(name: string, policy: ScriptPolicy): ScriptPolicy };
 }

@@ -19,7 +19,7 @@ from .__main__ import machine, talk
 PAGE = ROOT / "site" / "docs" / "explanation" / "tracker-benchmarks.md"
 ROUNDS = 15
 SLOWDOWN = 4
-READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 
 TAGGED = """
   options.tracker.auto = {triggers: [

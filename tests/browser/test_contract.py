@@ -97,7 +97,7 @@ def test_requests_are_as_recorded_and_as_the_schema_says(
         )
         if after:
             page.wait_for_function(
-                "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+                "window.tracker && window.tracker.ready && document.readyState == 'complete'"
             )
             after(page)
         settled(page_collector, source, len(types))

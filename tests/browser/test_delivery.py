@@ -13,7 +13,7 @@ from ..support import Collector, wait_for
 from .install import ENGINE
 from .visitor import EVENTS, TYPES, Network, Site, Visitor, crash, settled, snippet, split_snippet
 
-READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 
 
 def types(rows: list[dict[str, Any]]) -> list[str]:

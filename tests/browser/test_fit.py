@@ -25,7 +25,7 @@ from .visitor import (
     split_snippet,
 )
 
-READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 
 
 def page_with(site: Site, head: str, body: str = "", *, policy: str = "") -> str:

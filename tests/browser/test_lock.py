@@ -11,7 +11,7 @@ from ..support import Collector, wait_for
 from .install import ENGINE, launch_options
 from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
 
-READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 HOLD = "() => new Promise((held) => navigator.locks.request('thamesthrive-queue', () => (held(), new Promise(() => {}))))"
 WATCH = "() => { onpageshow = (event) => { window.was = event.persisted } }"
 LOCKS = "navigator.locks.query().then(({held, pending}) => [held.length, pending.length])"

@@ -20,7 +20,7 @@ from .visitor import (
     streaming_server,
 )
 
-READY = "window.tracker && window.tracker.flush && document.readyState == 'complete'"
+READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 HOUR = 3_600_000
 # Makes the page's clock run ahead of the real one by `ahead` milliseconds.
 CLOCK = """<script>
@@ -231,7 +231,7 @@ def test_a_crash_while_the_page_is_still_coming_loses_nothing(
     with streaming_server(start, f"<!doctype html><head>{head}</head>") as address:
         page = visitor.context.new_page()
         page.goto(address + "slow", wait_until="commit")
-        page.wait_for_function("tracker.calls.length == 3")
+        page.wait_for_function("tracker.length == 3")
         assert page.evaluate("document.readyState") == "loading"
         crash(page)
         visitor.open(address)

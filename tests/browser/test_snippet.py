@@ -160,7 +160,7 @@ def test_what_cannot_be_json_does_not_break_the_page(
         )
     )
     if when == "after":
-        page.wait_for_function("window.tracker.flush")
+        page.wait_for_function("window.tracker.ready")
         page.evaluate(f"() => {{ {script} window.done = done; }}")
     result = page.evaluate("() => done")
     assert (result["stored"], result["reason"]) == (False, "invalid")
@@ -198,7 +198,7 @@ def test_after_load_events_go_together_within_a_second(
 ) -> None:
     source = page_collector.add_source()
     page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
-    page.wait_for_function("window.tracker.flush && document.readyState == 'complete'")
+    page.wait_for_function("window.tracker.ready && document.readyState == 'complete'")
     took = page.evaluate(
         "async () => { const t = performance.now();"
         " await Promise.all([tracker.track('a'), tracker.track('b'), tracker.track('c')]); return performance.now() - t }"
@@ -305,7 +305,7 @@ def test_a_reference_to_the_loaders_track_goes_on_working(
             "p.html", "var {track} = window.tracker;", head=snippet(source, page_collector.url)
         )
     )
-    page.wait_for_function("window.tracker.flush")
+    page.wait_for_function("window.tracker.ready")
     assert page.evaluate("() => track('a')")["stored"] is True
     assert len(page_collector.events(source)) == 1
 
@@ -351,7 +351,7 @@ def test_one_line_form_reads_data_attributes(
         '<script data-context-page="false" data-context-browser="false" data-settings-flush-interval="10"',
     )
     page = visitor.open(site.add("p.html", head=tag))
-    page.wait_for_function("window.tracker && window.tracker.flush")
+    page.wait_for_function("window.tracker && window.tracker.ready")
     assert stored(page, "'a'")["stored"] is True
     (row,) = page_collector.events(source)
     (session,) = page_collector.rows("SELECT context FROM sessions WHERE id = ?", row["session_id"])

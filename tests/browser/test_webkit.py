@@ -25,7 +25,7 @@ pytestmark = [
 if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
 
-READY = "return !!(window.tracker && window.tracker.flush && document.readyState == 'complete')"
+READY = "return !!(window.tracker && window.tracker.ready && document.readyState == 'complete')"
 
 
 @pytest.fixture(scope="module")

@@ -165,6 +165,16 @@ def test_snippet_one_line(db: str) -> None:
     )
 
 
+def test_snippet_without_a_global_is_a_block(db: str) -> None:
+    source = add(db)
+    plain = run("snippet", source, "--db", db).stdout.split("\n")
+    done = run("snippet", source, "--global-free", "--db", db)
+    assert done.stdout.split("\n") == [plain[0], "{", *plain[1:-2], "}", *plain[-2:]]
+    refused = run("snippet", source, "--global-free", "--one-line", "--db", db)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "--global-free is for the classic snippet" in refused.stderr
+
+
 def test_snippet_with_integrity_and_nonce(db: str) -> None:
     tags = _Tags()
     tags.feed(

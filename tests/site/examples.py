@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -67,6 +67,25 @@ def load_examples() -> dict[str, list[Example]]:
                         Example(page, parsed.body_offset + token.map[0] + 1, info, token.content)
                     )
     return found
+
+
+def as_html(example: Example) -> str:
+    """Returns the example as part of a page."""
+    if example.info.language == "html":
+        return example.code
+    # A page may change `options` while its HTML is parsed; modules run only after that.
+    module = re.search(r"(?m)^import\b|^await\b", example.code)
+    return f"<script{' type=module' if module else ''}>\n{example.code}\n</script>"
+
+
+def share_a_page(examples: list[Example]) -> list[Example]:
+    """Returns those that go with the classic snippet."""
+    return [
+        example
+        for example in examples
+        if example.info.language in ("js", "html")
+        and not re.search(r"tracker\.mjs|script\[data-source\]|<noscript>", example.code)
+    ]
 
 
 class Reader:
@@ -189,15 +208,23 @@ class Reader:
         )
         assert done.returncode == 0, f"{example}: {done.stderr}"
 
+    def run_together(self, examples: list[Example]) -> None:
+        """Puts the examples on one page, in order, as a reader does who follows the whole text."""
+        options = [example.info.options for example in examples]
+        whole = {
+            name: ",".join(option[name] for option in options if name in option)
+            for name in ("stores", "clicks")
+        }
+        first = examples[0]
+        together = Example(first.page, first.line, FenceInfo("html", whole), "")
+        body = "\n".join(as_html(example) for example in examples)
+        self._html(together, body.replace(EXAMPLE_API, self.url))
+        self._wait_for_events(together)
+
     def _js(self, example: Example, code: str) -> None:
-        # A page may change `options` while its HTML is parsed; modules run only after that.
-        module = re.search(r"(?m)^import\b|^await\b", code)
-        self._page(example, f"<script{' type=module' if module else ''}>\n{code}\n</script>")
+        self._html(example, as_html(replace(example, code=code)))
 
-    def _html(self, example: Example, code: str) -> None:
-        self._page(example, code)
-
-    def _page(self, example: Example, body: str) -> None:
+    def _html(self, example: Example, body: str) -> None:
         one_line = "if (window.tracker) start()" in body or "function send()" in body
         head = snippet(EXAMPLE_SOURCE_ID, self.url, one_line=one_line)
         if "tracker.mjs" in body:
@@ -220,7 +247,11 @@ class Reader:
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", check_message)
         page.goto(address)
-        page.evaluate("async () => { if (window.tracker?.flush) await window.tracker.flush(); }")
+        page.evaluate(
+            "async () => { await window.tracker?.ready; if (window.tracker) await tracker.flush() }"
+        )
+        for selector in filter(None, example.info.options.get("clicks", "").split(",")):
+            page.locator(selector).first.click()
         self._wait_for_events(example)
         page.goto("about:blank")
         context.close()

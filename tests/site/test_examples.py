@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from cli.builder.code_fence import FenceInfo
 from cli.builder.example_values import EXAMPLE_API
 
-from .examples import Example, load_examples, open_reader
+from .examples import Example, load_examples, open_reader, share_a_page
 
 EXAMPLES = load_examples()
 
@@ -18,6 +18,21 @@ def test_the_examples_of_a_page(browser: Browser, tmp_path: Path, page: str) -> 
     with open_reader(tmp_path, browser, EXAMPLES[page]) as one:
         for example in EXAMPLES[page]:
             one.run(example)
+
+
+TOGETHER = {page: found for page in EXAMPLES if len(found := share_a_page(EXAMPLES[page])) > 1}
+
+
+@pytest.mark.parametrize("page", TOGETHER)
+def test_the_code_of_a_page_works_on_one_page(browser: Browser, tmp_path: Path, page: str) -> None:
+    with open_reader(tmp_path, browser, TOGETHER[page]) as one:
+        one.run_together(TOGETHER[page])
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_what_a_visitor_does_is_not_in_the_code(page: str) -> None:
+    """A reader who copied it would, say, consent for every visitor."""
+    assert [example for example in EXAMPLES[page] if ".click()" in example.code] == []
 
 
 BROKEN = {
