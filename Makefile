@@ -4,11 +4,13 @@ VENV := .venv
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && { echo $$p; break; }; done)
 BIN := $(VENV)/bin
+# PORT=8711 make demo
+WITH_PORT := $(if $(PORT),--port $(PORT))
 
 .PHONY: demo test check unit test-browsers test-deploy faults fuzz storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
-	@$(BIN)/thamesthrive demo
+	@$(BIN)/thamesthrive demo $(WITH_PORT)
 
 # Everything: format, lint, types in both languages, all tests, coverage.
 test: check unit
@@ -95,7 +97,7 @@ build: $(VENV)/.demo js/node_modules/.ready
 
 # Collector, site and bundle, built again as you save: what a contributor leaves running.
 dev: $(VENV)/.demo js/node_modules/.ready
-	@$(BIN)/thamesthrive dev
+	@$(BIN)/thamesthrive dev $(WITH_PORT)
 
 clean:
 	rm -rf $(VENV) js/node_modules js/dist build

@@ -6,6 +6,7 @@ Its role is in the process list, for people who read that; the task comes on sta
 import faulthandler
 import gc
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -14,9 +15,11 @@ import threading
 
 from . import metrics
 from .counters import SharedMemory
-from .errors import CollectorError
+from .errors import CollectorError, ReplacedDatabase
 from .ipc import Task, read_task
 from .logs import log_to_stderr
+
+log = logging.getLogger("collector")
 
 
 def main() -> None:
@@ -31,6 +34,13 @@ def main() -> None:
     log_to_stderr(task.settings)
     if task.counters >= 0:
         metrics.share(SharedMemory(task.counters, task.processes), task.number)
+    if task.database:
+        try:
+            task.database.require()
+        except ReplacedDatabase as error:
+            # It replaces a process that has ended. The other file is not what was served so far.
+            log.error("nothing is stored: %s", error)
+            sys.exit(1)
     # Each process imports only what it needs.
     if task.role == "writer":
         from .writer.server import run

@@ -27,10 +27,12 @@ CollectorError
 ├── SettingsError        wrong configuration: says which setting, and where it came from
 └── StoreError           the database cannot do what an administrator asked
     ├── NewerDatabase
+    ├── ReplacedDatabase
     ├── NotFound
     └── InUse
 """
 
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -207,6 +209,16 @@ class StoreError(CollectorError):
 
 class NewerDatabase(StoreError):
     """The database was written by a newer version of this program."""
+
+
+class ReplacedDatabase(StoreError):
+    """The file at the database's path is not the one that was opened."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"The database {path} {what} while the collector was running."
+            " Put it back, or restart the collector to go on with the file that is there then."
+        )
 
 
 class NotFound(StoreError):

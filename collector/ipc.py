@@ -18,6 +18,7 @@ from typing import IO, Generic, TypeVar, cast
 import msgspec
 from msgspec import Struct
 
+from .database_file import DatabaseFile
 from .event.types import Payload
 from .settings import Settings
 
@@ -40,6 +41,7 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
     descriptor: int = -1
     writer: int = -1  # of the socket through which a worker passes the writer a connection
     counters: int = -1  # of the memory for the metrics; -1 if there is none
+    database: DatabaseFile | None = None  # as the supervisor found it
     number: int = 0  # of the process, among those that share that memory
     processes: int = 1  # how many those are
 

@@ -17,9 +17,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from types import FrameType
+from typing import Any
 from urllib.request import urlopen
 
 from .counters import share_memory
+from .database_file import DatabaseFile
 from .descriptors import raise_limit
 from .errors import SettingsError
 from .ipc import Task, start_process
@@ -57,7 +59,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
         # killed writer has not taken out is there for the next.
         taken, put = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         with taken, put:
-            Supervisor(settings, public, taken, put).run(on_ready)
+            database = DatabaseFile.at(settings.db)
+            Supervisor(settings, database, public, taken, put).run(on_ready)
 
 
 def url_of(sock: socket.socket) -> str:
@@ -106,6 +109,7 @@ class Supervisor:
     def __init__(
         self,
         settings: Settings,
+        database: DatabaseFile,
         public: socket.socket,
         connections: socket.socket,
         writer: socket.socket,
@@ -115,7 +119,11 @@ class Supervisor:
         processes = settings.workers + 1
         self._counters = share_memory(processes)
         counters = self._counters.descriptor if self._counters else -1
-        shared = {"counters": counters, "processes": processes}
+        shared: dict[str, Any] = {
+            "counters": counters,
+            "processes": processes,
+            "database": database,
+        }
         self._tasks = [
             Task("writer", settings, connections.fileno(), **shared),
             *(

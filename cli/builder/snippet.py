@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
@@ -54,6 +55,8 @@ def render_snippet(
     html = template.render(
         source_id=source_id,
         api=api,
+        # Without data-api, the tracker sends to the root of the site that it comes from.
+        has_path=bool(urlsplit(api).path),
         one_line=one_line,
         global_free=global_free,
         nonce=nonce,

@@ -1,6 +1,5 @@
 """`thamesthrive demo`: everything at once, to look at."""
 
-import shutil
 import webbrowser
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from collector.settings import default_bundle, load_settings
+from collector.settings import Settings, default_bundle, load_settings
 
 from .. import paths
 from ..output import data, note
@@ -27,36 +26,46 @@ def demo(
 ) -> None:
     """Builds everything, starts a collector, and shows events arriving from a test page.
 
-    It makes a database with one event source in `build/demo/`, new each time. Stop it with Ctrl-C.
+    It makes a database with one event source in `build/demo/`, new each time; a second demo beside
+    it takes `build/demo-2/`. Stop it with Ctrl-C.
 
     Examples:
 
     - `thamesthrive demo`
     - `thamesthrive demo --port 0 --open`
     """
-    from collector import supervisor
     from collector.logs import log_to_stderr
 
-    from ..builder.site import build_site
-    from ..local import demo_source, shown_events, with_free_port
+    from ..local import unshared_folder, with_free_port
 
-    settings = load_settings(
-        {"host": host, "port": port, "db": FOLDER / "thamesthrive.db", "workers": 1, "qa": True}
-    )
-    # Notes say what matters here.
-    settings = replace(
-        with_free_port(settings), site=FOLDER / "site", bundle=None, log_level="warning"
-    )
+    given = {"host": host, "port": port, "workers": 1, "qa": True}
+    settings = with_free_port(load_settings(given))
     note("Building the tracker …")
     bundle = bundle_here().folder if paths.SOURCE_TREE else default_bundle()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    source = demo_source(settings.db)
-    address = f"http://{settings.host}:{settings.port}"
-    note("Building the pages …")
-    build_site(FOLDER / "site", source_id=source, api=address, bundle=bundle)
-    log_to_stderr(settings)
+    with unshared_folder(FOLDER) as folder:
+        settings = replace(
+            settings,
+            db=folder / "thamesthrive.db",
+            site=folder / "site",
+            bundle=None,
+            log_level="warning",  # notes say what matters here
+        )
+        log_to_stderr(settings)
+        _run(settings, folder / "site", bundle, open_=open_)
+    note("Stopped.")
 
+
+def _run(settings: Settings, site: Path, bundle: Path, *, open_: bool) -> None:
+    """Builds the pages, and serves them until the signal to stop."""
+    from collector import supervisor
+
+    from ..builder.site import build_site
+    from ..local import demo_source, shown_events
+
+    address = f"http://{settings.host}:{settings.port}"
+    source = demo_source(settings.db)
+    note("Building the pages …")
+    build_site(site, source_id=source, api=address, bundle=bundle)
     with shown_events(settings.db) as begin:
 
         def ready(_: str) -> None:
@@ -68,4 +77,3 @@ def demo(
 
         note("Starting the collector …")
         supervisor.serve(settings, ready)
-    note("Stopped.")

@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import NewerDatabase, StoreError
+from ..database_file import DatabaseFile
+from ..errors import NewerDatabase, ReplacedDatabase, StoreError
 from ..event.json_schema import Validator, broken_schema, compile_schema
 from .connection import connect_readonly
 from .migrations import refuse_newer
@@ -34,17 +35,25 @@ class SourceCache:
     # guessing ids must stay cheap.
     MISS_AGE = 0.002
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file: DatabaseFile | None = None) -> None:
+        """`file`: what is expected at the path from now on; by default what is there."""
         self._connection = connect_readonly(path)
+        self._file = file or DatabaseFile.at(path)
+        self._replaced: ReplacedDatabase | None = None
         self._now = _Snapshot()
         self._version = -1
         self._checked = 0.0
 
     def get(self, source_id: str) -> Source | None:
         """The source with this id, or None. Ids compare as UUIDs do: case and surrounding blanks do
-        not matter."""
+        not matter.
+
+        Raises ReplacedDatabase if the sources may be others now.
+        """
         key = source_id.strip().lower()
         self._refresh(self.MAX_AGE if key in self._now.sources else self.MISS_AGE)
+        if self._replaced:
+            raise self._replaced
         return self._now.sources.get(key)
 
     def schemas(self, source_id: str) -> dict[str, Validator] | None:
@@ -58,9 +67,11 @@ class SourceCache:
 
     def token(self, secret: str) -> Token | None:
         """The token of the management API with this secret, or None; it may have expired. What is
-        compared are hashes, so time tells nothing of the secret."""
+        compared are hashes, so time tells nothing of the secret. Raises ReplacedDatabase as `get`."""
         digest = hash_of(secret)
         self._refresh(self.MAX_AGE if digest in self._now.tokens else self.MISS_AGE)
+        if self._replaced:
+            raise self._replaced
         return self._now.tokens.get(digest)
 
     def invalidate(self) -> None:
@@ -69,6 +80,13 @@ class SourceCache:
 
     def _refresh(self, max_age: float) -> None:
         if time.monotonic() - self._checked <= max_age:
+            return
+        try:
+            self._file.require()
+            self._replaced = None
+        except ReplacedDatabase as error:
+            # SQLite would open the log by its path, which is another database's.
+            self._replaced, self._checked = error, time.monotonic()
             return
         try:
             (version,) = self._connection.execute("SELECT version FROM registry").fetchone()

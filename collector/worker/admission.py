@@ -15,7 +15,9 @@ from ..errors import (
     DisabledSource,
     Invalid,
     OriginNotAllowed,
+    Overloaded,
     RateLimited,
+    ReplacedDatabase,
     UnknownSource,
 )
 from ..event.json_schema import Validator, Work
@@ -48,15 +50,22 @@ class Admission:
         self._limited: dict[str, _Limited] = {}  # by source id, or address
 
     def knows(self, source_id: str) -> bool:
-        """Whether there is such a source, enabled or not."""
-        return self._sources.get(source_id) is not None
+        """Whether there is such a source, enabled or not. Raises Overloaded as `find`."""
+        return self._get(source_id) is not None
 
     def find(self, source_id: str | None) -> Source:
-        """The source a request names. Raises UnknownSource."""
-        source = self._sources.get(source_id) if source_id else None
+        """The source a request names. Raises UnknownSource, and Overloaded if the database is not
+        the one that it was."""
+        source = self._get(source_id) if source_id else None
         if source is None:
             raise UnknownSource
         return source
+
+    def _get(self, source_id: str) -> Source | None:
+        try:
+            return self._sources.get(source_id)
+        except ReplacedDatabase as error:
+            raise Overloaded from error
 
     def admit(self, source: Source, *, bridge: str, origin: str | None) -> None:
         """Raises DisabledSource, BridgeNotAllowed, or OriginNotAllowed if the source lists origins
@@ -109,7 +118,7 @@ class Admission:
         that the source named by `__tt_src`, one of the same scope, lists. Anybody else could write
         such a link, and have its visitors counted as one."""
         name = passed_source(payload.context)
-        source = self._sources.get(name) if name else None
+        source = self._get(name) if name else None
         if source is None or not source.enabled or source.profile_scope != to.profile_scope:
             return False
         origins = (referrer_origin(event.context) for event in payload.events)

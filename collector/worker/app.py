@@ -14,6 +14,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
 
 from .. import metrics
+from ..database_file import DatabaseFile
 from ..descriptors import most_connections
 from ..errors import TooLarge
 from ..event.limits import MAX_WIRE
@@ -47,7 +48,8 @@ _numbers = count(1)
 
 def run(task: Task, on_start: Callable[[], None]) -> None:
     """The body of a worker process. Calls `on_start` when it is set up, returns after SIGTERM."""
-    app = create_app(task.settings, socket.socket(fileno=task.writer))
+    database = task.database or DatabaseFile.at(task.settings.db)
+    app = create_app(task.settings, database, socket.socket(fileno=task.writer))
     on_start()
     app.prepare(
         sock=socket.socket(fileno=task.descriptor),
@@ -62,9 +64,12 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
         os._exit(0)  # Python would wait for them
 
 
-def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, Any]:
+def create_app(
+    settings: Settings, database: DatabaseFile, writer_socket: socket.socket
+) -> Sanic[Any, Any]:
     """One worker of the collector as a Sanic app. The writer takes its connection from the socket.
 
+    `database`: the file of `settings.db` that the writer has.
     Raises sqlite3.Error if the database does not exist or cannot be read.
     """
     app: Sanic[Any, Any] = Sanic(f"thamesthrive-{next(_numbers)}", configure_logging=False)
@@ -80,7 +85,7 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
             "AUTO_EXTEND": False,
         }
     )
-    sources = SourceCache(settings.db)
+    sources = SourceCache(settings.db, database)
     writer = WriterClient(
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
@@ -90,7 +95,9 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
         None if settings.proxies else settings.connections_per_address,
         settings.buffer_mb * 1024 * 1024 // settings.workers,
     )
-    state = health.Health(settings, writer, pipeline.times, pipeline.log_limit, connections)
+    state = health.Health(
+        settings, database, writer, pipeline.times, pipeline.log_limit, connections
+    )
     files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
     app.ctx.connections = connections
     app.ctx.pipeline = pipeline
@@ -103,7 +110,7 @@ def create_app(settings: Settings, writer_socket: socket.socket) -> Sanic[Any, A
             *bridges.add(app, pipeline, sources),
             *tracker_files.add(app, files),
             *health.add(app, state),
-            *api.add(app, sources, writer, settings.db, stopping),
+            *api.add(app, sources, writer, database, stopping),
         ],
     )
     if settings.qa:

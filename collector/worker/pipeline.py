@@ -25,6 +25,7 @@ from .admission import Admission
 from .answer import Answer, refused, stored
 from .inflate import inflated
 from .log_limit import LogLimit
+from .refused_sender import describe_sender
 from .sender import Headers, address_of, is_bot, limited_address, readable, stored_address
 from .turns import LARGE, Turns
 from .writer_client import WriterClient
@@ -66,6 +67,11 @@ class Incoming(Struct, gc=False):
     received: Timestamp = field(default_factory=current)
     source: Source | None = None  # once it is admitted
     payload: Payload | None = None  # once it is parsed
+
+    @property
+    def named_source(self) -> str | None:
+        """The id of a source that the address or the payload names."""
+        return self.payload.source_id if self.payload else self.source_id
 
 
 class Pipeline:
@@ -112,8 +118,9 @@ class Pipeline:
             body = inflated(body, headers.get("content-encoding"))
             # Requests of unknown sources must cost least, so they are not even parsed.
             named = _SOURCE.match(body)
-            if named and not self.admission.knows(named[1].decode()):
-                return self.refuse(_UNKNOWN, started)
+            if named and not self.admission.knows(source_id := named[1].decode()):
+                origin = readable(headers.get("origin"))
+                return self.refuse(_UNKNOWN, started, source_id=source_id, origin=origin)
         except Refused as refusal:
             return self.refuse(refusal, started)
         incoming = self.incoming(headers, peer, size, "rest", body=body, started=started)
@@ -137,10 +144,19 @@ class Pipeline:
         except Refused as refusal:
             return self.refuse(refusal, incoming.started, incoming)
 
-    def refuse(self, refusal: Refused, started: float, incoming: Incoming | None = None) -> Answer:
+    def refuse(
+        self,
+        refusal: Refused,
+        started: float,
+        incoming: Incoming | None = None,
+        *,
+        source_id: str | None = None,
+        origin: str | None = None,
+    ) -> Answer:
         """Counts a refusal, and answers it.
 
-        `started`: when the request came (perf_counter). `incoming`: None if it was not even read.
+        `started`: when the request came (perf_counter). `incoming`: None if it was not even read;
+        `source_id` and `origin` are what is known of it then.
         """
         source = incoming.source if incoming else None
         label = source.id if source else NO_SOURCE
@@ -150,15 +166,21 @@ class Pipeline:
             if isinstance(refusal, RateLimited) and source:
                 address = limited_address(incoming.address)
                 self.admission.remember_limit(source, address, refusal)
-        level = logging.INFO if self.log_limit.is_first(refusal.code) else logging.DEBUG
-        if log.isEnabledFor(level):
-            name = incoming.request_id if incoming else "(not read)"
-            log.log(level, "request %s: %s %s", name, refusal.status, refusal.code)
+            source_id, origin = incoming.named_source, incoming.origin
+        sender = describe_sender(refusal, source, source_id, origin)
+        if not (sender and self.log_limit.note_sender(refusal.status, sender)):
+            self._log(refusal, incoming)
         self.times.add(started)
         # The log has the cause of an internal error under this id.
         if incoming and refusal.code == Internal.code:
             return refused(refusal, incoming.request_id)
         return refused(refusal)
+
+    def _log(self, refusal: Refused, incoming: Incoming | None) -> None:
+        level = logging.INFO if self.log_limit.is_first(refusal.code) else logging.DEBUG
+        if log.isEnabledFor(level):
+            name = incoming.request_id if incoming else "(not read)"
+            log.log(level, "request %s: %s %s", name, refusal.status, refusal.code)
 
     def _admit(self, incoming: Incoming, source_id: str | None) -> Source:
         source = incoming.source = self.admission.find(source_id)

@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import metrics
+from ..database_file import DatabaseFile
 from ..errors import (
     Duplicate,
     Internal,
     Invalid,
     NewerDatabase,
     Overloaded,
+    ReplacedDatabase,
     Stored,
     UnknownSource,
 )
@@ -43,7 +45,7 @@ log = logging.getLogger("collector.writer")
 _COUNTED = (Stored.code, Duplicate.code, Invalid.code)
 
 # What keeps everything from being written; the fault is not in the requests.
-_TROUBLE = (sqlite3.DatabaseError, NewerDatabase)
+_TROUBLE = (sqlite3.DatabaseError, NewerDatabase, ReplacedDatabase)
 
 FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 
@@ -51,10 +53,14 @@ FAILING_TIMEOUT = 0.1  # seconds to wait for a lock while nothing can be stored
 class Writer:
     """Owns the write connection. Nothing else in the collector stores events."""
 
-    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, path: Path, limits: Limits | None = None, file: DatabaseFile | None = None
+    ) -> None:
         """Raises sqlite3.Error if the database cannot be opened. `limits`: by default those that
-        sources have of their own."""
+        sources have of their own. `file`: what is expected at the path; by default what is
+        there."""
         self._connection = connect_writer(path, refuse_newer)
+        self._file = file or DatabaseFile.at(path)
         self._problem = ""
         self._paused: str | None = None
         self._limits = limits or Limits()
@@ -86,6 +92,13 @@ class Writer:
         admitted = [r for r, refused in zip(group, refusals, strict=True) if refused is None]
         stored = iter(self._store(admitted))
         return [refused or next(stored) for refused in refusals]
+
+    def look_at_file(self) -> None:
+        """Says in the log when the file was removed or replaced, before a request comes."""
+        try:
+            self._file.require()
+        except ReplacedDatabase as error:
+            self._set_problem(f"nothing is stored: {error}")
 
     def expire_rows(self) -> bool:
         """Removes a few expired rows. Returns whether there may be more."""
@@ -139,13 +152,15 @@ class Writer:
             return []
         started = time.perf_counter()
         try:
+            self._file.require()
             results = self._commit(group)
+            self._file.require()  # else what was just stored is gone
         except (sqlite3.IntegrityError, sqlite3.DataError, MissingSource) as error:
             if len(group) > 1:
                 return [result for request in group for result in self._store([request])]
             return [WriteResult(group[0].number, refused=_code_of(error, group[0]))]
         except _TROUBLE as error:
-            # Busy, full, read-only, a failing disk, a newer database: the fault is not in the
+            # Busy, full, read-only, a failing disk, a newer database, another file: the fault is not in the
             # requests, so they may be sent again.
             self._set_problem(f"nothing is stored: {error}")
             return [WriteResult(request.number, refused=Overloaded.code) for request in group]

@@ -34,13 +34,15 @@ MAX_GROUP_BYTES = 4 * 1024 * 1024
 RECEIVE = 1024 * 1024  # bytes taken from a worker at a time
 REPLY_TIMEOUT = 5.0  # seconds a worker may leave its results unread
 EXPIRY_INTERVAL = 60.0  # seconds between looks for expired rows
+FILE_INTERVAL = 0.5  # seconds between looks whether the file is still there, without requests
 
 
 def run(task: Task, on_start: Callable[[], None]) -> None:
     """The body of the writer process. Calls `on_start` when it is set up, returns after SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = task.settings
-    writer = Writer(settings.db, Limits(settings.source_quota_mb, settings.address_quota_mb))
+    limits = Limits(settings.source_quota_mb, settings.address_quota_mb)
+    writer = Writer(settings.db, limits, task.database)
     on_start()
     WriterServer(writer, socket.socket(fileno=task.descriptor)).run()
     writer.mark_end()
@@ -68,11 +70,11 @@ class WriterServer:
 
     def run(self) -> None:
         """Returns after SIGTERM. Workers have ended by then, so nothing waits."""
-        expire_at = time.monotonic()
+        expire_at = look_at = time.monotonic()
         counting = Counting(self._writer)
         while True:
             received: Received = []
-            wait = 0 if self._bulk else min(expire_at, counting.wake_at) - time.monotonic()
+            wait = 0 if self._bulk else min(expire_at, look_at, counting.wake_at) - time.monotonic()
             for key, _ in self._selector.select(max(0.0, wait)):
                 if key.fileobj is self._wakeup:
                     return
@@ -86,6 +88,9 @@ class WriterServer:
             if self._bulk:
                 self._serve(bulk_group_of(self._bulk), counting)
             counting.work()
+            if time.monotonic() >= look_at:
+                self._writer.look_at_file()
+                look_at = time.monotonic() + FILE_INTERVAL
             if time.monotonic() >= expire_at:
                 # A few rows at a time, between groups: what waits meanwhile waits for one small
                 # transaction.

@@ -37,7 +37,7 @@ const createSend = (
       const { reason, detail } = refusal;
       reportError(
         `${api} refused source ${config.source!.id}: ${status} ${detail}` +
-          (reason == "unknown_source" ? " See `thamesthrive source list`" : ""),
+          (/source|origin/.test(reason) ? " See `thamesthrive source list`" : ""),
       );
     } else if (accepted) {
       queue.limit_ = Infinity;

@@ -212,7 +212,8 @@ def test_other_refusals_are_final_and_said_once(
         assert page.evaluate("() => done")["reason"] == "origin_not_allowed"
         page.evaluate("() => tracker.track('again', {}, {fire: true})")
         assert len(network.bodies) == 2
-    assert len(visitor.said("[ThamesThrive]")) == 1
+    (said,) = visitor.said("[ThamesThrive]")
+    assert said.endswith(f"{source}: 403 Access denied. See `thamesthrive source list`")
     assert (
         page.evaluate(
             "Object.keys(localStorage).filter(key => key.startsWith('thamesthrive-queue.'))"

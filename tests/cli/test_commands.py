@@ -175,6 +175,17 @@ def test_snippet_without_a_global_is_a_block(db: str) -> None:
     assert "--global-free is for the classic snippet" in refused.stderr
 
 
+def test_snippet_one_line_below_a_path_names_the_collector(db: str) -> None:
+    """The tracker by itself takes the origin of its own address, which is the site's root."""
+    for form in ([], ["--integrity"]):
+        tags = _Tags()
+        api = "https://site.example/t/"
+        tags.feed(run("snippet", add(db), "--one-line", *form, "--api", api, "--db", db).stdout)
+        ((_, attributes),) = tags.tags
+        assert attributes["data-api"] == "https://site.example/t"
+        assert (attributes["src"] or "").startswith("https://site.example/t/tracker/tracker.")
+
+
 def test_snippet_with_integrity_and_nonce(db: str) -> None:
     tags = _Tags()
     tags.feed(

@@ -3,18 +3,79 @@ arrive."""
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from ..support import ROOT
+from ..support import ROOT, run
 
 pytestmark = pytest.mark.alone
+
+
+@contextmanager
+def demo_in(folder: Path) -> Iterator[str]:
+    """A demo that has started; gives its address."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "demo", "--port", "0"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as demo:
+        assert demo.stdout
+        try:
+            yield demo.stdout.readline().strip().removesuffix("/pages/basic.html")
+        finally:
+            demo.terminate()
+
+
+def test_a_second_demo_leaves_the_first_one_alone(tmp_path: Path) -> None:
+    with demo_in(tmp_path) as first, demo_in(tmp_path) as second:
+        databases = [*(tmp_path / "build").glob("*/thamesthrive.db")]
+        assert len(databases) == 2
+        for address in (first, second):
+            page = httpx.get(f"{address}/pages/basic.html").text
+            (source,) = set(re.findall(r'source: { id: "([^"]+)"', page))
+            body = {"source": {"id": source}, "events": [{"type": "a"}]}
+            assert httpx.post(f"{address}/track", json=body).status_code == 200
+            assert httpx.get(f"{address}/ready").status_code == 200
+    with demo_in(tmp_path):  # those that have ended leave their folders to others
+        assert len([*(tmp_path / "build").glob("*/thamesthrive.db")]) == 2
+
+
+@pytest.mark.parametrize("command", ["demo", "dev"])
+def test_a_wanted_port_that_is_taken_is_told_with_its_cure(tmp_path: Path, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(command, "--port", str(port), cwd=tmp_path, timeout=20)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"Error: Port {port} is in use. Stop what listens there, or choose another port with --port;"
+        " --port 0 takes a free one."
+    )
+
+
+@pytest.mark.parametrize("target", ["demo", "dev"])
+def test_make_passes_the_port_on(target: str) -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", target],
+        cwd=ROOT,
+        env={**os.environ, "PORT": "8711"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"thamesthrive {target} --port 8711" in done.stdout
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])

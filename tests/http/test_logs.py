@@ -8,11 +8,14 @@ import re
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
+from collector import store
 
 from ..support import COMMAND, ROOT, Collector, wait_for
 
@@ -66,23 +69,86 @@ def test_small_requests_write_no_log_and_forge_nothing(with_site: Collector) -> 
     log = with_site.settled_log()
     assert "forged" not in "\n".join(log)
     assert [line for line in log if not OURS.fullmatch(line)] == []
-    assert [line.rpartition(": ")[2] for line in log[1:]] == ["401 unknown_source"]
+    said = "401 from no page: no valid source id: `thamesthrive source list`"
+    assert [line.partition(": ")[2] for line in log[1:]] == [said]
+
+
+def refusals(collector: Collector) -> list[str]:
+    lines = (line.partition("collector.ingestion: ")[2] for line in collector.log)
+    return [line for line in lines if line]
 
 
 def test_refusals_are_a_line_for_each_reason_and_minute(collector: Collector) -> None:
     source = collector.add_source()
     for _ in range(40):
-        collector.post({"source": {"id": f"nobody\n{FORGED}"}, "events": [{"type": "a"}]})
-    collector.post({"source": {"id": source}, "events": 7})
+        collector.post({"source": {"id": source}, "events": 7})
     collector.stop()
     wait_for(lambda: "39 more" in "\n".join(collector.log), "the last line")
-    said = [line for line in collector.log if "collector.ingestion" in line]
-    assert [line.rpartition(": ")[2] for line in said] == [
-        "401 unknown_source",
-        "422 invalid",
-        "39 more within a minute, not logged",
-    ]
-    assert "forged" not in "\n".join(collector.log)
+    first, last = refusals(collector)
+    assert first.endswith(": 422 invalid")
+    assert last == "invalid: 39 more within a minute, not logged"
+
+
+SHOP = "https://shop.example"
+
+
+def test_refused_senders_are_a_line_for_each_source_and_origin_with_the_cure(
+    collector: Collector,
+) -> None:
+    listed = collector.add_source(origins=("https://other.example",))
+    disabled, bridge = collector.add_source(), collector.add_source(bridges=("webhook",))
+    with collector.database() as database:
+        store.update_source(database, disabled, {"enabled": False})
+
+    def send(source: str, origin: str = SHOP) -> int:
+        body = {"source": {"id": source}, "events": [{"type": "a"}]}
+        return collector.post(body, headers={"Origin": origin}).status_code
+
+    unknown = "12345678-0000-4000-8000-000000000000"
+    for _ in range(13):
+        send(unknown)
+    send(unknown, "https://www.shop.example:8443")
+    send(listed)
+    wait_for(lambda: send(disabled) == 401, "the source to be disabled")
+    send(bridge)
+    collector.stop()
+    wait_for(lambda: "×12" in "\n".join(collector.log), "the last line")
+    list_ = "unknown source 12345678…: `thamesthrive source list`"
+    for line in (
+        f"401 from {SHOP}: {list_}",
+        f"401 ×12 from {SHOP}: {list_}",
+        f"401 from https://www.shop.example:8443: {list_}",
+        f"403 from {SHOP}: source {listed} does not list this origin:"
+        f" `thamesthrive source show {listed}`",
+        f"401 from {SHOP}: source {disabled} is disabled: `thamesthrive source enable {disabled}`",
+        f"401 from {SHOP}: source {bridge} does not accept this bridge:"
+        f" `thamesthrive source show {bridge}`",
+    ):
+        assert refusals(collector).count(line) == 1, line
+
+
+def test_strangers_cannot_fill_the_log_or_write_in_it(collector: Collector) -> None:
+    hosts, port = collector.url.removeprefix("http://").split(":")[0], collector.port
+    for origin in (f"x\x1b[2J {FORGED}", "\xff\xfe", "https://" + "a" * 300, "run `rm -r` now"):
+        body = b'{"source": {"id": "`rm -r`\\n"}, "events": []}'
+        head = (
+            f"POST /track HTTP/1.0\r\nHost: {hosts}:{port}\r\nContent-Length: {len(body)}\r\n"
+            f"Origin: {origin}\r\n\r\n"
+        )
+        send(collector, head.encode("latin-1") + body)
+    for number in range(200):
+        unknown = {"source": {"id": str(uuid.uuid4())}, "events": [{"type": "a"}]}
+        collector.post(unknown, headers={"Origin": f"https://{number}.example"})
+    collector.stop()
+    wait_for(lambda: "more within" in "\n".join(collector.log), "the last line")
+    said = "\n".join(refusals(collector))
+    assert "`rm" not in said
+    assert "forged" not in said
+    assert "aaa" not in said
+    assert "401 ×" in said  # the odd ones are one sender
+    assert len(refusals(collector)) < 25
+    (rest,) = [line for line in refusals(collector) if "more within" in line]
+    assert int(rest.split()[1]) > 150
 
 
 BOUNDARY = "multipart/form-data; boundary=b"

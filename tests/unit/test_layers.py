@@ -18,12 +18,12 @@ SQL = re.compile(
 # What each room of the collector may import, besides itself.
 ROOMS = {
     "event": {"errors", "ids"},
-    "store": {"errors", "event", "ids", "ipc"},
+    "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
-        "collector", "descriptors", "errors", "event", "ids", "ipc", "logs", "metrics", "settings",
-        "store",
+        "collector", "database_file", "descriptors", "errors", "event", "ids", "ipc", "logs",
+        "metrics", "settings", "store",
     },
-    "writer": {"errors", "event", "ids", "ipc", "metrics", "store"},
+    "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@ from typing import Any
 from sanic import HTTPResponse, Request, Sanic
 
 from ... import __version__, metrics
-from ...errors import NewerDatabase
+from ...database_file import DatabaseFile
+from ...errors import NewerDatabase, ReplacedDatabase
 from ...settings import Settings
 from ...store import connect_readonly, paused, refuse_newer
 from ..log_limit import LogLimit
@@ -35,12 +36,14 @@ class Health:
     def __init__(
         self,
         settings: Settings,
+        file: DatabaseFile,
         writer: WriterClient,
         times: metrics.RequestTimes,
         log_limit: LogLimit,
         connections: Connections,
     ) -> None:
         self._settings = settings
+        self._file = file
         self._writer = writer
         self._times = times
         self._log_limit = log_limit
@@ -103,7 +106,7 @@ class Health:
             free = shutil.disk_usage(self._settings.db.resolve().parent).free
         if self._draining:
             problems.append("The collector is stopping.")
-        elif problem := self._newer or self._writer.problem:
+        elif problem := self._other or self._writer.problem:
             problems.append(f"Events cannot be stored: {problem.rstrip('.')}.")
         if free < MIN_FREE:
             problems.append(f"Less than {MIN_FREE // 1024**2} MB are free on the database's disk.")
@@ -117,11 +120,13 @@ class Health:
         }
 
     @property
-    def _newer(self) -> str | None:
-        """What a newer program has made of the database beneath this one."""
+    def _other(self) -> str | None:
+        """What has become of the database beneath this program: another file, or that of a newer
+        one."""
         try:
+            self._file.require()  # first: a query may open another database's log
             refuse_newer(self._database)
-        except NewerDatabase as error:
+        except (ReplacedDatabase, NewerDatabase) as error:
             return str(error)
         except sqlite3.Error:
             pass  # the writer says what is wrong with it
@@ -130,7 +135,8 @@ class Health:
     @property
     def _warnings(self) -> list[str]:
         """What should be looked at, although events are stored."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, ReplacedDatabase):
+            self._file.require()
             if problem := paused(self._database):
                 return [problem]
         return []
