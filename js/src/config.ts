@@ -22,6 +22,9 @@ export const fromDataset = ({ src, dataset }: HTMLScriptElement): TrackerOptions
   return config;
 };
 
-/** Where requests go, without a slash at the end: by default the origin that serves the bundle. */
+/**
+ * Where requests go, without a slash at the end: by default the address that the bundle's stands
+ * under, `https://shop.example/t` for `https://shop.example/t/tracker/tracker.min.js`.
+ */
 export const apiOf = ({ url }: TrackerOptions): string =>
-  (url!.api || new URL(url!.script as string, location.href).origin).replace(/\/*$/, "");
+  (url!.api || url!.script!.replace(/(\/tracker)?(\/[^/]+js)?\/*$/, "")).replace(/\/*$/, "");

@@ -34,10 +34,10 @@ const createSend = (
     const accepted = status == 200 && data.events?.map;
     let undecided = batch.length;
     if (refusal) {
-      const { reason, detail } = refusal;
       reportError(
-        `${api} refused source ${config.source!.id}: ${status} ${detail}` +
-          (/source|origin/.test(reason) ? " See `thamesthrive source list`" : ""),
+        `${api} refused source ${config.source!.id}: ${status} ${refusal.detail}` +
+          // 401 and 403: an unknown or disabled source, or an origin that it does not list.
+          (status < 404 ? " See `thamesthrive source list`" : ""),
       );
     } else if (accepted) {
       queue.limit_ = Infinity;

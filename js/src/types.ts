@@ -153,7 +153,7 @@ export interface TrackerOptions {
   url?: {
     /** The address below which `tracker.min.js` is. The classic snippet needs it. */
     script?: string;
-    /** The collector that events go to. @default the origin of `url.script` */
+    /** The collector that events go to. @default what `url.script` stands under */
     api?: string;
   };
   source?: {

@@ -5,9 +5,10 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from cli.builder.snippet import render_snippet
 
@@ -147,6 +148,33 @@ def test_odd_pages_store_their_events(
     assert json.loads(rows[1]["properties"]) == {"Eletronics": ["Mobile phones", "Accessories"]}
     assert visitor.errors == []
     assert visitor.said("ThamesThrive") == []
+
+
+@pytest.mark.parametrize(
+    "address", ["/t/tracker/tracker.min.js", "/tracker/tracker.min.js", "/t/js/tracker.min.js"]
+)
+def test_the_address_of_the_script_names_the_collector(
+    page_collector: Collector, site: Site, visitor: Visitor, address: str
+) -> None:
+    """A collector that the site's own server serves, below a path or at its root."""
+    prefix = address.removesuffix("/tracker.min.js").removesuffix("/tracker")
+    source = page_collector.add_source()
+    posted: list[str] = []
+
+    def serve(route: Route) -> None:
+        path = urlsplit(route.request.url).path
+        own = "/tracker/tracker.min.js" if path == address else path.removeprefix(prefix)
+        if path != address:
+            posted.append(path)
+        route.fulfill(response=route.fetch(url=page_collector.url + own))
+
+    visitor.context.route(lambda url: "/track" in url, serve)
+    tag = f'<script async src="{address}" data-source="{source}"></script>'
+    page = visitor.open(site.add("p.html", head=tag))
+    page.wait_for_function("window.tracker?.ready")
+    assert page.evaluate("() => tracker.track('a')")["stored"] is True
+    assert posted == [f"{prefix}/track"]
+    assert len(page_collector.events(source)) == 1
 
 
 def test_a_page_with_options_of_its_own_uses_the_one_line_form(

@@ -176,7 +176,6 @@ def test_snippet_without_a_global_is_a_block(db: str) -> None:
 
 
 def test_snippet_one_line_below_a_path_names_the_collector(db: str) -> None:
-    """The tracker by itself takes the origin of its own address, which is the site's root."""
     for form in ([], ["--integrity"]):
         tags = _Tags()
         api = "https://site.example/t/"
