@@ -2,8 +2,8 @@
  * The inline loader. It makes `window.tracker` at once, an array of calls; at DOMContentLoaded it
  * reads `options` and loads the bundle. Until the bundle is there it stores events in localStorage:
  * a collector that is down serves no bundle either, and the visitor may close the tab before it is
- * back. `callKey`, `queuePrefix`, `refusesTracking` and `trustAddress` are written out here, because
- * each function costs bytes in every window.
+ * back. `callKey`, `queuePrefix`, `refusesTracking` and the policy are written out here, because
+ * each function costs bytes.
  */
 import { QUEUE_KEY } from "./storage-keys";
 import type {

@@ -1,6 +1,7 @@
 /**
- * The order of the modules in `tracker.min.js`: of a few hundred that were tried the one that brotli
- * compresses best, by 30 bytes. It changes nothing else, because no module does anything by itself.
+ * The order of the modules in `tracker.min.js`: of a few hundred that were tried the one that
+ * brotli compresses best, by 30 bytes. It changes nothing else, because no module does anything by
+ * itself.
  */
 import "./helpers";
 import "./config";

@@ -1,6 +1,6 @@
 /**
- * The entry of `tracker.min.js`: takes over from the loader, or starts from its script tag. Trackers
- * of several sources stand beside each other: `window.tracker` is the first one, and
+ * The entry of `tracker.min.js`: takes over from the loader, or starts from its script tag.
+ * Trackers of several sources stand beside each other: `window.tracker` is the first one, and
  * `window.tracker[id]` is that of the source.
  */
 import "./order";

@@ -44,8 +44,8 @@ export interface Response {
 export type Settle = (result: TrackResult, response?: Response) => void;
 
 /**
- * What the loader queues until the bundle is there: the call's key, page and arguments as JSON, what
- * settles its promise, and which method of the tracker it is for.
+ * What the loader queues until the bundle is there: the call's key, page and arguments as JSON,
+ * what settles its promise, and which method of the tracker it is for.
  */
 export type LoaderCall = [key: string, json: string, done: Settle, name?: QueuedMethod];
 
