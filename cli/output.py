@@ -80,12 +80,14 @@ def show_list(
     empty: str,
     as_json: bool,
     numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
     """Prints a list: as JSON, as a table, or as the note `empty`. Items are not kept, so they may
     come from an iterator that reads them one after the other.
 
     `columns`: each column's heading, and the attribute or the function that gives its text for an
-    item; `numbers`: the headings of those that align right.
+    item; `numbers`: the headings of those that align right; `whole`: of those that a narrow terminal
+    leaves whole.
     """
 
     def text(cell: str | Callable[[T], str], item: T) -> str:
@@ -96,7 +98,7 @@ def show_list(
         return
     rows = [[text(cell, item)[:MAX_CELL] for cell in columns.values()] for item in found]
     if rows:
-        table([*columns], rows, numbers=numbers)
+        table([*columns], rows, numbers=numbers, whole=whole)
     else:
         note(empty)
 
@@ -116,9 +118,14 @@ def _json(value: Any) -> str:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
 ) -> None:
-    """Prints a table. `numbers`: the columns that align right."""
+    """Prints a table. `numbers`: the columns that align right; `whole`: those that a narrow terminal
+    leaves whole."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -128,7 +135,7 @@ def table(
         shown.add_column(
             column,
             justify="right" if column in numbers else "left",
-            no_wrap=not sys.stdout.isatty(),
+            no_wrap=column in whole or not sys.stdout.isatty(),
         )
     for row in rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -63,6 +64,32 @@ def run(
         timeout=timeout,
         check=False,
     )
+
+
+def on_terminal(*args: str, until: str | None = None, columns: int = 80) -> str:
+    """What the command line shows on a terminal, to its end, or until it has shown a text, when it
+    is ended."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    shown = ""
+    with subprocess.Popen(
+        [*COMMAND, *args],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm"},
+    ) as process:
+        os.close(theirs)
+        # Reading fails when nobody has the other end any more.
+        with contextlib.suppress(OSError):
+            while until is None or until not in shown:
+                shown += os.read(ours, 4096).decode(errors="replace")
+            process.terminate()
+            while True:
+                shown += os.read(ours, 4096).decode(errors="replace")
+    os.close(ours)
+    return shown
 
 
 class Collector:

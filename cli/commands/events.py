@@ -17,7 +17,7 @@ from collector.store import StoredEvent, first_of_latest, iter_events, last_seq
 from ..errors import Usage
 from ..export import WRITERS
 from ..output import data, note, progress, show, show_list
-from .options import DbOption, JsonOption, LimitOption, open_readonly
+from .options import DbOption, JsonOption, LimitOption, open_readonly, require_source
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +26,7 @@ app = typer.Typer(
 
 NONE = "No events. They appear here as soon as a page with the snippet sends some."
 NONE_MATCH = "No events match. Without --type, --source and --session, all are listed."
+FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 POLL = 0.2  # seconds between looks at the database
 
 
@@ -52,6 +53,7 @@ def list_(
     - `thamesthrive events list --follow --json`
     """
     with open_readonly(db) as connection:
+        require_source(connection, source)
         filters: dict[str, Any] = {"type": type_, "source_id": source, "session_id": session}
         last = first_of_latest(connection, limit, **filters) - 1
         look = partial(iter_events, connection, **filters)
@@ -96,16 +98,21 @@ def export(
     - `thamesthrive events export events.csv`
     - `thamesthrive events export - --type purchase-order | head -3`
     """
-    kind = format_ or {".csv": "csv", ".parquet": "parquet"}.get(file.suffix, "ndjson")
+    standard = str(file) == "-"
+    kind = format_ or ("ndjson" if standard else FORMATS.get(file.suffix))
+    if kind is None:
+        raise Usage(
+            f"Which format is {str(file)!r}? Name it .ndjson, .csv or .parquet, or give --format."
+        )
     if kind not in WRITERS:
         raise Usage(f"{kind!r} is not a format. Choose from {', '.join(WRITERS)}.")
-    standard = str(file) == "-"
     if standard and kind == "parquet":
         raise Usage("Parquet cannot be written to standard output. Name a file.")
     if not standard and not file.resolve().parent.is_dir():
         raise Usage(f"There is no folder {file.resolve().parent}.")
     write = WRITERS[kind]
     with open_readonly(db) as connection, progress("Exporting") as step:
+        require_source(connection, source)
         last = last_seq(connection)
         found = iter_events(connection, type=type_, source_id=source, after=0)
         events = _until(found, last, lambda seq: step(seq, last))
@@ -151,5 +158,6 @@ def _show(events: Iterable[StoredEvent], as_json: bool, *, filtered: bool) -> No
             "properties": lambda event: json.dumps(event.properties, ensure_ascii=False),
         },
         empty=NONE_MATCH if filtered else NONE,
+        whole=("received", "type"),
         as_json=as_json,
     )

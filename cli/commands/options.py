@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.errors import SettingsError
-from collector.settings import env_of, load_settings
+from collector.settings import Settings, env_of, load_settings
 
 from ..errors import CliError, Missing
 from .declared import setting_option
@@ -22,12 +22,33 @@ if TYPE_CHECKING:
 DbOption = Annotated[Path | None, setting_option("db")]
 HostOption = Annotated[str | None, setting_option("host")]
 PortOption = Annotated[int | None, setting_option("port")]
+ApiOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The collector's address, as pages reach it.", show_default="from host and port"
+    ),
+]
 BundleOption = Annotated[Path | None, setting_option("bundle")]
 LimitOption = Annotated[
     int,
     typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def address_of(settings: Settings, api: str | None) -> str:
+    """Where pages reach the collector, without a slash at the end."""
+    return (api or f"http://{settings.host}:{settings.port}").rstrip("/")
+
+
+def require_source(connection: sqlite3.Connection, source_id: str | None) -> None:
+    """Raises NotFound if a source is named that does not exist."""
+    from sqlite_utils import Database
+
+    from collector.store import get_source
+
+    if source_id:
+        get_source(Database(connection), source_id)
 
 
 def complete_sources(incomplete: str) -> list[tuple[str, str]]:

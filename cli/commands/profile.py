@@ -49,6 +49,7 @@ def forget(
     - `thamesthrive profile forget PROFILE --yes`
     """
     with open_database(db) as database:
+        store.require_profile(database.conn, profile_id)
         if not yes and not typer.confirm(
             f"Remove everything about profile {profile_id}?", err=True
         ):

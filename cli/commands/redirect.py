@@ -5,9 +5,10 @@ from typing import Annotated
 import typer
 
 from collector import store
+from collector.settings import load_settings
 
 from ..output import data, note, show
-from .options import DbOption, JsonOption, open_database
+from .options import ApiOption, DbOption, JsonOption, address_of, open_database
 from .shared import add_list, add_removal
 from .source import SourceArgument
 
@@ -26,20 +27,21 @@ def add(
     event_type: Annotated[
         str, typer.Option("--type", help="The type of the event that is stored.")
     ] = "redirect",
+    api: ApiOption = None,
     db: DbOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Creates a redirect and prints its path on the collector. The source must accept the bridge
-    `redirect`.
+    """Creates a redirect and prints its address. The source must accept the bridge `redirect`.
 
     Examples:
 
-    - `thamesthrive redirect add ID https://shop.example.com/sale --type newsletter-click`
+    - `thamesthrive redirect add ID https://shop.example.com/sale --api https://events.example.com`
     """
+    address = address_of(load_settings({"db": db}), api)
     with open_database(db) as database:
         redirect = store.add_redirect(database, source_id, target, event_type)
         source = store.get_source(database, source_id)
-    show(redirect, lambda: data(f"/redirect/{redirect.id}"), as_json=as_json)
+    show(redirect, lambda: data(f"{address}/redirect/{redirect.id}"), as_json=as_json)
     if "redirect" not in source.bridges:
         note(
             f"Source {source.id} does not accept the bridge redirect: visitors are redirected, but nothing is stored."

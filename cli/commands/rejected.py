@@ -13,7 +13,14 @@ from collector.worker.replay import replay as replay_events
 from collector.writer.group import Writer
 
 from ..output import data, key_values, note, progress, show, show_list
-from .options import DbOption, JsonOption, LimitOption, open_database, open_readonly
+from .options import (
+    DbOption,
+    JsonOption,
+    LimitOption,
+    open_database,
+    open_readonly,
+    require_source,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -49,6 +56,7 @@ def list_(
     - `thamesthrive rejected list --reason invalid --type purchase-order`
     """
     with open_readonly(db) as connection:
+        require_source(connection, source)
         show_list(
             store.iter_rejected(
                 connection, source_id=source, type=type_, reason=reason, limit=limit

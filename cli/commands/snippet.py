@@ -9,18 +9,13 @@ from collector.settings import load_settings
 
 from ..errors import Usage
 from ..output import data, note, show
-from .options import BundleOption, DbOption, open_database
+from .options import ApiOption, BundleOption, DbOption, address_of, open_database
 from .source import SourceArgument
 
 
 def snippet(
     source_id: SourceArgument,
-    api: Annotated[
-        str | None,
-        typer.Option(
-            help="The collector's address, as pages reach it.", show_default="from host and port"
-        ),
-    ] = None,
+    api: ApiOption = None,
     one_line: Annotated[
         bool, typer.Option("--one-line", help="A single script tag, nothing inline.")
     ] = False,
@@ -67,7 +62,7 @@ def snippet(
     settings = load_settings({"db": db, "bundle": bundle})
     with open_database(db) as database:
         source = store.get_source(database, source_id)
-    address = (api or f"http://{settings.host}:{settings.port}").rstrip("/")
+    address = address_of(settings, api)
     from ..builder.snippet import render_snippet
 
     rendered = render_snippet(

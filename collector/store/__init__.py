@@ -3,7 +3,7 @@
 from .audit import Actor, AuditEntry, acting_as, iter_audit
 from .clock import accept_clock, describe_clock, last_known
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
-from .erasure import export_profile, forget_profile
+from .erasure import export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events
 from .migrations import migrate, refuse_newer
@@ -83,6 +83,7 @@ __all__ = [
     "remove_redirect",
     "remove_schema",
     "remove_source",
+    "require_profile",
     "revoke_token",
     "set_schema",
     "snapshot",

@@ -88,6 +88,13 @@ def _decoded(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
+def require_profile(connection: sqlite3.Connection, profile_id: str) -> None:
+    """Raises NotFound if nothing is stored of a profile."""
+    known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
+    if not connection.execute(known, [profile_id]).fetchone():
+        raise NotFound(f"There is no profile {profile_id!r}.")
+
+
 def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str, int]:
     """Removes a profile and all that belongs to it. Returns the removed rows per table.
 
@@ -95,9 +102,7 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     events remain, so that a repeat that is still on its way does not store them again. Raises
     NotFound.
     """
-    known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
-    if not connection.execute(known, [profile_id]).fetchone():
-        raise NotFound(f"There is no profile {profile_id!r}.")
+    require_profile(connection, profile_id)
     removed = {"events": 0, "rejected": 0, "sessions": 0, "profiles": 0}
     entry = 0
     more = True

@@ -51,6 +51,8 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
     database = task.database or DatabaseFile.at(task.settings.db)
     app = create_app(task.settings, database, socket.socket(fileno=task.writer))
     on_start()
+    # A hint for Sanic's own users, on terminals.
+    os.environ["SANIC_IGNORE_PRODUCTION_WARNING"] = "1"
     app.prepare(
         sock=socket.socket(fileno=task.descriptor),
         single_process=True,

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ..support import Collector, run
+from ..support import Collector, on_terminal, run
 
 
 @pytest.fixture(scope="module")
@@ -134,8 +134,10 @@ def test_redirects_are_added_listed_and_removed(tmp_path: Path) -> None:
     db = ["--db", str(tmp_path / "x.db")]
     source = run("source", "add", "A", *db).stdout.strip()
     assert "No redirects yet" in run("redirect", "list", *db).stderr
-    added = run("redirect", "add", source, "https://shop.example.com/sale", "--type", "click", *db)
-    assert added.stdout.startswith("/redirect/")
+    api = ["--api", "https://events.example.com/"]
+    target = "https://shop.example.com/sale"
+    added = run("redirect", "add", source, target, "--type", "click", *api, *db)
+    assert added.stdout.startswith("https://events.example.com/redirect/")
     assert "does not accept the bridge redirect" in added.stderr
     (redirect,) = json.loads(run("redirect", "list", "--json", *db).stdout)
     assert (redirect["target"], redirect["event_type"]) == (
@@ -189,7 +191,7 @@ def test_rejected_events_are_listed_shown_and_replayed(filled: tuple[Collector, 
         == 1
     )
     assert run("rejected", "show", "999999999", "--db", str(collector.db)).returncode == 1
-    none = run("rejected", "list", "--source", "nobody", "--db", str(collector.db))
+    none = run("rejected", "list", "--reason", "disabled_source", "--db", str(collector.db))
     assert (none.stdout, none.stderr) == ("", "No rejected events of this kind.\n")
 
 
@@ -254,6 +256,44 @@ def test_export_to_standard_output_and_what_cannot_be(
     assert run("events", "export", "-", "--format", "parquet", *db).returncode == 2
     assert run("events", "export", str(tmp_path / "nowhere" / "x.csv"), *db).returncode == 2
     assert run("events", "export", "x", "--format", "xml", *db).returncode == 2
+    unnamed = run("events", "export", str(tmp_path / "out.foo"), *db)
+    assert unnamed.returncode == 2
+    assert "Name it .ndjson, .csv or .parquet, or give --format." in unnamed.stderr
+    assert not (tmp_path / "out.foo").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("events", "list"), ("events", "export", "-"), ("rejected", "list")]
+)
+def test_a_source_that_does_not_exist_is_said(
+    filled: tuple[Collector, str], command: tuple[str, ...]
+) -> None:
+    done = run(*command, "--source", "nobody", "--db", str(filled[0].db))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "There is no event source 'nobody'" in done.stderr
+
+
+def test_nobody_is_asked_about_a_profile_that_does_not_exist(
+    filled: tuple[Collector, str],
+) -> None:
+    done = run("profile", "forget", "nonsense", "--db", str(filled[0].db))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == "Error: There is no profile 'nonsense'."
+
+
+def test_a_narrow_terminal_shows_the_whole_time(filled: tuple[Collector, str]) -> None:
+    collector, source = filled
+    (event, *_) = collector.events(source)
+    shown = on_terminal("events", "list", "--source", source, "--db", str(collector.db))
+    assert event["received_at"] in shown
+
+
+def test_a_collector_on_a_terminal_says_nothing_of_its_framework(tmp_path: Path) -> None:
+    shown = on_terminal(
+        "serve", "--db", str(tmp_path / "x.db"), "--port", "0", until="listening on"
+    )
+    assert "listening on" in shown
+    assert "Sanic" not in shown
 
 
 def test_a_backup_is_a_whole_database_taken_while_events_come(

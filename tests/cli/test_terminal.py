@@ -3,16 +3,13 @@
 import csv
 import io
 import json
-import os
-import pty
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ..support import COMMAND, ROOT, Collector, run
+from ..support import Collector, on_terminal, run
 
 # Clears the screen, sets the title, rings, returns; the same with C1; turns text around; ends lines.
 ATTACK = "\x1b[2J\x1b]0;owned\x07\r\x9b2J\x7f\u202eevil\u2066\u200f\u2028\u061c"
@@ -45,28 +42,6 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collect
     collector.end()
 
 
-def on_a_terminal(*arguments: str, db: Path) -> str:
-    """What a command prints, standard output and standard error, on a terminal."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [*COMMAND, "--quiet", *arguments, "--db", str(db)],
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=ROOT,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "300"},
-    ):
-        os.close(theirs)
-        parts = []
-        while True:
-            try:
-                parts.append(os.read(ours, 65536))
-            except OSError:  # EIO: nobody has the other end any more
-                break
-    os.close(ours)
-    return b"".join(parts).decode()
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -87,7 +62,7 @@ def test_control_characters_of_events_never_reach_a_terminal(
     collector, source = attacked
     profile = str(collector.events(source)[0]["profile_id"])
     words = command.replace("PROFILE", profile).replace("SOURCE", source).split(" ")
-    shown = OURS.sub("", on_a_terminal(*words, db=collector.db))
+    shown = OURS.sub("", on_terminal("--quiet", *words, "--db", str(collector.db), columns=300))
     assert "evil" in shown
     assert UNSAFE.findall(shown) == []
 
@@ -95,8 +70,10 @@ def test_control_characters_of_events_never_reach_a_terminal(
 def test_control_characters_of_names_and_errors_never_reach_a_terminal(tmp_path: Path) -> None:
     db = tmp_path / "x.db"
     run("source", "add", BIDI, "--db", str(db))
-    listed = on_a_terminal("source", "list", db=db)
-    refused = on_a_terminal("events", "export", f"{tmp_path}/{ATTACK}/x.csv", db=db)
+    listed = on_terminal("--quiet", "source", "list", "--db", str(db), columns=300)
+    refused = on_terminal(
+        "--quiet", "events", "export", f"{tmp_path}/{ATTACK}/x.csv", "--db", str(db), columns=300
+    )
     assert "evil" in listed
     assert "There is no folder" in refused
     assert UNSAFE.findall(OURS.sub("", listed + refused)) == []
