@@ -171,8 +171,8 @@ def numbers() -> Kind:
 
     def check(values: list[str]) -> list[str]:
         found = [value.strip() for value in values]
-        for number in found:
-            if not re.fullmatch(pattern, number) or len(number) > MAX_NUMBER:
+        for given, number in zip(values, found, strict=True):
+            if not re.fullmatch(pattern, number) or len(given) > MAX_NUMBER:
                 raise StoreError(
                     f"{number!r} is not a property of an event type."
                     " Write type and property, as in purchase-order:price"

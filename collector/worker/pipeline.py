@@ -168,16 +168,18 @@ class Pipeline:
                 self.admission.remember_limit(source, address, refusal)
             source_id, origin = incoming.named_source, incoming.origin
         sender = describe_sender(refusal, source, source_id, origin)
-        if not (sender and self.log_limit.note_sender(refusal.status, sender)):
-            self._log(refusal, incoming)
+        is_said = bool(sender) and self.log_limit.note_sender(refusal.status, sender or "")
+        self._log(refusal, incoming, is_said=is_said)
         self.times.add(started)
         # The log has the cause of an internal error under this id.
         if incoming and refusal.code == Internal.code:
             return refused(refusal, incoming.request_id)
         return refused(refusal)
 
-    def _log(self, refusal: Refused, incoming: Incoming | None) -> None:
-        level = logging.INFO if self.log_limit.is_first(refusal.code) else logging.DEBUG
+    def _log(self, refusal: Refused, incoming: Incoming | None, *, is_said: bool) -> None:
+        """`is_said`: whether the log has a line on the sender."""
+        is_news = not is_said and self.log_limit.is_first(refusal.code)
+        level = logging.INFO if is_news else logging.DEBUG
         if log.isEnabledFor(level):
             name = incoming.request_id if incoming else "(not read)"
             log.log(level, "request %s: %s %s", name, refusal.status, refusal.code)

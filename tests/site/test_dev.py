@@ -73,7 +73,7 @@ def test_a_change_of_the_tracker_reaches_the_page(server: DevServer, page: Page)
     messages: list[str] = []
     page.on("console", lambda message: messages.append(message.text))
     server.replace(
-        "js/src/tracker.ts", "const config =", 'console.log("from a new tracker");\nconst config ='
+        "js/src/tracker.ts", "const page =", 'console.log("from a new tracker");\nconst page ='
     )
 
     def new_tracker() -> bool:
