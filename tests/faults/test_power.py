@@ -79,7 +79,11 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 
 def test_a_power_cut_under_load_loses_nothing_that_was_answered(disk: Disk) -> None:
+    """What was answered before the cut begins. Later, ext4's ioctl is not like a cut: an fdatasync
+    that runs meanwhile may succeed and lose what it wrote (a loop of pwrite and fdatasync lost its
+    last page in 6 of 400 cuts, and none that it had finished before)."""
     acknowledged: set[str] = set()
+    promised: set[str] = set()
     source = ""
     for _ in range(ROUNDS):
         collector = Collector(disk.folder, workers=2).start()
@@ -98,6 +102,7 @@ def test_a_power_cut_under_load_loses_nothing_that_was_answered(disk: Disk) -> N
         with ThreadPoolExecutor(8) as pool:
             senders = [pool.submit(send) for _ in range(8)]
             wait_for(lambda before=before: len(acknowledged) > before + 200, "enough answers")  # type: ignore[misc]
+            promised |= acknowledged
             disk.cut_power()
             collector.kill()
         for sender in senders:
@@ -105,7 +110,8 @@ def test_a_power_cut_under_load_loses_nothing_that_was_answered(disk: Disk) -> N
         disk.unmount()
         disk.mount()
     collector = Collector(disk.folder, workers=2).start()
-    check(collector, source, acknowledged)
+    assert len(promised) > ROUNDS * 200
+    check(collector, source, promised)
     assert collector.post(batch(source)).status_code == 200
     assert collector.stop() == 0
 
