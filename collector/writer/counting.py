@@ -8,11 +8,10 @@ from .group import Writer
 
 PIECE = 500  # events read at a time: two milliseconds
 QUIET = 0.25  # seconds without a request before all that is left is counted
-# What is read is committed after so many seconds, even if it is never quiet, or when that will take
-# so long, by what a row took before: requests wait meanwhile.
+# What is read is committed after so many seconds, even if it is never quiet, or when it takes so
+# many rows: that holds up requests for about twenty milliseconds.
 MAX_AGE = 2.0
-MAX_SECONDS = 0.02  # of processor time
-FEWEST_ROWS, MOST_ROWS = 500, 4000
+MAX_ROWS = 4000
 
 
 class Counting:
@@ -24,7 +23,6 @@ class Counting:
         # When all is to be counted, unless requests come. First what a former run has left.
         self._quiet_at = time.monotonic()
         self._due_at = math.inf  # when what is read is to be committed
-        self._most_rows: float = MOST_ROWS
 
     @property
     def wake_at(self) -> float:
@@ -46,17 +44,8 @@ class Counting:
         self._unread = max(0, self._unread - PIECE) if has_more else 0
         self._due_at = min(self._due_at, now + MAX_AGE)
         is_done = is_quiet and not has_more
-        if is_done or now >= self._due_at or self._writer.unwritten_counts >= self._most_rows:
+        if is_done or now >= self._due_at or self._writer.unwritten_counts >= MAX_ROWS:
             self._due_at = math.inf
-            is_counted = self._write()
+            is_counted = self._writer.write_counts()
             if is_done and is_counted:
                 self._quiet_at = math.inf
-
-    def _write(self) -> bool:
-        """Commits what was read. Returns false if it must be read again."""
-        rows, started = self._writer.unwritten_counts, time.thread_time()
-        is_counted = self._writer.write_counts()
-        if rows >= FEWEST_ROWS:  # fewer say little of what a row takes
-            took = max(time.thread_time() - started, 1e-6)
-            self._most_rows = min(MOST_ROWS, max(FEWEST_ROWS, rows * MAX_SECONDS / took))
-        return is_counted
