@@ -105,6 +105,19 @@ def test_a_managers_decision_takes_effect_however_early_it_comes(
     assert visitor.errors == []
 
 
+def test_a_banner_grants_where_the_gdpr_does_not_apply(
+    page_collector: Collector, site: Site, visitor: Visitor
+) -> None:
+    """The framework leaves all fields but these out then."""
+    source = page_collector.add_source()
+    answer = "{eventStatus: 'tcloaded', cmpStatus: 'loaded', gdprApplies: false}"
+    manager = f"window.__tcfapi = (command, version, callback) => callback({answer}, true);"
+    script = f"{PENDING} tracker.track('a');\n{manager}\n{code_of('consent-tcf')}"
+    visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
+    assert [row["type"] for row in settled(page_collector, source, 1)] == ["a"]
+    assert visitor.errors == []
+
+
 @pytest.mark.parametrize("page", MANAGERS)
 def test_a_consent_that_is_withdrawn_forgets_the_visitor(
     page_collector: Collector, site: Site, visitor: Visitor, page: str
