@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import resource
 import select
 import signal
 import sqlite3
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import httpx
+import pytest
 from sqlite_utils import Database
 
 from collector import store
@@ -49,6 +51,17 @@ def wait_for(look: Callable[[], T | None], what: str, patience: float = PATIENCE
             return value
         assert time.monotonic() < deadline, f"waited {patience} s for {what}, last seen: {value!r}"
         threading.Event().wait(0.02)
+
+
+@contextlib.contextmanager
+def descriptors(wanted: int) -> Iterator[None]:
+    """Lets this process have so many, for a while. Skips the test where that is not allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"{wanted} descriptors are needed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def run(

@@ -21,17 +21,21 @@ from ..support import ROOT, run
 pytestmark = pytest.mark.alone
 
 
-@contextmanager
-def demo_in(folder: Path) -> Iterator[str]:
-    """A demo that has started; gives its address."""
-    with subprocess.Popen(
+def start_demo(folder: Path, stderr: int = subprocess.DEVNULL) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
         [sys.executable, "-m", "cli.main", "demo", "--port", "0"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
         text=True,
-    ) as demo:
+    )
+
+
+@contextmanager
+def demo_in(folder: Path) -> Iterator[str]:
+    """A demo that has started; gives its address."""
+    with start_demo(folder) as demo:
         assert demo.stdout
         try:
             yield demo.stdout.readline().strip().removesuffix("/pages/basic.html")
@@ -82,14 +86,7 @@ def test_make_passes_the_port_on(target: str) -> None:
 def test_demo_prints_an_address_shows_rows_and_stops_cleanly(
     tmp_path: Path, browser: Browser, stop: signal.Signals
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "demo", "--port", "0"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as demo:
+    with start_demo(tmp_path, subprocess.PIPE) as demo:
         assert demo.stdout
         assert demo.stderr
         address = demo.stdout.readline().strip()

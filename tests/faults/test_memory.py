@@ -5,7 +5,6 @@ import contextlib
 import gzip
 import json
 import os
-import resource
 import signal
 import socket
 import threading
@@ -16,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ..support import Collector, run_async, wait_for
+from ..support import Collector, descriptors, run_async, wait_for
 
 MB = 1024 * 1024
 LONG = os.environ.get("FAULTS") == "long"
@@ -41,13 +40,8 @@ def status(process: int, name: str) -> int:
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = SENDERS + 500
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        pytest.skip(f"{wanted} descriptors are needed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with descriptors(SENDERS + 500):  # of the senders, which are in this process
+        yield
 
 
 def request(

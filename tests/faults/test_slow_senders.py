@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import resource
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ..support import Collector, run_async
+from ..support import Collector, descriptors, run_async
 
 pytestmark = pytest.mark.faults
 
@@ -24,14 +23,8 @@ HEAD = b"POST /track HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
 
 @pytest.fixture
 def many_descriptors() -> Iterator[None]:
-    """For the senders, which are in this process."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = SLOW + 500
-    if hard != resource.RLIM_INFINITY and hard < wanted:
-        pytest.skip(f"{wanted} descriptors are needed")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with descriptors(SLOW + 500):  # of the senders, which are in this process
+        yield
 
 
 async def drip(port: int, address: str, connected: asyncio.Semaphore) -> None:
