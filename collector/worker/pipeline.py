@@ -168,7 +168,7 @@ class Pipeline:
                 self.admission.remember_limit(source, address, refusal)
             source_id, origin = incoming.named_source, incoming.origin
         sender = describe_sender(refusal, source, source_id, origin)
-        is_said = bool(sender) and self.log_limit.note_sender(refusal.status, sender or "")
+        is_said = sender is not None and self.log_limit.note_sender(refusal.status, sender)
         self._log(refusal, incoming, is_said=is_said)
         self.times.add(started)
         # The log has the cause of an internal error under this id.
