@@ -2,7 +2,7 @@
 
 The group forms by itself: what arrives during a commit is the next group. There is no timer, so an
 idle collector answers at once, and a busy one shares each fsync among many requests. Large requests
-have transactions of their own, and before each of them all small ones that have come are stored.
+have separate transactions, and all small ones that have come are stored before each of them.
 
 Why a process: a writer thread beside an event loop fights it for the interpreter lock at each call
 of SQLite (measured: a third of the requests per second), and several writers fight for the

@@ -24,9 +24,8 @@ const readCookie = (separator: string): string | undefined =>
   attempt(() => document.cookie.split(SESSION_COOKIE + separator)[1]?.split(/[;=]/)[0]);
 
 /**
- * Begins a session. Of tabs that do so at once the first one's counts: browsers list cookies in the
- * order in which they were made, so each tab makes one of its own for a moment. Who finds no other
- * before it begins the session; whose own is gone again has begun it.
+ * Begins a session. If several tabs do so at once, the first one's counts: browsers list cookies in
+ * the order they were created, so each tab briefly sets its own and takes the first in the list.
  */
 const claimSession = (): string => {
   const id = privateId();

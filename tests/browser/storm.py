@@ -60,8 +60,8 @@ class Storm:
             try:
                 tabs[tab] = await asyncio.wait_for(self.act(name, tabs[tab]), PATIENCE)
             except (Error, TimeoutError):
-                # The tab went elsewhere, or away, while it was asked. Nobody knows what it still
-                # did; it is replaced.
+                # The tab navigated or closed during the call. What it still did is unknown, so it
+                # is replaced.
                 self.replaced += 1
                 with contextlib.suppress(Error, TimeoutError):
                     await asyncio.wait_for(tabs[tab].close(), PATIENCE)

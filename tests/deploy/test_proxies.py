@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def nginx(folder: Path, port: int, upstream: int) -> list[str]:
-    """Writes the example with other ports and a certificate of its own, without TLS for bytes that
+    """Writes the example with other ports and its own certificate, without TLS for bytes that
     tests write; returns the command."""
     certificate = folder / "cert.pem"
     subprocess.run(

@@ -1,5 +1,5 @@
 """A database file that is removed or replaced beneath a collector: nothing is acknowledged from
-then on, and whoever looks is told what to do."""
+then on, and `/ready`, the log and `/api` say what to do."""
 
 import os
 import shutil

@@ -93,7 +93,7 @@ def path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _bounds_of(name: str, path: str) -> dict[str, Any]:
-    """What a name must be, or the answer is 422. A redirect leads on whatever the session is."""
+    """What a name must be, or the answer is 422. Redirects accept any session id."""
     if name == "session_id" and path.startswith("/collect"):
         return {"maxLength": MAX_ID, "pattern": r"^[^\x00-\x1f\x7f]*$"}
     if name == "event_type" and path.startswith("/api"):
