@@ -67,11 +67,14 @@ class DevServer:
         return self
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Replaces a text in a file, as an editor does when it saves."""
+        """Replaces a text in a file in one step, as many editors do when they save: one build
+        follows."""
         path = self.root / name
         text = path.read_text()
         assert old in text, name
-        path.write_text(text.replace(old, new, 1))
+        changed = self.root / "saved"
+        changed.write_text(text.replace(old, new, 1))
+        changed.replace(path)
 
     def stop(self) -> int:
         """Presses Ctrl-C, and returns the exit code."""

@@ -85,8 +85,19 @@ def test_a_change_of_the_tracker_reaches_the_page(server: DevServer, page: Page)
 
 
 def test_styles_change_without_a_reload(server: DevServer, page: Page) -> None:
+    # A page that hears only afterwards of a build that it was too early for is reloaded.
+    connected: list[bool] = []
+    protocol = page.context.new_cdp_session(page)
+    protocol.send("Network.enable")
+    protocol.on("Network.eventSourceMessageReceived", lambda _: connected.append(True))
     page.goto(f"{server.url}/docs/how-to/spa.html")
     page.evaluate("window.stillHere = true")
+
+    def is_connected() -> bool:
+        page.evaluate("0")  # Playwright delivers the protocol's events during a call only
+        return bool(connected)
+
+    wait_for(is_connected, "the page to know of the last build")
     server.replace("templates/assets/style.css", ":root {", ":root { --changed: yes;")
     look = "getComputedStyle(document.documentElement).getPropertyValue('--changed')"
     wait_for(lambda: page.evaluate(look) == "yes", "the new styles")
