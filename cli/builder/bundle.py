@@ -16,6 +16,7 @@ from typing import Any
 
 from .. import paths
 from ..errors import BuildError, Missing, Usage
+from .typescript import declarations
 
 BUDGETS = {"loader.min.js": 600, "tracker.min.js": 4200, "page.min.js": 1100}  # bytes, brotli
 FEATURES = {
@@ -145,7 +146,7 @@ def build_bundle(
     manifest = json.dumps(bundle.as_dict(), indent=2) + "\n"
     (staging / "manifest.json").write_text(manifest, encoding="utf-8")
     if types:
-        (staging / TYPES).write_text(_declarations(js), encoding="utf-8")
+        (staging / TYPES).write_text(declarations(js), encoding="utf-8")
     elif (dist / TYPES).exists():
         shutil.copy(dist / TYPES, staging / TYPES)
     shutil.rmtree(dist, ignore_errors=True)
@@ -156,11 +157,11 @@ def build_bundle(
 
 
 def _build_tracker(js: Path, out: Path, features: list[str], *, smallest: bool) -> list[BuiltFile]:
-    _run_esbuild(js, [*SCRIPTS], out, features)
+    run_esbuild(js, [*SCRIPTS], out, features)
     _run_module(js, out / MODULE, features)
     if smallest:
-        _run_terser(path for path in sorted(out.iterdir()) if path.suffix != ".map")
-    _as_statement(out / "loader.min.js")
+        run_terser(path for path in sorted(out.iterdir()) if path.suffix != ".map")
+    as_statement(out / "loader.min.js")
     tracker = (out / "tracker.min.js").read_bytes()
     hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
     (out / hashed).write_bytes(tracker)
@@ -177,32 +178,9 @@ def _check_budgets(bundle: Bundle) -> None:
             )
 
 
-def feature_sizes(js: Path) -> dict[str, int]:
-    """Returns the bytes (brotli) that each feature adds to the scripts of a page, measured by
-    leaving it out."""
-    out = js / "dist.sizes"
-    out.mkdir(exist_ok=True)
-    try:
-        whole = _size(js, out, list(FEATURES))
-        return {
-            name: whole - _size(js, out, [other for other in FEATURES if other != name])
-            for name in FEATURES
-        }
-    finally:
-        shutil.rmtree(out)
-
-
-def _size(js: Path, out: Path, features: list[str]) -> int:
-    import brotli
-
-    names = ["tracker", "page"]
-    scripts = [out / f"{name}.min.js" for name in names]
-    _run_esbuild(js, names, out, features)
-    _run_terser(scripts)
-    return sum(len(brotli.compress(script.read_bytes())) for script in scripts)
-
-
-def _run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
+def run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
+    """Bundles scripts of SCRIPTS into a folder in `js`. Raises Missing, or BuildError with
+    esbuild's words."""
     entries = [f"{name}=src/{SCRIPTS[name]}" for name in names]
     _esbuild(
         js,
@@ -232,7 +210,7 @@ def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
         raise BuildError(re.sub(r"(?m)^( +)(src/)", rf"\1{js.name}/\2", done.stderr.strip()))
 
 
-def _run_terser(scripts: Iterable[Path]) -> None:
+def run_terser(scripts: Iterable[Path]) -> None:
     """Replaces scripts and their source maps by what terser makes of them: see `js/minify.mjs`.
     Raises Missing, or BuildError with terser's words."""
     # The Makefile installs Node beside Python where the machine has none.
@@ -247,45 +225,13 @@ def _run_terser(scripts: Iterable[Path]) -> None:
         raise BuildError(done.stderr.strip())
 
 
-def _declarations(js: Path) -> str:
-    """Returns the module's types as one file. Raises BuildError with the compiler's messages."""
-    out = js / "dist.types"
-    compiler = js.resolve() / "node_modules" / ".bin" / "tsc"
-    if not compiler.exists():
-        raise Missing(f"TypeScript is not installed. Run: npm ci --prefix {js}")
-    command = [
-        str(compiler),
-        "-p",
-        ".",
-        "--noEmit",
-        "false",
-        "--emitDeclarationOnly",
-        "--declaration",
-        "--rootDir",
-        ".",
-        "--outDir",
-        out.name,
-    ]
-    try:
-        done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BuildError(done.stdout.strip())
-        types, module = (
-            (out / "src" / f"{name}.d.ts").read_text(encoding="utf-8")
-            for name in ("types", "module")
-        )
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
-    return types + re.sub(r"(?m)^(import|export type \*) .*\n", "", module)
-
-
-def _as_statement(loader: Path) -> None:
+def as_statement(loader: Path) -> None:
     """Rewrites `(()=>{…})()` as `!function(){…}()`: the loader shares a script element with
     `options`, and must work without a semicolon between them."""
     text = loader.read_text(encoding="utf-8").strip()
     head, tail = _ARROW
     if not (text.startswith(head) and text.endswith(tail)) or "\n" in text:
-        raise BuildError(f"{loader}: terser's output is not {head}…{tail}. Adapt _as_statement.")
+        raise BuildError(f"{loader}: terser's output is not {head}…{tail}. Adapt as_statement.")
     loader.write_text(
         _FUNCTION[0] + text.removeprefix(head).removesuffix(tail) + _FUNCTION[1], encoding="utf-8"
     )

@@ -11,6 +11,7 @@ from ..errors import BuildError, Missing
 from .config import SiteOptions, load_config
 from .fingerprint import fingerprint_of
 from .navigation import Navigation
+from .option_checks import check_option_use
 from .output_folder import OutputFolder
 from .page import Includes, PageMeta
 from .page_loader import PageLoader, Progress
@@ -129,6 +130,8 @@ class _SiteBuilder:
             problems += check_reference(
                 self.options.site_dir, self.options.bundle, reference, anchors
             )
+        if "options" in reference:
+            problems += check_option_use(self.options.bundle, self.options.site_dir / "pages")
         if problems:
             raise BuildError(*sorted(problems))
 

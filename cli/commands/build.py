@@ -12,8 +12,9 @@ import typer
 from collector.settings import default_bundle
 
 from .. import paths
-from ..builder.bundle import FEATURES, Bundle, build_bundle, check_features, feature_sizes
+from ..builder.bundle import BUDGETS, FEATURES, Bundle, build_bundle, check_features
 from ..builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
+from ..builder.sizes import describe_sizes, feature_sizes
 from ..errors import BuildError, Missing
 from ..output import Step, note, progress, show, table
 from .options import JsonOption
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(invoke_without_command=True)
 
-WATCHED_FILES = ("loader.min.js", "tracker.min.js", "page.min.js")  # in the lines of `--watch`
 PROGRESS_DELAY = 1.0  # seconds: shorter builds show no progress
 
 SourceOption = Annotated[
@@ -75,7 +75,7 @@ def build(
     site = _build_site(out, source_id, api, url, built.folder)
 
     def for_people() -> None:
-        _show_bundle(built)
+        _show_bundle(built, hashes=False)
         note(_site_summary(site))
 
     show({**built.as_dict(), **_site_dict(site)}, for_people, as_json=as_json)
@@ -114,7 +114,7 @@ def bundle(
         _watch(check_features(wanted))
     else:
         built = build_bundle(_js(), wanted)
-        show(built, lambda: _show_bundle(built), as_json=as_json)
+        show(built, lambda: _show_bundle(built, hashes=True), as_json=as_json)
 
 
 def _split_features(text: str) -> list[str]:
@@ -155,11 +155,8 @@ def _rebuild(features: list[str], before: dict[str, int]) -> dict[str, int]:
         note(str(error))
         return before
     milliseconds = (perf_counter() - started) * 1000
-    sizes = {file.name: file.brotli for file in built.files if file.name in WATCHED_FILES}
-    parts = [
-        f"{name} {size} B ({size - before.get(name, size):+d})" for name, size in sizes.items()
-    ]
-    note(f"Built in {milliseconds:.0f} ms: {', '.join(parts)}")
+    sizes = {file.name: file.brotli for file in built.files if file.name in BUDGETS}
+    note(f"Built in {milliseconds:.0f} ms: {describe_sizes(sizes, before)}")
     return sizes
 
 
@@ -253,13 +250,12 @@ def _js() -> Path:
     return paths.JS
 
 
-def _show_bundle(built: Bundle) -> None:
-    table(
-        ["file", "raw", "gzip", "brotli", "budget", "integrity"],
-        [
-            [f.name, str(f.raw), str(f.gzip), str(f.brotli), str(f.budget or ""), f.integrity]
-            for f in built.files
-            if not f.name.endswith(".map")
-        ],
-        numbers=["raw", "gzip", "brotli", "budget"],
-    )
+def _show_bundle(built: Bundle, *, hashes: bool) -> None:
+    columns = ["file", "raw", "gzip", "brotli", "budget", *(["integrity"] if hashes else [])]
+    numbers = columns[1:5]
+    rows = [
+        [f.name, str(f.raw), str(f.gzip), str(f.brotli), str(f.budget or ""), f.integrity]
+        for f in built.files
+        if not f.name.endswith(".map")
+    ]
+    table(columns, [row[: len(columns)] for row in rows], numbers=numbers)

@@ -1,7 +1,6 @@
 /** Pages of `thamesthrive dev`: reloads them after a build, and shows why a build failed. */
 
 interface Build {
-  number: number;
   /** When it was built, milliseconds since 1970. */
   time: number;
   css: boolean;
@@ -12,7 +11,8 @@ interface Build {
 }
 
 const script = document.currentScript as HTMLScriptElement;
-let number = -1;
+/** The time of the last build that this page heard of. */
+let last = -1;
 let overlay: HTMLElement | undefined;
 
 const show = ({ error, path, line, source }: Build): void => {
@@ -62,13 +62,14 @@ const restyle = (): void => {
 const source = new EventSource(script.dataset["live"]!);
 source.onmessage = ({ data }) => {
   const build = JSON.parse(data) as Build;
-  if (build.error) show(build);
   // The first message may tell of a build that this page was too early for.
-  else if (number < 0 && build.time > performance.timeOrigin) location.reload();
-  else if (number < 0 || build.number == number) overlay?.remove();
-  else if (build.css) restyle();
-  else location.reload();
-  number = build.number;
+  const isFirst = last < 0;
+  const isNew = isFirst ? build.time > performance.timeOrigin : build.time != last;
+  last = build.time;
+  if (isNew && (isFirst || !build.css)) return location.reload();
+  if (isNew) restyle();
+  if (build.error) show(build);
+  else overlay?.remove();
 };
 addEventListener("pagehide", () => source.close());
 

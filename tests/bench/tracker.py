@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from cli.builder.bundle import feature_sizes
+from cli.builder.sizes import feature_sizes
 
 from ..browser.install import find_chromium, launch
 from ..browser.visitor import EVENTS, Site, Visitor, snippet

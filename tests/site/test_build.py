@@ -61,18 +61,39 @@ def test_a_mistake_fails_the_build_with_file_line_and_cure_and_keeps_the_old_sit
     assert "Three events" in (before / "out" / "pages" / "basic.html").read_text()
 
 
-def test_an_option_without_a_description_fails_the_build(tmp_path: Path) -> None:
-    root = copy_repository(tmp_path / "copy")
-    types = root / "js" / "src" / "types.ts"
-    types.write_text(
-        types.read_text().replace("  debug?: boolean;", "  debug?: boolean;\n  shiny?: boolean;")
-    )
+def build_with_option(folder: Path, declaration: str, use: str = "") -> str:
+    """What a copy of the repository says that has another option in `types.ts`."""
+    root = copy_repository(folder)
+    types, debug = root / "js" / "src" / "types.ts", "  debug?: boolean;"
+    types.write_text(types.read_text().replace(debug, f"{debug}\n{declaration}"))
+    queue = root / "js" / "src" / "queue.ts"
+    queue.write_text(queue.read_text() + use)
     done = run("build", "site", cwd=root, env={"PYTHONPATH": str(root)})
     assert done.returncode == 1
+    return done.stderr
+
+
+def test_an_option_without_a_description_fails_the_build(tmp_path: Path) -> None:
     assert re.search(
         r"js/src/types\.ts:\d+: the option 'settings\.shiny' is not explained\. Write /\*\*",
-        done.stderr,
+        build_with_option(tmp_path / "copy", "  shiny?: boolean;"),
     )
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        ("", "no source of the tracker reads the option 'settings.shiny'. Read it in js/src"),
+        ("settings.shiny", "no test page shows the option 'settings.shiny'. Set shiny in one of"),
+    ],
+)
+def test_an_option_that_nothing_reads_or_shows_fails_the_build(
+    tmp_path: Path, use: str, message: str
+) -> None:
+    said = build_with_option(
+        tmp_path / "copy", "  /** Makes it shine. @default false */\n  shiny?: boolean;", use
+    )
+    assert re.search(r"js/src/types\.ts:\d+: " + re.escape(message), said)
 
 
 def test_options_are_read_from_the_declarations_as_from_the_sources() -> None:

@@ -1,8 +1,11 @@
 """`thamesthrive dev`: open pages reload when a file is saved, and show why a build failed."""
 
 import contextlib
+import hashlib
+import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
@@ -127,6 +130,72 @@ def test_a_mistake_in_typescript_is_shown_with_its_line(server: DevServer, page:
     expect(overlay).to_contain_text("export const = 5;")
     server.replace("js/src/queue.ts", "export const = 5; ", "")
     expect(overlay).to_have_count(0, timeout=MILLISECONDS)
+
+
+def test_a_mistake_in_a_type_is_shown_although_it_runs(server: DevServer, page: Page) -> None:
+    page.goto(f"{server.url}/docs/how-to/consent.html")
+    server.replace("js/src/queue.ts", "export ", 'export const five: number = "5"; export ')
+    overlay = page.get_by_role("alertdialog", name="The build failed")
+    place = overlay.get_by_role("heading", name="js/src/queue.ts:")
+    expect(place).to_be_visible(timeout=MILLISECONDS)
+    expect(overlay).to_contain_text("Type 'string' is not assignable to type 'number'.")
+    server.replace("site/docs/how-to/consent.md", "Ask for consent first", "Ask first")
+    expect(page.locator("main h1")).to_have_text("Ask first", timeout=MILLISECONDS)
+    expect(overlay).to_contain_text("is not assignable")  # another file's build does not hide it
+    server.replace("js/src/queue.ts", 'export const five: number = "5"; export ', "export ")
+    server.replace("site/docs/how-to/consent.md", "Ask first", "Ask for consent first")
+    heading = page.locator("main h1")
+    expect(heading).to_have_text("Ask for consent first", timeout=MILLISECONDS)
+    expect(overlay).to_have_count(0, timeout=MILLISECONDS)
+
+
+def test_what_the_tracker_weighs_is_in_the_terminal(server: DevServer) -> None:
+    digits = "".join(
+        hashlib.sha256(bytes([n])).hexdigest() for n in range(4)
+    )  # 128 bytes of chance
+    server.replace("js/src/tracker.ts", "const page =", f'console.log("{digits}");\nconst page =')
+    weight = re.compile(
+        r"Minified, brotli: .*tracker\.min\.js \d+ B \(\+1\d\d, \d+ over its budget\)"
+    )
+    wait_for(lambda: any(map(weight.search, server.notes)), "the tracker's size and its change")
+
+
+def test_a_change_in_python_starts_it_again_and_reloads_the_page(
+    server: DevServer, page: Page
+) -> None:
+    page.goto(f"{server.url}/docs/how-to/spa.html")
+    page.evaluate("window.stillHere = true")
+    name, old = "collector/errors.py", "Access denied. Invalid source."
+    server.replace(name, f'"{old}"', '"Access denied. Invalid source"')
+
+    def is_reloaded() -> bool:
+        with contextlib.suppress(Error):  # the page may be reloading
+            return bool(page.evaluate("!window.stillHere"))
+        return False
+
+    def starts() -> int:
+        return len([note for note in server.notes if note.startswith("Started again.")])
+
+    wait_for(is_reloaded, "the page to reload")
+    assert f"Starting again ({name} changed) …\n" in server.notes
+    refused = httpx.post(f"{server.url}/track", json={"source": {"id": "nobody"}, "events": []})
+    assert refused.json() == {"detail": "Access denied. Invalid source"}
+    server.replace(name, 'Invalid source"', 'Invalid source."')
+    wait_for(lambda: starts() == 2, "it to start again")
+
+
+def test_a_mistake_in_python_is_shown_and_the_collector_stays(
+    server: DevServer, page: Page
+) -> None:
+    page.goto(f"{server.url}/docs/how-to/spa.html")
+    overlay = page.get_by_role("alertdialog", name="The build failed")
+    server.replace("collector/errors.py", "from ", "import nonsuch\nfrom ")
+    expect(overlay).to_contain_text("collector/errors.py:", timeout=MILLISECONDS)
+    expect(overlay).to_contain_text("No module named 'nonsuch'")
+    assert httpx.get(f"{server.url}/health").status_code == 200
+    server.replace("collector/errors.py", "import nonsuch\n", "")
+    expect(overlay).to_have_count(0, timeout=MILLISECONDS)
+    assert server.process.poll() is None
 
 
 def test_events_appear_in_the_terminal(server: DevServer, page: Page) -> None:
