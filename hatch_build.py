@@ -1,6 +1,7 @@
 """What a wheel carries beyond the packages: templates, site sources, and the built tracker, so that
 no Node is needed."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ class CarryData(BuildHookInterface):  # type: ignore[type-arg]
         if version == "editable" or self.target_name != "wheel":
             return
         if not (Path(self.root) / "js/dist/manifest.json").is_file():
-            raise FileNotFoundError(
-                "js/dist is not built: run `make build` before building a wheel"
+            # Whoever runs pip sees these lines alone, and not where they were raised.
+            sys.exit(
+                "The tracker is not built, and a wheel carries it. Run `make build` in the source"
+                " tree, then again what you ran; or use it from there: `make demo`."
             )
         build_data["force_include"].update(
             {str(Path(self.root) / source): target for source, target in CARRIED.items()}

@@ -238,7 +238,12 @@ const look = async (): Promise<void> => {
     return say("As expected: nothing was stored.", "good");
   else if (waited > PATIENCE) return say("Not what was expected.", "bad", [...wrong, ...causes()]);
   // Everything has a verdict, and not the expected one. If more comes, this changes.
-  else if (waited > GRACE && tracked.length && tracked.every(({ result }) => result))
+  else if (
+    wrong.length &&
+    waited > GRACE &&
+    tracked.length &&
+    tracked.every(({ result }) => result)
+  )
     say("Not what was expected.", "bad", [...wrong, ...causes()]);
   setTimeout(() => void look(), 300);
 };

@@ -83,10 +83,17 @@ const report = ({ what, text, good }: Step): void => {
   refreshStatus();
 };
 
+/** What to do about a request that was refused for its source or the page's origin. */
+const cureOf = (status: number): string => {
+  if (status == 401) return " See `thamesthrive source list`.";
+  const show = `\`thamesthrive source show ${config.source!.id}\``;
+  return status == 403 ? ` This page is of ${location.origin}; ${show} lists what is allowed.` : "";
+};
+
 const reportResponse = async (response: Response): Promise<void> => {
   const { status, ok } = response;
   const text = await response.clone().text();
-  report({ what: `answer ${status}`, text: text.slice(0, 300), good: ok });
+  report({ what: `answer ${status}`, text: text.slice(0, 300) + cureOf(status), good: ok });
   let errors: Answer["errors"] = [];
   try {
     errors = (JSON.parse(text) as Answer).errors || [];

@@ -5,12 +5,14 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Route
 
 from cli.builder.snippet import render_snippet
+from collector.store import update_source
 
 from ..support import Collector, wait_for
 from .install import ENGINE
@@ -295,6 +297,32 @@ def test_the_debug_overlay_shows_what_happens(
     page.get_by_role("button", name="Close").click()
     assert log.count() == 0
     settled(page_collector, source, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "cure"),
+    [
+        ({"enabled": False}, "Access denied. Source disabled."),
+        ({"origins": ["https://shop.example.com"]}, "`thamesthrive source show "),
+    ],
+)
+def test_the_debug_overlay_says_what_to_do_about_a_refusal(
+    page_collector: Collector, site: Site, visitor: Visitor, change: dict[str, Any], cure: str
+) -> None:
+    source = page_collector.add_source()
+    with page_collector.database() as database:
+        update_source(database, source, change)
+    address = site.add("p.html", "tracker.track('a')", head=snippet(source, page_collector.url))
+    page = visitor.open(address + "#thamesthrive-debug")
+    log = page.get_by_role("log", name="ThamesThrive debug")
+    wait_for(lambda: log.count() and "answer 40" in log.inner_text(), "the answer on the page")
+    told = log.inner_text()
+    assert cure in told
+    if "origins" in change:
+        assert f"This page is of {site.origin};" in told
+        assert f"{source}` lists what is allowed." in told
+    else:
+        assert "See `thamesthrive source list`." in told
 
 
 def test_debug_says_that_the_snippet_comes_too_late(

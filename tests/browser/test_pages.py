@@ -86,9 +86,14 @@ def test_a_page_served_by_the_collector_shows_the_stored_rows(
         page.reload()
         page.wait_for_selector("#verdict.good")
         assert page.locator("#rows tbody tr").count() == 3
+    page.add_init_script(
+        "new MutationObserver(() => { window.wasBad ||= !!document.querySelector('#verdict.bad') })"
+        ".observe(document, {subtree: true, childList: true, attributes: true})"
+    )
     page.goto(f"{collector.url}/pages/invalid-source.html")
     page.wait_for_selector("#verdict.good")
     assert page.inner_text("#verdict") == "As expected: nothing was stored."
+    assert page.evaluate("window.wasBad") is False
     page.goto("about:blank")
     collector.end()
 

@@ -209,3 +209,21 @@ def test_the_module_can_be_imported_on_a_server_and_its_types_hold(tmp_path: Pat
         results
     )
     assert results[0].stdout == ""
+
+
+def test_a_wheel_without_the_tracker_is_refused_in_words(js: Path) -> None:
+    for name in ("pyproject.toml", "hatch_build.py", "README.md"):
+        shutil.copy(ROOT / name, js.parent)
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    done = subprocess.run(command, cwd=js.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "The tracker is not built, and a wheel carries it. Run `make build`"
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_the_whole_build_shows_sizes_and_no_hashes(tmp_path: Path) -> None:
+    done = run("build", "--out", str(tmp_path / "site"), cwd=ROOT)
+    assert done.stdout.split("\n")[0].split() == ["file", "raw", "gzip", "brotli", "budget"]
+    assert "sha384" not in done.stdout
