@@ -7,7 +7,7 @@ const SESSION_LENGTH = 18e5; // milliseconds
 const COOKIE_INTERVAL = 1e4; // milliseconds
 const CLAIM_LENGTH = 5e3; // milliseconds
 
-let session: string | undefined;
+let session: string | false | undefined;
 /** When the cookie was last read and written. */
 let touched = 0;
 
@@ -19,36 +19,38 @@ const setCookie = (rest: string, seconds: number): void => {
   });
 };
 
-/** The text between `separator` and the next one in our first cookie that has it. */
-const readCookie = (separator: string): string | undefined =>
-  attempt(() => document.cookie.split(SESSION_COOKIE + separator)[1]?.split(/[;=]/)[0]);
-
 /**
- * Begins a session. If several tabs do so at once, the first one's counts: browsers list cookies in
- * the order they were created, so each tab briefly sets its own and takes the first in the list.
+ * The session of the cookie, or of the first tab that claims one. Browsers keep cookies in another
+ * process, and each access waits for it: one look finds both.
  */
-const claimSession = (): string => {
-  const id = privateId();
-  const claim = `-${id}=`;
-  setCookie(claim, CLAIM_LENGTH / 1e3);
-  const first = readCookie("-");
-  const known = readCookie("=") || first || id;
-  setCookie("=" + known, SESSION_LENGTH / 1e3);
-  setCookie(claim, 0);
-  return known;
-};
+const readCookie = (): string | undefined =>
+  attempt(() => {
+    const cookies = document.cookie;
+    return (
+      cookies.split(SESSION_COOKIE + "=")[1] || cookies.split(SESSION_COOKIE + "-")[1]
+    )?.split(/=|;/)[0];
+  });
 
 export const sessionId = (): string => {
   const now = Date.now();
   const idle = now - touched;
-  // Browsers keep cookies in another process, and each access waits for it: a burst of events
-  // costs one access.
+  // A burst of events costs one access.
   if (!session || Math.abs(idle) > COOKIE_INTERVAL) {
+    let claim;
     touched = now;
     // What another tab or the last page set wins. Where cookies are refused, the session is the
     // page's.
-    session = readCookie("=") || (idle < SESSION_LENGTH && session) || claimSession();
+    session = readCookie() || (idle < SESSION_LENGTH && session);
+    if (!session) {
+      // If several tabs begin a session at once, the first one's counts: browsers list cookies in
+      // the order they were created, so each tab briefly sets its own and takes the first.
+      session = privateId();
+      claim = `-${session}=`;
+      setCookie(claim, CLAIM_LENGTH / 1e3);
+      session = readCookie() || session;
+    }
     setCookie("=" + session, SESSION_LENGTH / 1e3);
+    if (claim) setCookie(claim, 0);
   }
   return session;
 };
