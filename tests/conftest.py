@@ -8,7 +8,6 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from .browser.install import ENGINE, find_chromium, find_firefox, launch
 from .support import Collector
 
-
 # What these start is not measured: others run the same lines, and it would take a third of its time.
 NOT_COVERED = {"browser", "deploy", "faults"}
 COVERAGE = "COVERAGE_PROCESS_CONFIG"  # how coverage reaches the processes that a test starts

@@ -15,6 +15,7 @@ from ..browser.install import find_chromium, launch
 from ..browser.visitor import EVENTS, Site, Visitor, snippet
 from ..support import ROOT, Collector
 from .__main__ import machine, talk
+from .first_run import CLICKS, click_times, longest_task, median_of_first_runs, trace_of
 
 PAGE = ROOT / "site" / "docs" / "explanation" / "tracker-benchmarks.md"
 ROUNDS = 15
@@ -25,6 +26,10 @@ TAGGED = """
   options.tracker.auto = {triggers: [
     {tag: "seen", trigger: "onVisible", data: {event: "seen"}}, {tag: "seen", trigger: "onClick", data: {event: "clicked"}}]};
 """
+CLICKED = """
+  options.tracker.auto = {triggers: [{tag: "buy", trigger: "onClick", data: {event: "clicked"}}]};
+"""
+TARGET = '<button id="target" data-thamesthrive-tag="buy">Buy</button>'
 FILL = """
   const add = (n) => { for (; n; n--) { const e = document.createElement("p"); e.textContent = "row " + n;
     e.setAttribute("data-thamesthrive-tag", "seen"); document.body.append(e); } };
@@ -74,6 +79,34 @@ def frames_of(browser: Browser, address: str) -> list[float]:
     return found
 
 
+def tasks_of(browser: Browser, tracked: str, floor: str) -> dict[str, Any]:
+    """The longest task with a script, with the tracker and without, medians; milliseconds."""
+    pairs = [
+        [longest_task(trace_of(browser, page, slowdown=SLOWDOWN)) for page in (tracked, floor)]
+        for _ in range(ROUNDS)
+    ]
+    talk.print(f"longest task: {', '.join(f'{a:.1f} beside {b:.1f}' for a, b in pairs)}")
+    return {
+        "task": statistics.median(a for a, _ in pairs),
+        "floor task": statistics.median(b for _, b in pairs),
+    }
+
+
+def clicks_of(browser: Browser, site: Site, head: str) -> dict[str, Any]:
+    """How long a click is handled, with a trigger for it and without a tracker, medians;
+    milliseconds."""
+    pages = {
+        "click": site.add("click.html", CLICKED + EVENTS, head=head, body=TARGET),
+        "floor click": site.add("plain-click.html", "onclick = () => 1", body=TARGET),
+    }
+    return {
+        name: statistics.median(
+            click_times(trace_of(browser, page, slowdown=SLOWDOWN, clicks=CLICKS))
+        )
+        for name, page in pages.items()
+    }
+
+
 def calls_of(browser: Browser, site: Site, collector: Collector, source: str) -> list[float]:
     """Milliseconds of a call of `track` while 500 events and more wait, because the collector is
     away."""
@@ -105,6 +138,11 @@ def report(facts: dict[str, Any]) -> str:
         f"| Script time of a page with the snippet and three events, processor slowed {SLOWDOWN} times, by the clock on the wall"
         f" | {facts['wall']:.1f} ms |",
         f"| The same for a page that asks the browser for the same things without a tracker | {facts['floor wall']:.1f} ms |",
+        f"| First run of `tracker.min.js` on a page with three events: processor time, not slowed | {facts['first']:.1f} ms |",
+        f"| Longest task with a script on that page, processor slowed {SLOWDOWN} times | {facts['task']:.0f} ms |",
+        f"| The same for the page without a tracker | {facts['floor task']:.0f} ms |",
+        f"| A click with a trigger, until all is done that delays the next frame, slowed {SLOWDOWN} times | {facts['click']:.2f} ms |",
+        f"| A click on a page without a tracker | {facts['floor click']:.2f} ms |",
         f"| Processor time of the page with the snippet, not slowed | {facts['processor']:.1f} ms |",
         f"| The same for the page without a tracker | {facts['floor processor']:.1f} ms |",
         "| Frames a second with 1,000 tagged elements and 100 added each second, over six seconds |"
@@ -114,6 +152,8 @@ def report(facts: dict[str, Any]) -> str:
         f"Script times are medians of {ROUNDS} pages, each in a new process of the browser, where everything is done for the first time.",
         "The page without a tracker reads and writes a cookie and localStorage, adds a script element, takes a lock and sends a",
         "request: the first use of each of those crosses processes, and is the browser's own part of the cost.",
+        "The first run is that of a browser which nothing drives: a driver has it collect call stacks, a third on top. A task of more",
+        f"than 50 ms counts as long. Clicks are medians of {CLICKS}.",
         "",
         "Bytes of each feature, brotli, measured by leaving it out:",
         "",
@@ -169,6 +209,10 @@ def main() -> None:
             "longest": max(frames),
             "plain_longest": max(plain_frames),
         }
+        first = median_of_first_runs(executable, tracked, Path(folder), "/tracker.min.js", ROUNDS)
+        talk.print(f"first run: {first:.2f} ms")
+        facts |= {"first": first, **tasks_of(browser, tracked, floor)}
+        facts |= clicks_of(browser, site, head)
         calls = calls_of(browser, site, collector, source)
         facts |= {
             "calls": statistics.median(calls),
