@@ -26,7 +26,7 @@ def report(run: Endurance, growth_: Growth) -> str:
         "+++",
         'title = "Endurance"',
         'summary = "Minutes at half of the peak, and what an event costs in a table of millions."',
-        "order = 7",
+        "order = 8",
         'aliases = ["docs/endurance.html"]',
         "+++",
         "",

@@ -287,7 +287,7 @@ def report(
         "+++",
         'title = "What a site costs to build"',
         'summary = "A thousand pages of a kilobyte with code, in the full theme, beside MkDocs Material and Pelican; ten thousand; and a change until it is seen."',
-        "order = 9",
+        "order = 11",
         "+++",
         "",
         f"`make bench-site` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}, {versions()}.",

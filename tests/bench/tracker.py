@@ -126,7 +126,7 @@ def report(facts: dict[str, Any]) -> str:
         "+++",
         'title = "What the tracker costs a page"',
         'summary = "Bytes, time on the main thread, and frames, measured in Chromium."',
-        "order = 8",
+        "order = 10",
         'aliases = ["docs/tracker-benchmarks.html"]',
         "+++",
         "",

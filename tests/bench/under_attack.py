@@ -180,7 +180,7 @@ def report(results: list[Result], seconds: int) -> str:
         "+++",
         'title = "Under attack"',
         'summary = "How long a healthy sender waits while somebody attacks the collector."',
-        "order = 8",
+        "order = 9",
         "+++",
         "",
         f"`make bench-attacks` wrote this page. Measured on {datetime.now(UTC):%Y-%m-%d}: {machine()}.",
