@@ -23,6 +23,7 @@ COMMANDS = {
     "schema": "Set up",
     "redirect": "Set up",
     "token": "Set up",
+    "stats": "Inspect",
     "events": "Inspect",
     "rejected": "Inspect",
     "report": "Inspect",

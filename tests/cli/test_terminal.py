@@ -51,6 +51,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collect
         "events export - --format csv",
         "rejected list --json",
         "rejected show 1",
+        "stats",
         "report events --source SOURCE",
         "report events --json --source SOURCE",
         "profile export PROFILE",
