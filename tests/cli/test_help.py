@@ -34,6 +34,34 @@ def test_every_help_has_words_and_an_example(name: str) -> None:
     assert examples_of(command), name
 
 
+def help_of(name: str) -> str:
+    return run(*name.split()[1:], "--help", env={"COLUMNS": "80", "NO_COLOR": "1"}).stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_can_be_read_on_80_columns(name: str) -> None:
+    lines = help_of(name).splitlines()
+    assert max(map(len, lines)) <= 80
+    options = lines[next(n for n, line in enumerate(lines) if line.startswith("╭─ Options")) :]
+    begins = [
+        found.end() for line in options if (found := re.match(r"│ --\S.*?  +(?=[^\s│])", line))
+    ]
+    assert begins
+    assert max(begins) <= 42, "less than half of the line is for what an option means"
+    assert "…" not in "".join(options), "something is cut"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_values_are_words_in_capitals_and_brackets_are_never_doubled(name: str) -> None:
+    text = help_of(name)
+    usage = next(line for line in text.splitlines() if "Usage: " in line)
+    assert re.fullmatch(
+        r" Usage: python -m cli\.main( [a-z-]+)* \[OPTIONS\](( [A-Z]+| \[[A-Z]+\])*| COMMAND \[ARGS\]\.\.\.)",
+        usage.rstrip(),
+    )
+    assert not re.search(r"<[a-z ]+>|[\[({][\[({]|: \(|\{", text)
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """A database in which everything exists that the examples name, and what it is called there."""
