@@ -4,14 +4,16 @@ import json
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.commands.event_filters import EVENT_FILTERS
 
-from ..support import COMMAND, ROOT, Collector, on_terminal, run
+from ..support import COMMAND, ROOT, Collector, on_terminal, run, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -145,51 +147,57 @@ def test_nothing_found_names_what_was_asked_for(
     )
 
 
-def test_following_shows_only_what_matches(shop: tuple[Collector, dict[str, str]]) -> None:
+@contextmanager
+def follower(
+    collector: Collector, folder: Path, *words: str
+) -> Iterator[Callable[[int], list[Any]]]:
+    """`events list --follow`; gives a function that waits for so many events that it has shown."""
+    shown = folder / "shown.ndjson"
+    command = [*COMMAND, "events", "list", "--follow", "--json", *words, "--db", str(collector.db)]
+    with shown.open("w") as out, subprocess.Popen(command, cwd=ROOT, stdout=out) as process:
+
+        def events(count: int) -> list[Any]:
+            lines = wait_for(
+                lambda: found if len(found := shown.read_text().splitlines()) >= count else [],
+                f"{count} events to be shown",
+            )
+            return [json.loads(line) for line in lines]
+
+        try:
+            yield events
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+
+
+def send(collector: Collector, source: str, **properties: int) -> None:
+    event = {"type": "sale", "properties": properties}
+    body = {"source": {"id": source}, "session": {"id": "eve"}, "events": [event]}
+    assert collector.post(body).json()["errors"] == []
+
+
+def test_following_shows_only_what_matches(
+    shop: tuple[Collector, dict[str, str]], tmp_path: Path
+) -> None:
     collector, names = shop
-
-    def send(id_: str, price: int) -> None:
-        event = {"id": id_, "type": "sale", "properties": {"price": price}}
-        source = {"id": names["SOURCE"]}
-        body: dict[str, Any] = {"source": source, "session": {"id": "eve"}, "events": [event]}
-        assert collector.post(body).json()["errors"] == []
-
-    words = ["--follow", "--json", "--type", "sale", "--where", "price>10", "--since", "1h"]
-    send("s1", 11)
-    with subprocess.Popen(
-        [*COMMAND, "events", "list", *words, "--db", str(collector.db)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as follower:
-        assert follower.stdout
-        for id_, price in (("s2", 5), ("s3", 12)):
-            if price < 10:
-                assert json.loads(follower.stdout.readline())["id"] == "s1"
-            send(id_, price)
-        assert json.loads(follower.stdout.readline())["id"] == "s3"
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(20) == 130
+    words = ["--type", "sale", "--where", "price>10", "--since", "1h"]
+    send(collector, names["SOURCE"], price=11)
+    with follower(collector, tmp_path, *words) as shown:
+        shown(1)
+        for price in (5, 12, 6, 13):
+            send(collector, names["SOURCE"], price=price)
+        assert [event["properties"]["price"] for event in shown(3)] == [11, 12, 13]
 
 
 def test_following_begins_with_what_comes_if_nothing_matches_yet(
-    shop: tuple[Collector, dict[str, str]],
+    shop: tuple[Collector, dict[str, str]], tmp_path: Path
 ) -> None:
     collector, names = shop
-    shown = ""
-    with subprocess.Popen(
-        [*COMMAND, "events", "list", "-f", "--json", "--where", "new=1", "--db", str(collector.db)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as follower:
-        assert follower.stdout
-        event = {"type": "x", "properties": {"new": 1}}
-        collector.post({"source": {"id": names["SOURCE"]}, "events": [event]})
-        shown = follower.stdout.readline()
-        follower.send_signal(signal.SIGINT)
-        assert follower.wait(20) == 130
-    assert json.loads(shown)["properties"] == {"new": 1}
+    with follower(collector, tmp_path, "--where", "new>=1") as shown:
+        send(collector, names["SOURCE"], new=1)
+        shown(1)
+        send(collector, names["SOURCE"], new=2)
+        assert [event["properties"]["new"] for event in shown(2)] == [1, 2]
 
 
 def test_a_hostile_condition_is_only_a_text(shop: tuple[Collector, dict[str, str]]) -> None:
