@@ -136,7 +136,7 @@ def export(
                 part.unlink(missing_ok=True)
     show(
         {"file": str(file), "events": count},
-        lambda: note(f"{count} events exported."),
+        lambda: note(f"{count} event{'' if count == 1 else 's'} exported."),
         as_json=as_json and not standard,
     )
 

@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -171,8 +172,14 @@ def test_a_time_may_be_a_length_of_time_from_now(text: str, length: timedelta) -
         ("2026-11-27T10:00:00Z", "2026-11-27T10:00:00.000Z"),
     ],
 )
-def test_a_time_without_a_zone_is_in_utc(text: str, stored: str) -> None:
-    assert time_ago(text) == stored
+def test_a_time_without_a_zone_is_in_utc(
+    monkeypatch: pytest.MonkeyPatch, text: str, stored: str
+) -> None:
+    with monkeypatch.context() as tokyo:
+        tokyo.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert time_ago(text) == stored
+    time.tzset()
 
 
 @pytest.mark.parametrize("text", ["", "2", "2m", "h", "-1h", "99999d99", "1.5h", "yesterday"])
