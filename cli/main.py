@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from collector.errors import CollectorError
 
 from .errors import CliError
+from .help import Command, Group, usage_error
 from .output import data, fail, set_quiet
 
 COMMANDS = {
@@ -23,6 +24,7 @@ COMMANDS = {
     "schema": "Set up",
     "redirect": "Set up",
     "token": "Set up",
+    "stats": "Inspect",
     "events": "Inspect",
     "rejected": "Inspect",
     "report": "Inspect",
@@ -55,13 +57,25 @@ def application(only: str | None = None) -> typer.Typer:
     for name in [only] if only else COMMANDS:
         module = import_module(f".commands.{_MODULES.get(name, name)}", __package__)
         if hasattr(module, "app"):
-            app.add_typer(module.app, name=name, rich_help_panel=COMMANDS[name])
+            _explain(module.app)
+            app.add_typer(module.app, name=name, cls=Group, rich_help_panel=COMMANDS[name])
         else:
-            app.command(name, rich_help_panel=COMMANDS[name])(getattr(module, name))
+            command = app.command(name, cls=Command, rich_help_panel=COMMANDS[name])
+            command(getattr(module, name))
     return app
 
 
-class InOrder(TyperGroup):
+def _explain(app: typer.Typer) -> None:
+    """Gives all commands of a group, and of the groups within it, our own help."""
+    for command in app.registered_commands:
+        command.cls = Command
+    for group in app.registered_groups:
+        group.cls = Group
+        if group.typer_instance:
+            _explain(group.typer_instance)
+
+
+class InOrder(Group):
     """Lists commands and groups in the order of COMMANDS; Typer would list commands before
     groups."""
 
@@ -117,7 +131,15 @@ def main() -> None:
         if wanted not in _PUBLISHES:
             os.umask(0o077)
         # Completion asks by a variable, and needs everything; so does the hint at what was meant.
-        application(wanted if wanted in COMMANDS and COMPLETION not in os.environ else None)()
+        app = application(wanted if wanted in COMMANDS and COMPLETION not in os.environ else None)
+        sys.exit(app(standalone_mode=False))
+    except typer.Abort:
+        fail("")  # the question's line has not ended
+        _fail("The question was not answered, so nothing was done. --yes answers it.", 1)
+    except TyperException as error:
+        if message := usage_error(error):
+            _fail(message, error.exit_code)
+        sys.exit(error.exit_code)
     except (CollectorError, CliError) as error:
         _fail(str(error), error.exit_code)
     except sqlite3.Error as error:

@@ -7,11 +7,16 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from collector.printable import printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
 _WIDE = 250  # columns of a table that nobody looks at in a terminal: nothing is cut
+_GAP = 4  # columns between two tables
 MAX_CELL = 2000  # characters of a table's cell: more than fits in any terminal's line
 _quiet = False
 
@@ -117,6 +122,16 @@ def _json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=lambda found: found.as_dict())
 
 
+class Table(NamedTuple):
+    """A table: headings, rows, the headings of columns that align right (`numbers`), and of those
+    that a narrow terminal leaves whole (`whole`)."""
+
+    columns: Sequence[str]
+    rows: Iterable[Sequence[str]]
+    numbers: Sequence[str] = ()
+    whole: Sequence[str] = ()
+
+
 def table(
     columns: Sequence[str],
     rows: Iterable[Sequence[str]],
@@ -124,22 +139,49 @@ def table(
     numbers: Sequence[str] = (),
     whole: Sequence[str] = (),
 ) -> None:
-    """Prints a table. `numbers`: the columns that align right; `whole`: those that a narrow terminal
-    leaves whole."""
-    from rich.console import Console
-    from rich.table import Table
+    """Prints a table. See `Table`."""
+    _console().print(_drawn(Table(columns, rows, numbers, whole)))
+
+
+def tables(shown: Iterable[Table]) -> None:
+    """Prints tables, an empty line before each: two beside each other on a terminal that is wide
+    enough for it."""
+    from rich.table import Table as RichTable
+
+    console = _console()
+    drawn = [_drawn(one) for one in shown]
+    half = (console.width - _GAP) // 2
+    is_wide = sys.stdout.isatty() and all(console.measure(one).maximum <= half for one in drawn)
+    step = 2 if is_wide else 1
+    for first in range(0, len(drawn), step):
+        row = RichTable.grid(padding=(0, _GAP))
+        for _ in range(step):
+            row.add_column(width=half if is_wide else None)
+        row.add_row(*drawn[first : first + step])
+        console.print()
+        console.print(row)
+
+
+def _drawn(shown: Table) -> "RichTable":
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        shown.add_column(
+    drawn = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in shown.columns:
+        drawn.add_column(
             column,
-            justify="right" if column in numbers else "left",
-            no_wrap=column in whole or not sys.stdout.isatty(),
+            justify="right" if column in shown.numbers else "left",
+            no_wrap=column in shown.whole or not sys.stdout.isatty(),
         )
-    for row in rows:
-        shown.add_row(*(Text(printable(cell)) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(shown)
+    for row in shown.rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    return drawn
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
 
 
 def key_values(values: Mapping[str, str]) -> None:

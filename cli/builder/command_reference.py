@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from ..help import default_of
 from .markdown_table import escape_cell
 
 _EXAMPLES = re.compile(r"\n\s*Examples:\s*(.+)\Z", re.DOTALL)
@@ -70,12 +71,6 @@ def _row(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return f"| `{parameter.metavar or parameter.name.upper()}` | {meaning} |"
     names = ", ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
-    return f"| {names} | {meaning}{escape_cell(_default(parameter))} |"
-
-
-def _default(parameter: Any) -> str:
-    shown = parameter.show_default
-    default = shown if isinstance(shown, str) else parameter.default
-    if default in (None, False, True) or callable(default):
-        return ""
-    return f" Default: {default}."
+    default = default_of(parameter)
+    shown = f" Default: {default}." if default else ""
+    return f"| {names} | {meaning}{escape_cell(shown)} |"

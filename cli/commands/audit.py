@@ -28,7 +28,7 @@ def list_(
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="Only changes since then: days ago, as in 7d, or a date, whose beginning in UTC is meant.",
+            help="Only changes since then: how long ago, as in 7d, 2h or 15min, or a date, whose beginning in UTC is meant.",
         ),
     ] = None,
     limit: LimitOption = 20,

@@ -6,17 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from collector.store import StoredEvent, first_of_latest, iter_events, last_seq
+from collector.store import StoredEvent, first_of_latest, iter_events, last_seq, seq_range
 
 from ..errors import Usage
 from ..export import WRITERS
 from ..output import data, note, progress, show, show_list
+from .declared import with_options
+from .event_filters import EVENT_FILTERS, filters_of, none_match
 from .options import DbOption, JsonOption, LimitOption, open_readonly, require_source
 
 app = typer.Typer(
@@ -25,16 +26,13 @@ app = typer.Typer(
 )
 
 NONE = "No events. They appear here as soon as a page with the snippet sends some."
-NONE_MATCH = "No events match. Without --type, --source and --session, all are listed."
 FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 POLL = 0.2  # seconds between looks at the database
 
 
 @app.command("list")
+@with_options(EVENT_FILTERS)
 def list_(
-    type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
-    session: Annotated[str | None, typer.Option(help="Only events of this session id.")] = None,
     limit: LimitOption = 20,
     follow: Annotated[
         bool,
@@ -42,6 +40,7 @@ def list_(
     ] = False,
     db: DbOption = None,
     as_json: JsonOption = False,
+    **given: Any,
 ) -> None:
     """Lists the latest events, in the order they were stored.
 
@@ -50,27 +49,34 @@ def list_(
     Examples:
 
     - `thamesthrive events list --type purchase-order -n 5`
+    - `thamesthrive events list --since 2h --where 'price>10' --where 'item=shoes'`
     - `thamesthrive events list --follow --json`
     """
+    filters = filters_of(given)
     with open_readonly(db) as connection:
-        require_source(connection, source)
-        filters: dict[str, Any] = {"type": type_, "source_id": source, "session_id": session}
-        last = first_of_latest(connection, limit, **filters) - 1
+        require_source(connection, filters.get("source_id"))
+        last = last_seq(connection)
+        after, before = seq_range(connection, **filters)
+        first = first_of_latest(connection, limit, after, before, **filters)
         look = partial(iter_events, connection, **filters)
         if not follow:
-            found = look(after=last, limit=limit)
-            _show(found, as_json, filtered=bool(type_ or source or session))
+            found = look(after=first - 1, before=before, limit=limit) if first else ()
+            _show(found, as_json, empty=none_match(given) or NONE)
             return
         # Also where it was started in the background, with that ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        last = first - 1 if first else last
         while True:
-            for event in look(after=last):
+            # Up to here, so that those that do not match are not looked at again.
+            latest = last_seq(connection)
+            for event in look(after=last, before=latest + 1):
                 data(json.dumps(event.as_dict(), ensure_ascii=False) if as_json else line(event))
-                last = event.seq
+            last = max(last, latest)
             time.sleep(POLL)
 
 
 @app.command()
+@with_options(EVENT_FILTERS)
 def export(
     file: Annotated[
         Path,
@@ -82,21 +88,21 @@ def export(
             "--format", help="ndjson, csv or parquet.", show_default="as the file's name says"
         ),
     ] = None,
-    type_: Annotated[str | None, typer.Option("--type", help="Only events of this type.")] = None,
-    source: Annotated[str | None, typer.Option(help="Only events of this source id.")] = None,
     db: DbOption = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Say as JSON how many were written; not with standard output."),
     ] = False,
+    **given: Any,
 ) -> None:
-    """Writes all events that are stored when it begins to a file, in the order they were stored, in
-    constant memory. Parquet needs the extra `parquet`.
+    """Writes all events that are stored when it begins, or those that match, to a file, in the order
+    they were stored, in constant memory. Parquet needs the extra `parquet`.
 
     Examples:
 
     - `thamesthrive events export events.csv`
     - `thamesthrive events export - --type purchase-order | head -3`
+    - `thamesthrive events export week.csv --since 7d --where 'price>10'`
     """
     standard = str(file) == "-"
     kind = format_ or ("ndjson" if standard else FORMATS.get(file.suffix))
@@ -111,11 +117,13 @@ def export(
     if not standard and not file.resolve().parent.is_dir():
         raise Usage(f"There is no folder {file.resolve().parent}.")
     write = WRITERS[kind]
+    filters = filters_of(given)
     with open_readonly(db) as connection, progress("Exporting") as step:
-        require_source(connection, source)
-        last = last_seq(connection)
-        found = iter_events(connection, type=type_, source_id=source, after=0)
-        events = _until(found, last, lambda seq: step(seq, last))
+        require_source(connection, filters.get("source_id"))
+        # Those that come meanwhile would have no end.
+        after, before = seq_range(connection, **filters)
+        found = iter_events(connection, after=after, before=before, **filters)
+        events = _counted(found, lambda seq: step(seq - after, before - 1 - after))
         if standard:
             count = write(events, sys.stdout.buffer)
         else:
@@ -128,16 +136,16 @@ def export(
                 part.unlink(missing_ok=True)
     show(
         {"file": str(file), "events": count},
-        lambda: note(f"{count} events exported."),
+        lambda: note(f"{count} event{'' if count == 1 else 's'} exported."),
         as_json=as_json and not standard,
     )
 
 
-def _until(
-    events: Iterable[StoredEvent], last: int, progress: Callable[[int], None]
+def _counted(
+    events: Iterable[StoredEvent], progress: Callable[[int], None]
 ) -> Iterator[StoredEvent]:
-    """The events up to a number: those that come meanwhile would have no end."""
-    for event in takewhile(lambda event: event.seq <= last, events):
+    """The same events; their numbers are passed on as they come."""
+    for event in events:
         yield event
         progress(event.seq)
 
@@ -147,7 +155,7 @@ def line(event: StoredEvent) -> str:
     return f"{event.received_at[11:23]}  {event.type:<20}  {json.dumps(event.properties, ensure_ascii=False)}"
 
 
-def _show(events: Iterable[StoredEvent], as_json: bool, *, filtered: bool) -> None:
+def _show(events: Iterable[StoredEvent], as_json: bool, *, empty: str) -> None:
     show_list(
         events,
         {
@@ -157,7 +165,7 @@ def _show(events: Iterable[StoredEvent], as_json: bool, *, filtered: bool) -> No
             "session": lambda event: event.session_id or "",
             "properties": lambda event: json.dumps(event.properties, ensure_ascii=False),
         },
-        empty=NONE_MATCH if filtered else NONE,
+        empty=empty,
         whole=("received", "type"),
         as_json=as_json,
     )

@@ -24,7 +24,9 @@ app = typer.Typer(
     "- `thamesthrive report visits`",
 )
 
-NAMES = {"referrers": "(direct)", "campaigns": "(none)"}  # of the value that is not known
+_UNKNOWN = {"referrers": "(direct)", "campaigns": "(none)"}  # the value that is not known
+
+NO_SOURCE = "There is no event source yet. `thamesthrive source add NAME` creates one."
 
 Rows = list[dict[str, Any]]
 Report = Callable[
@@ -49,31 +51,54 @@ ByOption = Annotated[str, typer.Option("--by", help="The length of a period: hou
 def _reading(db: Path | None, source: str | None) -> "Iterator[tuple[sqlite3.Connection, str]]":
     """A database at one moment, and the source that is reported. Raises Usage, NotFound."""
     with open_readonly(db) as connection, reports.up_to_date(connection):
-        known = [source_id for source_id, _ in store.source_names(connection)]
-        if source is None and len(known) != 1:
+        known = [source_id for source_id, _ in chosen_sources(connection, source)]
+        if len(known) != 1:
             raise Usage(
                 "Name a source with --source. `thamesthrive source list` lists them."
                 if known
-                else "There is no event source yet. `thamesthrive source add NAME` creates one."
+                else NO_SOURCE
             )
-        if source and source not in known:
-            raise NotFound(
-                f"There is no event source {source!r}. `thamesthrive source list` lists them."
-            )
-        yield connection, source or known[0]
+        yield connection, known[0]
+
+
+def chosen_sources(connection: "sqlite3.Connection", source: str | None) -> list[tuple[str, str]]:
+    """Id and name of the source that was named, or else of all. Raises NotFound."""
+    known = store.source_names(connection)
+    found = [(id_, name) for id_, name in known if source in (None, id_)]
+    if source and not found:
+        raise NotFound(
+            f"There is no event source {source!r}. `thamesthrive source list` lists them."
+        )
+    return found
 
 
 def _columns(**headings: str) -> dict[str, Any]:
     """Columns of a table of dicts: headings, and the keys that they stand for."""
-    return {heading: lambda row, key=key: _text(row[key]) for key, heading in headings.items()}
+    return {heading: lambda row, key=key: cell_text(row[key]) for key, heading in headings.items()}
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """A value in a table: numbers with separators."""
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:,.6f}".rstrip("0").rstrip(".")
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def visitors_text(total: dict[str, Any]) -> str:
+    """The visitors of several days; `about` before a number that was not counted one by one."""
+    return ("" if total["exact"] else "about ") + cell_text(total["visitors"])
+
+
+def heading_of(kind: str) -> str:
+    """The heading of a column of values of a kind."""
+    return kind.removesuffix("s").replace("_", " ").capitalize()
+
+
+def value_text(kind: str, value: str) -> str:
+    """A value of a kind; what is not known has a name."""
+    return value or _UNKNOWN.get(kind, "(unknown)")
 
 
 def _by_period(read: Report, db: Path | None, source: str | None, by: str, days: int) -> Rows:
@@ -136,10 +161,12 @@ def visits(
             return
         headings = ("Day", "Visitors", "Sessions", "Page-views")
         keys = ("day", "visitors", "sessions", "page_views")
-        table(headings, [[_text(row[key]) for key in keys] for row in found], numbers=headings[1:])
-        number = f"{total['visitors']:,}"
+        table(
+            headings, [[cell_text(row[key]) for key in keys] for row in found], numbers=headings[1:]
+        )
+        number = visitors_text(total)
         if not total["exact"]:
-            number = f"about {number} (± {total['error']:.1%})"
+            number += f" (± {total['error']:.1%})"
         note(f"Together: {number} visitor{'' if number == '1' else 's'}.")
 
     show({"days": found, "total": total}, for_people, as_json=as_json)
@@ -169,12 +196,11 @@ def top(
         found = reports.most_frequent(
             connection, source_id, kind, *reports.last_days(days), limit=limit
         )
-    heading = kind.removesuffix("s").replace("_", " ").capitalize()
     show_list(
         found,
         {
-            heading: lambda row: row["value"] or NAMES.get(kind, "(unknown)"),
-            "Count": lambda row: _text(row["count"]),
+            heading_of(kind): lambda row: value_text(kind, row["value"]),
+            "Count": lambda row: cell_text(row["count"]),
         },
         empty=f"Nothing in the last {days} days.",
         numbers=("Count",),

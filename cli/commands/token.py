@@ -32,7 +32,7 @@ def create(
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="When it stops working: days from now, as in 90d, or a date, whose beginning in UTC is meant. By default never.",
+            help="When it stops working: how long from now, as in 90d or 12h, or a date, whose beginning in UTC is meant. By default never.",
         ),
     ] = None,
     db: DbOption = None,

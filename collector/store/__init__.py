@@ -2,10 +2,11 @@
 
 from .audit import Actor, AuditEntry, acting_as, iter_audit
 from .clock import accept_clock, describe_clock, last_known
+from .conditions import OPERATORS, parse_condition
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
 from .erasure import export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
-from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events
+from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
@@ -32,6 +33,7 @@ __all__ = [
     "ADMIN",
     "BRIDGES",
     "KINDS",
+    "OPERATORS",
     "READ",
     "ROLES",
     "SOURCE_FIELDS",
@@ -76,6 +78,7 @@ __all__ = [
     "list_tokens",
     "migrate",
     "note_use",
+    "parse_condition",
     "path_of",
     "paused",
     "rebuild_rollups",
@@ -85,6 +88,7 @@ __all__ = [
     "remove_source",
     "require_profile",
     "revoke_token",
+    "seq_range",
     "set_schema",
     "snapshot",
     "source_names",

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..event.timestamps import now
 from .connection import transaction
-from .rows import select_rows
+from .rows import Search, compared, select_rows
 
 MAX_DAYS = 400  # a row is kept: a year, and time to look at it. There is no limit in number,
 # because whoever fills it would remove what was there before.
@@ -163,15 +163,8 @@ def iter_audit(
     limit: int | None = None,
 ) -> Iterator[AuditEntry]:
     """Changes, the latest first. `since`: the stored form of a time. See `select_rows`."""
-    rows = select_rows(
-        connection,
-        "audit",
-        _NAMES,
-        equal={"source_id": source_id},
-        since={"at": since},
-        before=before,
-        limit=limit,
-    )
+    terms = [*compared("=", {"source_id": source_id}), *compared(">=", {"at": since})]
+    rows = select_rows(connection, Search("audit", terms), _NAMES, before=before, limit=limit)
     for row in rows:
         yield _entry(dict(zip(_NAMES, row, strict=True)))
 

@@ -48,7 +48,7 @@ def export_profile(
     """
     found = connection.execute("SELECT * FROM profiles WHERE id = ?", [profile_id]).fetchone()
     if found is None:
-        raise NotFound(f"There is no profile {profile_id!r}.")
+        raise _no_profile(profile_id)
     table, key = after or (PROFILE_TABLES[0], 0)
     for name in PROFILE_TABLES[PROFILE_TABLES.index(table) :]:
         last = key if name == table else 0
@@ -92,7 +92,14 @@ def require_profile(connection: sqlite3.Connection, profile_id: str) -> None:
     """Raises NotFound if nothing is stored of a profile."""
     known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
     if not connection.execute(known, [profile_id]).fetchone():
-        raise NotFound(f"There is no profile {profile_id!r}.")
+        raise _no_profile(profile_id)
+
+
+def _no_profile(profile_id: str) -> NotFound:
+    return NotFound(
+        f"There is no profile {profile_id!r}. `thamesthrive events list --json` shows the profile_id"
+        " of each event."
+    )
 
 
 def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str, int]:

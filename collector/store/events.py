@@ -8,8 +8,9 @@ from typing import Any
 
 from ..event.types import Event
 from ..ipc import WriteRequest
+from .conditions import Condition
 from .keys import Keys, source_key
-from .rows import insert_rows, load_json, nth_latest, select_rows
+from .rows import Search, Term, compared, insert_rows, load_json, nth_latest, select_rows
 
 _INSERT_REQUESTS = """INSERT INTO request_rows
     (key, events, source, session, request_id, received_at, ip, bot, request, context)"""
@@ -128,28 +129,58 @@ _DECODE: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# Numbers that one statement looks at where events are searched by what is in their JSON: it takes
+# tenths of a second.
+WINDOW = 20_000
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """Which events are wanted; None stands for any. `since` and `until`: the stored form of times
+    between which they were received, the second excluded."""
+
+    type: str | None = None
+    source_id: str | None = None
+    session_id: str | None = None
+    profile_id: str | None = None
+    since: str | None = None
+    until: str | None = None
+    where: Sequence[Condition] = ()
+
+    def times(self) -> list[Term]:
+        """The terms of a WHERE clause that are about times."""
+        since, until = {"received_at": self.since}, {"received_at": self.until}
+        return [*compared(">=", since), *compared("<", until)]
+
+    def search(self) -> Search:
+        """The search in `events`. A visitor's events are found by an index."""
+        names = ("type", "source_id", "session_id", "profile_id")
+        terms = [
+            *compared("=", {name: getattr(self, name) for name in names}),
+            *self.times(),
+            *(condition.sql() for condition in self.where),
+        ]
+        if self.session_id or self.profile_id:
+            return Search("events", terms, has_index=True)
+        is_long = bool(self.where or self.since or self.until)
+        return Search("events", terms, window=WINDOW if is_long else None)
+
+
 def iter_events(
     connection: sqlite3.Connection,
     *,
-    type: str | None = None,  # noqa: A002 - the column's name
-    source_id: str | None = None,
-    session_id: str | None = None,
-    profile_id: str | None = None,
     after: int | None = None,
     before: int | None = None,
     limit: int | None = None,
+    **filters: Any,
 ) -> Iterator[StoredEvent]:
     """Stored events, the latest first; with `after`, those with a higher sequence number, oldest
-    first. Read in small pieces, however many there are: see `select_rows`."""
-    equal = {
-        "type": type,
-        "source_id": source_id,
-        "session_id": session_id,
-        "profile_id": profile_id,
-    }
-    rows = select_rows(
-        connection, "events", _NAMES, equal=equal, after=after, before=before, limit=limit
-    )
+    first. Read in small pieces, however many there are: see `select_rows`. `filters`: the fields of
+    `EventFilter`."""
+    search = EventFilter(**filters).search()
+    if search.window and before is None:
+        before = last_seq(connection) + 1
+    rows = select_rows(connection, search, _NAMES, after=after, before=before, limit=limit)
     for row in rows:
         yield StoredEvent(
             **{
@@ -167,16 +198,33 @@ def list_events(
 
 
 def first_of_latest(
-    connection: sqlite3.Connection,
-    count: int,
-    *,
-    type: str | None = None,  # noqa: A002 - the column's name
-    source_id: str | None = None,
-    session_id: str | None = None,
+    connection: sqlite3.Connection, count: int, after: int, before: int, **filters: Any
 ) -> int:
-    """The sequence number with which the latest `count` events begin; 0 if there are fewer."""
-    equal = {"type": type, "source_id": source_id, "session_id": session_id}
-    return nth_latest(connection, "events", equal, count)
+    """The sequence number with which the latest `count` events begin, or all if there are fewer; 0
+    if there is none. `after` and `before`: see `seq_range`; `filters`: see `iter_events`."""
+    return nth_latest(connection, EventFilter(**filters).search(), count, after, before)
+
+
+def seq_range(connection: sqlite3.Connection, **filters: Any) -> tuple[int, int]:
+    """Two sequence numbers between which all events are that are wanted and stored. `filters`: see
+    `iter_events`."""
+    wanted = EventFilter(**filters)
+    if not wanted.times() or wanted.search().has_index:
+        (first,) = connection.execute("SELECT min(seq) FROM event_rows").fetchone()
+        return (first or 1) - 1, last_seq(connection) + 1
+    # The clock may have been put back, so a later number is no proof of a later time.
+    source = compared("=", {"id": wanted.source_id})
+    sources = "SELECT key FROM source_keys" + "".join(f" WHERE {term}" for term, _ in source)
+    terms = [(f"source IN ({sources})", [wanted.source_id][: len(source)]), *wanted.times()]
+    first, last = connection.execute(
+        f"SELECT min(key), max(key) FROM request_rows WHERE {' AND '.join(t for t, _ in terms)}",
+        [value for _, values in terms for value in values],
+    ).fetchone()
+    if first is None:
+        return 0, 0
+    find = "SELECT key + events FROM request_rows WHERE key = ?"
+    row = connection.execute(find, [last]).fetchone()
+    return first - 1, row[0] if row else last + 1
 
 
 def last_seq(connection: sqlite3.Connection) -> int:

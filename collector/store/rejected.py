@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import NotFound
 from .keys import source_key
 from .rollup_tables import OTHER
-from .rows import select_rows
+from .rows import Search, compared, select_rows
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
@@ -200,9 +200,8 @@ def iter_rejected(
 ) -> Iterator[RejectedEvent]:
     """Rejected events, the latest first; with `after`, oldest first. See `select_rows`."""
     equal = {"source_id": source_id, "type": type, "reason": reason, "profile_id": profile_id}
-    rows = select_rows(
-        connection, "rejected", _NAMES, equal=equal, after=after, before=before, limit=limit
-    )
+    search = Search("rejected", compared("=", equal))
+    rows = select_rows(connection, search, _NAMES, after=after, before=before, limit=limit)
     for row in rows:
         found = dict(zip(_NAMES, row, strict=True))
         yield RejectedEvent(**{**found, "bot": bool(found["bot"])})

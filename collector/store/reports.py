@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import StoreError
 from ..event.visit import DECIMALS
 from .connection import snapshot
-from .events import last_seq
+from .events import last_seq, list_events
 from .keys import source_key
 from .rollup_changes import Changes, change_facts, changes_between, numbers_wanted
 from .rollup_tables import BUCKETS, DAY, HOUR, LENGTHS, LIVE, MONTH, OTHER
@@ -28,6 +28,7 @@ MAX_DAYS = 3660  # of a report
 MAX_UNCOUNTED = 100_000
 # Up to so many visitors a day, added up, are counted one by one over a range; of more, a sample.
 MAX_EXACT = 30_000
+OVERVIEW = ("types", "pages", "referrers", "campaigns")  # whose most frequent values it has
 _TAIL = "temp.uncounted"
 
 
@@ -225,6 +226,37 @@ def _split(first: date, last: date) -> list[tuple[str, str, str]]:
 
 def _next_month(day: date) -> date:
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def overview(
+    connection: sqlite3.Connection, source_id: str, first: date, last: date, limit: int
+) -> dict[str, Any]:
+    """What came in within some days, at a glance.
+
+    `last_event_at`: when the latest event of all was received, None if there is none. `days`: each
+    with `day`, `events`, `bots` (events that bots sent), `visitors`, `sessions`, `page_views`.
+    `total`: the same of all days together, each visitor counted once; `exact` and `error` as in
+    `visitors_between`. `top`: for each of OVERVIEW the most frequent values, at most `limit`.
+    """
+    dates = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+    numbers = ("events", "bots", "visitors", "sessions", "page_views")
+    days: dict[str, dict[str, Any]] = {day: dict.fromkeys(numbers, 0) for day in dates}
+    for row in events_over_time(connection, source_id, DAY, dates[0], dates[-1]):
+        days[row["period"]]["events"] += row["events"]
+        days[row["period"]]["bots"] += row["bots"]
+    for row in visits_over_time(connection, source_id, first, last):
+        days[row["day"]] |= row
+    total = {name: sum(day[name] for day in days.values()) for name in numbers}
+    latest = list_events(connection, source_id=source_id, limit=1)
+    return {
+        "last_event_at": latest[0].received_at if latest else None,
+        "days": [{"day": day, **counts} for day, counts in days.items()],
+        "total": {**total, **visitors_between(connection, source_id, first, last)},
+        "top": {
+            kind: most_frequent(connection, source_id, kind, first, last, limit)
+            for kind in OVERVIEW
+        },
+    }
 
 
 def rejections(

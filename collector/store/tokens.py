@@ -90,7 +90,7 @@ def create_token(
 ) -> tuple[Token, str]:
     """Creates a token: what is known of it, and its secret.
 
-    `expires`: a date, a time, or days as in `90d`; None for never. Raises StoreError for an empty
+    `expires`: a date, a time, or a length of time as in `90d`; None for never. Raises StoreError for an empty
     name, another role or a time that has passed, NotFound for the source.
     """
     name = name.strip()

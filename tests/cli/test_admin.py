@@ -278,7 +278,10 @@ def test_nobody_is_asked_about_a_profile_that_does_not_exist(
 ) -> None:
     done = run("profile", "forget", "nonsense", "--db", str(filled[0].db))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.strip() == "Error: There is no profile 'nonsense'."
+    assert done.stderr.strip() == (
+        "Error: There is no profile 'nonsense'. `thamesthrive events list --json` shows the"
+        " profile_id of each event."
+    )
 
 
 def test_a_narrow_terminal_shows_the_whole_time(filled: tuple[Collector, str]) -> None:

@@ -270,13 +270,63 @@ def test_events_list_follow_shows_new_ones_until_interrupted(collector: Collecto
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [["nonsense"], ["serve", "--port", "x"], ["source", "add"], ["events", "list", "-n", "0"]],
+    ("words", "problem", "path"),
+    [
+        ("nonsense", "There is no command 'nonsense'.", ""),
+        ("events lst", "There is no command 'lst'. Did you mean 'list'?", "events"),
+        (
+            "source add A --orign x",
+            "There is no option --orign. Did you mean --origin?",
+            "source add",
+        ),
+        ("events list -x", "There is no option -x.", "events list"),
+        ("--quiet=1", "Option '--quiet' does not take a value.", ""),
+        ("events list --type", "Option '--type' requires an argument.", "events list"),
+        ("source add", "Missing argument 'NAME'.", "source add"),
+        ("report top", "Missing argument 'KIND'.", "report top"),
+        ("source list more", "Unexpected argument: more.", "source list"),
+        ("serve --port x", "--port must be a whole number, not 'x'.", "serve"),
+        ("serve --request-seconds x", "--request-seconds must be a number, not 'x'.", "serve"),
+        (
+            "events list -n 0",
+            "--limit must be a whole number (1 to 1000000), not 0.",
+            "events list",
+        ),
+        ("rejected show -- -1", "SEQ must be a whole number (1 or more), not -1.", "rejected show"),
+    ],
 )
-def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
-    done = run(*arguments)
+def test_wrong_usage_is_one_line_with_a_cure_and_ends_with_2(
+    words: str, problem: str, path: str
+) -> None:
+    done = run(*words.split())
     assert (done.returncode, done.stdout) == (2, "")
-    assert "Usage: " in done.stderr
+    command = f"python -m cli.main {path}".strip()
+    assert done.stderr == f"Error: {problem} See: {command} --help\n"
+
+
+def test_no_words_at_all_show_the_help_and_end_with_2() -> None:
+    for words in ([], ["events"]):
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (2, "")
+        assert "Usage: " in done.stdout
+
+
+def test_a_question_that_nobody_answers_changes_nothing(collector: Collector) -> None:
+    source = collector.add_source()
+    event = {"source": {"id": source}, "session": {"id": "s"}, "events": [{"type": "a"}]}
+    profile = collector.post(event).json()["profile"]["id"]
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "profile", "forget", profile, "--db", collector.db],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (1, "")
+    assert done.stderr.splitlines()[-1] == (
+        "Error: The question was not answered, so nothing was done. --yes answers it."
+    )
+    assert len(collector.events(source)) == 1
 
 
 @pytest.mark.parametrize(

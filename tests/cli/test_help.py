@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from collector import Settings, running, store
 from ..support import ROOT, run, wait_for
 
 COMMANDS = {name: command for name, command, _ in commands()}
+CONTEXTS = {name: context for name, _, context in commands()}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -32,6 +34,46 @@ def test_every_help_has_words_and_an_example(name: str) -> None:
         for example in examples_of(command)
     )
     assert examples_of(command), name
+
+
+@pytest.fixture
+def help_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """Gives a function that returns a command's help as a terminal of 80 columns shows it."""
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def text_of(name: str) -> str:
+        text: str = CONTEXTS[name].get_help()
+        return text + capsys.readouterr().out
+
+    return text_of
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_can_be_read_on_80_columns(help_of: Callable[[str], str], name: str) -> None:
+    lines = help_of(name).splitlines()
+    assert max(map(len, lines)) <= 80
+    options = lines[next(n for n, line in enumerate(lines) if line.startswith("╭─ Options")) :]
+    begins = [
+        found.end() for line in options if (found := re.match(r"│ --\S.*?  +(?=[^\s│])", line))
+    ]
+    assert begins
+    assert max(begins) <= 42, "less than half of the line is for what an option means"
+    assert "…" not in "".join(options), "something is cut"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_values_are_words_in_capitals_and_brackets_are_never_doubled(
+    help_of: Callable[[str], str], name: str
+) -> None:
+    text = help_of(name)
+    usage = next(line for line in text.splitlines() if "Usage: " in line)
+    assert re.fullmatch(
+        r" Usage: thamesthrive( [a-z-]+)* \[OPTIONS\](( [A-Z]+| \[[A-Z]+\])*| COMMAND \[ARGS\]\.\.\.)",
+        usage.rstrip(),
+    )
+    assert not re.search(r"<[a-z ]+>|[\[({][\[({]|: \(|\{", text)
 
 
 @pytest.fixture(scope="module")

@@ -51,6 +51,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collect
         "events export - --format csv",
         "rejected list --json",
         "rejected show 1",
+        "stats",
         "report events --source SOURCE",
         "report events --json --source SOURCE",
         "profile export PROFILE",
@@ -100,3 +101,14 @@ def test_a_spreadsheet_runs_no_cell(
     run("events", "export", str(file), "--source", source, "--db", str(collector.db))
     (row,) = csv.DictReader(io.StringIO(file.read_text(), newline=""))
     assert [row[name] for name in ("id", "type", "session_id")] == [f"'{formula}"] * 3
+
+
+@pytest.mark.parametrize(
+    "words", [[ATTACK], ["events", f"--evil{ATTACK}"], ["db", "check", ATTACK]]
+)
+def test_control_characters_of_a_wrong_command_line_never_reach_a_terminal(
+    words: list[str],
+) -> None:
+    shown = OURS.sub("", on_terminal(*words, columns=300))
+    assert "evil" in shown
+    assert UNSAFE.findall(shown) == []

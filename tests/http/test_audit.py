@@ -22,8 +22,8 @@ from ..support import Collector, run
 # Commands that change nothing an administrator decides about. Any other one must be in CHANGES.
 NO_CHANGES = {
     "source list", "source show", "snippet", "schema list", "schema show", "redirect list",
-    "token list", "events list", "events export", "rejected list", "rejected show", "report events",
-    "report rejected", "report visits", "report top", "report numbers", "profile export",
+    "stats", "token list", "events list", "events export", "rejected list", "rejected show",
+    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",
     "audit list", "doctor", "config show", "db backup", "db check", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",

@@ -3,7 +3,9 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from collector import store
 from collector.errors import NotFound, StoreError
 from collector.ids import uuid7
 from collector.settings import Settings, load_settings
+from collector.store.moments import time_ago, time_ahead
 from collector.worker.admission import Admission
 
 
@@ -148,3 +151,38 @@ def test_ids_of_redirects_can_stand_on_a_command_line(tmp_path: Path) -> None:
         ]
     assert [one for one in made if one.startswith("-")] == []
     assert len(set(made)) == 300
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("15min", timedelta(minutes=15)), ("2h", timedelta(hours=2)), ("3d", timedelta(days=3))],
+)
+def test_a_time_may_be_a_length_of_time_from_now(text: str, length: timedelta) -> None:
+    before, found, ahead = datetime.now(UTC), time_ago(text), time_ahead(text)
+    assert abs(datetime.fromisoformat(found) - (before - length)) < timedelta(minutes=1)
+    assert abs(datetime.fromisoformat(ahead) - (before + length)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("2026-11-27", "2026-11-27T00:00:00.000Z"),
+        ("2026-11-27T10:00", "2026-11-27T10:00:00.000Z"),
+        ("2026-11-27T10:00+02:00", "2026-11-27T08:00:00.000Z"),
+        ("2026-11-27T10:00:00Z", "2026-11-27T10:00:00.000Z"),
+    ],
+)
+def test_a_time_without_a_zone_is_in_utc(
+    monkeypatch: pytest.MonkeyPatch, text: str, stored: str
+) -> None:
+    with monkeypatch.context() as tokyo:
+        tokyo.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert time_ago(text) == stored
+    time.tzset()
+
+
+@pytest.mark.parametrize("text", ["", "2", "2m", "h", "-1h", "99999d99", "1.5h", "yesterday"])
+def test_what_is_no_time_says_what_is(text: str) -> None:
+    with pytest.raises(StoreError, match=r"is no time\. Write a date, as in 2027-01-31, a time"):
+        time_ago(text)

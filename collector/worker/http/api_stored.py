@@ -81,7 +81,7 @@ def _forget_profile(call: Call) -> Any:
 
 _PROFILE_CURSOR = f"^({'|'.join(PROFILE_TABLES)}):[0-9]{{1,18}}$"
 _SINCE = query_parameter(
-    "since", openapi.PAST, "Only since then: a date, a time, or days ago, as in `7d`."
+    "since", openapi.PAST, "Only since then: a date, a time, or how long ago, as in `7d` or `2h`."
 )
 
 OPERATIONS = (

@@ -31,7 +31,7 @@ PAST = {
     "anyOf": [
         {"type": "string", "format": "date"},
         {"type": "string", "format": "date-time"},
-        {"type": "string", "pattern": "^[0-9]{1,5}d$"},
+        {"type": "string", "pattern": "^[0-9]{1,5}(min|h|d)$"},
     ]
 }
 
