@@ -83,7 +83,7 @@ def parse_condition(text: str) -> Condition:
         or (not value and found[2] not in ("=", "!="))
     ):
         raise StoreError(
-            f"{text!r} is no condition. Write a path, an operator and a value, in quotes because of"
+            f"{text!r} is not a condition. Write a path, an operator and a value, in quotes because of"
             f" the shell, as in 'price>10'. The operators are {' '.join(OPERATORS)}."
         )
     keys = [_unquoted(text, part) for part in parts]

@@ -104,7 +104,7 @@ def test_every_command_that_reads_events_has_the_same_filters() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (["--where", "price"], "'price' is no condition. Write a path, an operator and a value"),
+        (["--where", "price"], "'price' is not a condition. Write a path, an operator and a value"),
         (["--where", 'a="'], "The quoted text"),
         (
             ["--since", "yesterday"],
