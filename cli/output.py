@@ -6,7 +6,8 @@ Whatever is printed goes through `printable`, because much of it was written by 
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from collector.printable import printable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _WIDE = 250  # columns of a table that nobody looks at in a terminal: nothing is cut
 _GAP = 4  # columns between two tables
+PROGRESS_DELAY = 1.0  # seconds: shorter work shows no progress
 MAX_CELL = 2000  # characters of a table's cell: more than fits in any terminal's line
 _quiet = False
 
@@ -57,6 +59,24 @@ def progress(what: str) -> Iterator[Step]:
     with Progress(transient=True, console=Console(stderr=True)) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def delayed_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows a bar once the work has taken longer than PROGRESS_DELAY. Gives what is called with how
+    much is done, and of how much."""
+    started = perf_counter()
+    step: Step | None = None
+    with ExitStack() as stack:
+
+        def report(done: int, total: int) -> None:
+            nonlocal step
+            if step is None and perf_counter() - started > PROGRESS_DELAY:
+                step = stack.enter_context(progress(what))
+            if step is not None:
+                step(done, total)
+
+        yield report
 
 
 def data(text: str, end: str = "\n") -> None:

@@ -1,8 +1,6 @@
 """`thamesthrive build …`: the tracker's bundle and the site."""
 
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -16,16 +14,14 @@ from ..builder.bundle import BUDGETS, FEATURES, Bundle, build_bundle, check_feat
 from ..builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 from ..builder.sizes import describe_sizes, feature_sizes
 from ..errors import BuildError, Missing
-from ..output import Step, note, progress, show, table
+from ..output import delayed_progress, note, show, table
 from .options import JsonOption
 
 if TYPE_CHECKING:
-    from ..builder.page_loader import Progress
     from ..builder.site import BuiltSite
 
 app = typer.Typer(invoke_without_command=True)
 
-PROGRESS_DELAY = 1.0  # seconds: shorter builds show no progress
 
 SourceOption = Annotated[
     str, typer.Option("--source", help="The source id in the site's snippets.")
@@ -193,7 +189,7 @@ def _build_site(
 ) -> "BuiltSite":
     from ..builder.site import build_site
 
-    with _delayed_progress("Rendering pages") as report:
+    with delayed_progress("Rendering pages") as report:
         return build_site(
             out,
             source_id=source_id,
@@ -203,23 +199,6 @@ def _build_site(
             url=url,
             progress=report,
         )
-
-
-@contextmanager
-def _delayed_progress(title: str) -> "Iterator[Progress]":
-    """Yields a function that shows progress once the build has taken longer than PROGRESS_DELAY."""
-    started = perf_counter()
-    step: Step | None = None
-    with ExitStack() as stack:
-
-        def report(done: int, total: int) -> None:
-            nonlocal step
-            if step is None and perf_counter() - started > PROGRESS_DELAY:
-                step = stack.enter_context(progress(title))
-            if step is not None:
-                step(done, total)
-
-        yield report
 
 
 def _site_dict(built: "BuiltSite") -> dict[str, object]:

@@ -15,7 +15,7 @@ from collector.store import StoredEvent, first_of_latest, iter_events, last_seq,
 
 from ..errors import Usage
 from ..export import WRITERS
-from ..output import data, note, progress, show, show_list
+from ..output import data, delayed_progress, note, progress, show, show_list
 from .declared import with_options
 from .event_filters import EVENT_FILTERS, filters_of, none_match
 from .options import DbOption, JsonOption, LimitOption, open_readonly, require_source
@@ -57,7 +57,8 @@ def list_(
         require_source(connection, filters.get("source_id"))
         last = last_seq(connection)
         after, before = seq_range(connection, **filters)
-        first = first_of_latest(connection, limit, after, before, **filters)
+        with delayed_progress("Searching") as step:
+            first = first_of_latest(connection, limit, after, before, step, **filters)
         look = partial(iter_events, connection, **filters)
         if not follow:
             found = look(after=first - 1, before=before, limit=limit) if first else ()

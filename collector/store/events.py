@@ -198,11 +198,18 @@ def list_events(
 
 
 def first_of_latest(
-    connection: sqlite3.Connection, count: int, after: int, before: int, **filters: Any
+    connection: sqlite3.Connection,
+    count: int,
+    after: int,
+    before: int,
+    progress: Callable[[int, int], object] = lambda _, __: None,
+    **filters: Any,
 ) -> int:
     """The sequence number with which the latest `count` events begin, or all if there are fewer; 0
-    if there is none. `after` and `before`: see `seq_range`; `filters`: see `iter_events`."""
-    return nth_latest(connection, EventFilter(**filters).search(), count, after, before)
+    if there is none. `after` and `before`: see `seq_range`; `progress`: see `nth_latest`;
+    `filters`: see `iter_events`."""
+    search = EventFilter(**filters).search()
+    return nth_latest(connection, search, count, after, before, progress)
 
 
 def seq_range(connection: sqlite3.Connection, **filters: Any) -> tuple[int, int]:

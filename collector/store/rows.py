@@ -7,7 +7,7 @@ rows costs one.
 import json
 import math
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from itertools import chain
@@ -144,10 +144,16 @@ def _read_page(
 
 
 def nth_latest(
-    connection: sqlite3.Connection, search: Search, number: int, after: int, before: int
+    connection: sqlite3.Connection,
+    search: Search,
+    number: int,
+    after: int,
+    before: int,
+    progress: Callable[[int, int], object] = lambda _, __: None,
 ) -> int:
     """The `seq` of the row with which the latest `number` begin that are searched for, or all of them
-    if there are fewer; 0 if there is none. `after` and `before`: see `select_rows`."""
+    if there are fewer; 0 if there is none. `after` and `before`: see `select_rows`. `progress` is
+    called with how many numbers were looked at, and of how many."""
     first = 0
     for ends in search.pieces(after, before, is_backward=True):
         where, values = search.where(*ends)
@@ -160,6 +166,7 @@ def nth_latest(
             first, number = lowest, number - count
         if not number:
             break
+        progress(before - 1 - (ends[0] or 0), before - 1 - after)
     return first
 
 

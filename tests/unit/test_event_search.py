@@ -158,3 +158,12 @@ def test_no_search_keeps_the_log_from_being_cleared(
         writing.execute("UPDATE sources SET name = 'A'")
         assert writing.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
     assert [event.seq for event in found] == [*SPARSE[1:]]
+
+
+def test_a_long_search_says_how_far_it_is(reading: sqlite3.Connection) -> None:
+    said: list[tuple[int, int]] = []
+    after, before = store.seq_range(reading)
+    store.first_of_latest(
+        reading, 5, after, before, lambda *looked: said.append(looked), where=RARE
+    )
+    assert said == [(WINDOW, COUNT), (WINDOW * 2, COUNT), (COUNT, COUNT)]
