@@ -1,8 +1,11 @@
 """`thamesthrive dev`: serves site and collector, and rebuilds what changes."""
 
+import fcntl
 import os
 import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +15,7 @@ import typer
 from collector.settings import Settings, load_settings
 
 from .. import paths
-from ..errors import Missing
+from ..errors import CliError, Missing
 from ..output import data, note
 from .options import HostOption, PortOption
 
@@ -56,7 +59,11 @@ def dev(
     chosen, descriptor = map(int, before.split()) if before else (port, None)
     settings = _dev_settings(host, chosen)
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with LiveReload(settings.host, descriptor) as live, shown_events(settings.db) as begin:
+    with (
+        _alone(),
+        LiveReload(settings.host, descriptor) as live,
+        shown_events(settings.db) as begin,
+    ):
         address = f"http://{settings.host}:{settings.port}"
         rebuilder = Rebuilder(live, FOLDER / "site", demo_source(settings.db), address)
         rebuilder.start()
@@ -81,6 +88,20 @@ def dev(
             os.environ[_CONTINUES] = f"{settings.port} {live.keep()}"
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own arguments
     note("Stopped.")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Raises CliError if this runs here already: two would build into the same folders."""
+    # The lock ends with this process, however it ends, also when another takes its place.
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CliError(
+                "`thamesthrive dev` runs in this folder already. Use that one, or stop it with Ctrl-C."
+            ) from error
+        yield
 
 
 def _dev_settings(host: str | None, port: int | None) -> Settings:

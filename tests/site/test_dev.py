@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from ..support import PATIENCE, wait_for
+from ..support import PATIENCE, run, wait_for
 from .dev_server import DevServer
 
 MILLISECONDS = PATIENCE * 1000
@@ -69,6 +69,14 @@ def test_a_change_reaches_the_browser(server: DevServer, page: Page, what: str) 
     page.goto(f"{server.url}/{address}")
     server.replace(name, old, new)
     expect(page.get_by_text(visible).filter(visible=True).first).to_be_visible(timeout=MILLISECONDS)
+
+
+def test_a_second_one_beside_it_is_refused(server: DevServer) -> None:
+    done = run("dev", "--port", "0", cwd=server.root, env={"PYTHONPATH": str(server.root)})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Error: `thamesthrive dev` runs in this folder already. Use that one, or stop it with Ctrl-C.\n"
+    )
 
 
 def test_a_change_of_the_tracker_reaches_the_page(server: DevServer, page: Page) -> None:
