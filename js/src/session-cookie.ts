@@ -3,7 +3,7 @@ import { privateId } from "./ids";
 import { attempt } from "./storage";
 import { SESSION_COOKIE } from "./storage-keys";
 
-const SESSION_LENGTH = 18e5; // milliseconds
+export const SESSION_LENGTH = 18e5; // milliseconds
 const COOKIE_INTERVAL = 1e4; // milliseconds
 const CLAIM_LENGTH = 5e3; // milliseconds
 
@@ -12,7 +12,7 @@ let session: string | undefined;
 let touched = 0;
 
 /** `rest`: the rest of the cookie's name, and its value. */
-const setCookie = (rest: string, seconds: number): void => {
+export const setCookie = (rest: string, seconds: number): void => {
   const secure = location.protocol == "https:" ? ";secure" : "";
   attempt(() => {
     document.cookie = `${SESSION_COOKIE}${rest};path=/;max-age=${seconds};samesite=lax${secure}`;
@@ -20,8 +20,14 @@ const setCookie = (rest: string, seconds: number): void => {
 };
 
 /** The text between `separator` and the next one in our first cookie that has it. */
-const readCookie = (separator: string): string | undefined =>
-  attempt(() => document.cookie.split(SESSION_COOKIE + separator)[1]?.split(/[;=]/)[0]);
+export const readCookie = (separator: string): string | undefined =>
+  attempt(
+    () =>
+      // A name of the owner's choice may be the end of another cookie's.
+      (FORMER
+        ? ("; " + document.cookie).split("; " + SESSION_COOKIE + separator)
+        : document.cookie.split(SESSION_COOKIE + separator))[1]?.split(/[;=]/)[0],
+  );
 
 /**
  * Begins a session. If several tabs do so at once, the first one's counts: browsers list cookies in
