@@ -197,6 +197,7 @@ def test_no_form_of_the_snippet_has_a_listed_address(aliased: Collector, form: t
 WRONG = {
     "/a/app.js": "in quotes",
     "a/{app.js,hello}": "Write it like '/a/{app.js,hello}'",
+    "x/a/{app.js,hello}y": "Write it like",
     "/a/{app.js}": "Write it like",
     "/a/{app.js,}": "'' in",
     "//{app.js,hello}": "'' in",
@@ -254,6 +255,17 @@ def test_names_that_blockers_look_for_are_pointed_out(tmp_path: Path) -> None:
     assert len(said) == 1
     assert "Blockers look for collect" in note.stderr
     assert answer.status_code == 200
+
+
+def test_doctor_shows_the_names(aliased: Collector) -> None:
+    given = ("doctor", "--db", str(aliased.db), "--port", str(aliased.port))
+    well = run(*given, env={"THAMESTHRIVE_ALIAS": ALIASES})
+    said = " ".join(well.stdout.split())
+    assert "The tracker is also at /shop/a/app.js, and sends to /shop/a/hello." in said
+    assert "at /old/s.js" in said
+    listed = run(*given, env={"THAMESTHRIVE_ALIAS": "/a/{script,collect}"})
+    assert "Blockers look for collect: choose other names." in " ".join(listed.stdout.split())
+    assert (well.returncode, listed.returncode) == (0, 0)
 
 
 def test_metrics_count_requests_whatever_their_name(aliased: Collector) -> None:
