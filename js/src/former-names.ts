@@ -1,7 +1,8 @@
 /**
  * Only in the build for names of the owner's own (`alias`, see features.ts): visitors and events
  * of pages that had other names go on under the new ones. They are moved, not copied: what
- * `reset` or a refused consent forgets must not come back from a copy.
+ * `reset` or a refused consent forgets must not come back from a copy. What there is under the
+ * new names already stays: pages with the former ones may have begun a visitor of their own since.
  */
 import { readCookie, SESSION_LENGTH, setCookie } from "./session-cookie";
 import { attempt } from "./storage";
@@ -10,8 +11,8 @@ import { KEYS } from "./storage-keys";
 const adoptSession = (former: string): void => {
   const name = former + "session-id=";
   const id = ("; " + document.cookie).split("; " + name)[1]?.split(";")[0];
-  if (id) {
-    if (!readCookie("=")) setCookie("=" + id, SESSION_LENGTH / 1e3);
+  if (id && !readCookie("=")) {
+    setCookie("=" + id, SESSION_LENGTH / 1e3);
     document.cookie = name + ";path=/;max-age=0";
   }
 };

@@ -140,6 +140,22 @@ def test_the_debug_part_watches_requests_under_their_own_name(
     wait_for(lambda: visitor.said("answer 200"), "the answer to be shown")
 
 
+def test_the_module_has_the_names_as_well(aliased: Collector, site: Site, visitor: Visitor) -> None:
+    """It finds the collector from the path that the script would be below."""
+    source = aliased.add_source()
+    urls: list[str] = []
+    visitor.context.on("request", lambda request: urls.append(request.url))
+    head = f"""<script type="module">
+      import {{createTracker}} from "{aliased.url}/shop/app.mjs";
+      window.mine = createTracker({{url: {{script: "{aliased.url}/shop"}}, source: {{id: "{source}"}}}});
+      mine.track("a", {{}}, {{fire: true}});
+    </script>"""
+    page = visitor.open(site.add("p.html", head=head))
+    settled(aliased, source, 1)
+    page.wait_for_function("() => mine.flush().then(() => mine.profileId)")
+    assert listed([*urls, *kept(page)]) == []
+
+
 def test_what_was_tracked_in_an_outage_is_stored_by_a_later_page(
     collector: Collector, site: Site, visitor: Visitor
 ) -> None:
@@ -250,6 +266,25 @@ def test_a_tab_that_is_still_open_under_the_default_names_loses_nothing(
     page.reload()
     rows = settled(aliased, source, 2)
     assert [row["type"] for row in rows] == ["one", "two"]
+
+
+def test_pages_that_keep_the_default_names_have_a_visitor_of_their_own(
+    aliased: Collector, site: Site, visitor: Visitor
+) -> None:
+    """One, not another after each page with the new names."""
+    source = aliased.add_source()
+    old = snippet(source, aliased.url)
+    new = snippet(source, aliased.url, aliases=ALIASES)
+    for number, head in enumerate([new, old, new, old]):
+        page = visitor.open(site.add(f"{number}.html", "tracker.track('a')", head=head))
+        page.wait_for_function("window.tracker.ready")
+        page.wait_for_function("() => tracker.flush().then(() => tracker.profileId)")
+        page.close()
+    first, second, third, fourth = settled(aliased, source, 4)
+    for one, other in ((first, third), (second, fourth)):
+        assert one["profile_id"] == other["profile_id"]
+        assert one["session_id"] == other["session_id"]
+    assert first["profile_id"] != second["profile_id"]
 
 
 def test_names_can_be_changed_again(tmp_path: Any, site: Site, visitor: Visitor) -> None:
