@@ -207,14 +207,20 @@ def event(source: str) -> dict[str, object]:
 
 
 def test_events_go_through_with_the_senders_address(forwarded: Forwarded) -> None:
+    """Whatever the sender says it is."""
     source = forwarded.collector.add_source(ip_policy="full", origins=["https://www.example.com"])
-    answer = httpx.post(
-        f"{forwarded.url}/a/hello",
-        content=json.dumps(event(source)),
-        headers={"Origin": "https://www.example.com", "Cookie": "of-the-site=1"},
-    )
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as sender:
+        answer = sender.post(
+            f"{forwarded.url}/a/hello",
+            content=json.dumps(event(source)),
+            headers={
+                "Origin": "https://www.example.com",
+                "Cookie": "of-the-site=1",
+                "X-Forwarded-For": "203.0.113.7",
+            },
+        )
     assert answer.status_code == 200
-    assert [row["ip"] for row in forwarded.collector.events(source)] == ["127.0.0.1"]
+    assert [row["ip"] for row in forwarded.collector.events(source)] == ["127.0.0.2"]
 
 
 def test_refusals_go_through_as_they_are(forwarded: Forwarded) -> None:
