@@ -59,9 +59,11 @@ RECORD = """
 @pytest.fixture(scope="module")
 def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     folder = tmp_path_factory.mktemp("aliased")
-    collector = Collector(folder, options=("--alias", ALIAS)).start()
-    yield collector
-    collector.end()
+    collector = Collector(folder, options=("--alias", ALIAS))
+    try:
+        yield collector.start()
+    finally:
+        collector.end()
 
 
 def listed(names: list[str]) -> list[str]:

@@ -181,13 +181,24 @@ def forwarded(
     if is_missing(request.param):
         pytest.skip(f"there is no {request.param} here")
     folder = tmp_path_factory.mktemp(request.param)
-    collector = Collector(folder, options=("--alias", ALIAS, "--proxies", "1")).start()
+    collector = Collector(folder, options=("--alias", ALIAS, "--proxies", "1"))
+    try:
+        collector.start()
+        with site_of(request.param, folder, collector.port) as url:
+            yield Forwarded(collector, url)
+    finally:
+        collector.end()
+
+
+@contextlib.contextmanager
+def site_of(name: str, folder: Path, upstream: int) -> Iterator[str]:
+    """Runs the site that forwards to a collector; gives its address once it answers."""
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     log = folder / "log"
     with log.open("w") as output:
-        command = FORWARDERS[request.param](folder, port, collector.port)
+        command = FORWARDERS[name](folder, port, upstream)
         site = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder, env={**os.environ, "HOME": str(folder)})  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
         assert site.poll() is None, log.read_text()
@@ -195,11 +206,12 @@ def forwarded(
             return httpx.get(url).text == SITE
         return False
 
-    wait_for(answers, "the site to answer")
-    yield Forwarded(collector, url)
-    site.terminate()
-    site.wait(20)
-    collector.end()
+    try:
+        wait_for(answers, "the site to answer")
+        yield url
+    finally:
+        site.terminate()
+        site.wait(20)
 
 
 def event(source: str) -> dict[str, object]:

@@ -28,9 +28,11 @@ ORIGIN = "https://shop.example.com"
 @pytest.fixture(scope="module")
 def aliased(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     folder = tmp_path_factory.mktemp("aliased")
-    collector = Collector(folder, options=("--alias", ALIASES)).start()
-    yield collector
-    collector.end()
+    collector = Collector(folder, options=("--alias", ALIASES))
+    try:
+        yield collector.start()
+    finally:
+        collector.end()
 
 
 def event(source: str) -> dict[str, Any]:
