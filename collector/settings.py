@@ -3,12 +3,13 @@ default and a help text."""
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from .alias import Alias, parse_aliases
 from .errors import SettingsError
 
 CONFIG_FILE = "thamesthrive.toml"
@@ -33,8 +34,16 @@ def _setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     shown: str = "",
+    check: Callable[[str], object] | None = None,
 ) -> Any:
-    meta = {"help": help_text, "low": low, "high": high, "choices": choices, "shown": shown}
+    meta = {
+        "help": help_text,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "shown": shown,
+        "check": check,
+    }
     return field(default=default, metadata=meta)
 
 
@@ -60,6 +69,12 @@ class Settings:
         None, "Folder of the built tracker.", shown="the one that came with the program"
     )
     site: Path | None = _setting(None, "Folder of a built site to serve next to the collector.")
+    alias: str = _setting(
+        "",
+        "Your own names for what pages load, send to and store, as in '/a/{app.js,hello}'; the default names stay served.",
+        shown="none",
+        check=parse_aliases,
+    )
     qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
     proxies: int = _setting(
         0,
@@ -135,6 +150,11 @@ class Settings:
         low=1,
         high=65536,
     )
+
+    @property
+    def aliases(self) -> tuple[Alias, ...]:
+        """The names in `alias`, those for snippets first. Raises SettingsError."""
+        return parse_aliases(self.alias)
 
     @property
     def tracker_folder(self) -> Path:
@@ -256,6 +276,11 @@ def _convert(name: str, value: Any, place: str) -> Any:
         raise SettingsError(f"{place}: expected a string, not {value!r}")
     if meta["choices"] and value not in meta["choices"]:
         raise SettingsError(f"{place}: expected one of {', '.join(meta['choices'])}, not {value!r}")
+    if meta["check"]:
+        try:
+            meta["check"](str(value))
+        except SettingsError as error:
+            raise SettingsError(f"{place}: {error}.") from error
     return str(value) if isinstance(default, str) else Path(value)
 
 

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import Any
 from urllib.request import urlopen
 
+from .aliased_bundle import aliased_files
 from .counters import share_memory
 from .database_file import DatabaseFile
 from .descriptors import raise_limit
@@ -52,6 +53,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
             raise SettingsError(f"{name}: there is no folder {wanted}.")
+    _check_alias(settings)
     raise_limit()
     with _listen(settings) as public:
         migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
@@ -61,6 +63,21 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
         with taken, put:
             database = DatabaseFile.at(settings.db)
             Supervisor(settings, database, public, taken, put).run(on_ready)
+
+
+def _check_alias(settings: Settings) -> None:
+    """Raises SettingsError if the built tracker cannot be served under the aliases. Warns of names
+    that blockers look for."""
+    with contextlib.suppress(FileNotFoundError):  # not built, which workers say
+        for alias in settings.aliases:
+            aliased_files(settings.tracker_folder, alias, ())
+    for alias in settings.aliases:
+        if words := alias.listed_words():
+            log.warning(
+                "alias: blockers look for %s in addresses: choose other names for %s",
+                " and ".join(words),
+                alias.prefix,
+            )
 
 
 def url_of(sock: socket.socket) -> str:

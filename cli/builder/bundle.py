@@ -14,6 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from collector.alias import parse_aliases
+from collector.aliased_bundle import FOLDER, FORMER, aliased_files
+from collector.errors import SettingsError
+
 from .. import paths
 from ..errors import BuildError, Missing, Usage
 from .typescript import declarations
@@ -151,6 +155,7 @@ def build_bundle(
         shutil.copy(dist / TYPES, staging / TYPES)
     shutil.rmtree(dist, ignore_errors=True)
     staging.rename(dist)
+    _check_names(dist)
     if smallest:
         _check_budgets(bundle)
     return bundle
@@ -159,13 +164,30 @@ def build_bundle(
 def _build_tracker(js: Path, out: Path, features: list[str], *, smallest: bool) -> list[BuiltFile]:
     run_esbuild(js, [*SCRIPTS], out, features)
     _run_module(js, out / MODULE, features)
+    # The collector makes the files of an alias of these: see collector/aliased_bundle.py.
+    renamed = out / FOLDER
+    renamed.mkdir()
+    run_esbuild(js, ["tracker"], renamed, features, former=FORMER)
+    _run_module(js, renamed / MODULE, features, former=FORMER)
     if smallest:
-        run_terser(path for path in sorted(out.iterdir()) if path.suffix != ".map")
+        run_terser(path for path in sorted(out.rglob("*.*js")) if path.is_file())
     as_statement(out / "loader.min.js")
     tracker = (out / "tracker.min.js").read_bytes()
     hashed = f"tracker.{hashlib.sha256(tracker).hexdigest()[:12]}.min.js"
     (out / hashed).write_bytes(tracker)
-    return [_measure(path, immutable=path.name == hashed) for path in sorted(out.iterdir())]
+    built = sorted(path for path in out.iterdir() if path.is_file())
+    return [_measure(path, immutable=path.name == hashed) for path in built]
+
+
+def _check_names(dist: Path) -> None:
+    """Raises BuildError if a script has not its names as the collector looks for them."""
+    (alias,) = parse_aliases("/a/{app.js,hello}")
+    try:
+        aliased_files(dist, alias, ())
+    except SettingsError as error:
+        raise BuildError(
+            f"{error} If that does not help, adapt collector/aliased_bundle.py to the new code."
+        ) from error
 
 
 def _check_budgets(bundle: Bundle) -> None:
@@ -178,7 +200,9 @@ def _check_budgets(bundle: Bundle) -> None:
             )
 
 
-def run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> None:
+def run_esbuild(
+    js: Path, names: list[str], out: Path, features: list[str], *, former: str = ""
+) -> None:
     """Bundles scripts of SCRIPTS into a folder in `js`. Raises Missing, or BuildError with
     esbuild's words."""
     entries = [f"{name}=src/{SCRIPTS[name]}" for name in names]
@@ -191,18 +215,21 @@ def run_esbuild(js: Path, names: list[str], out: Path, features: list[str]) -> N
             "--format=iife",
         ],
         features,
+        former,
     )
 
 
-def _run_module(js: Path, out: Path, features: list[str]) -> None:
-    _esbuild(js, ["src/module.ts", f"--outfile={out.relative_to(js)}", "--format=esm"], features)
+def _run_module(js: Path, out: Path, features: list[str], *, former: str = "") -> None:
+    arguments = ["src/module.ts", f"--outfile={out.relative_to(js)}", "--format=esm"]
+    _esbuild(js, arguments, features, former)
 
 
-def _esbuild(js: Path, arguments: list[str], features: list[str]) -> None:
+def _esbuild(js: Path, arguments: list[str], features: list[str], former: str = "") -> None:
     defines = [
         f"--define:WITH_{name.upper()}={'true' if name in features else 'false'}"
         for name in FEATURES
     ]
+    defines.append(f"--define:FORMER={json.dumps(former)}")
     command = [find_executable(js, ESBUILD), *arguments, *_FLAGS, *defines]
     done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
     if done.returncode:

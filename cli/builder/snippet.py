@@ -13,11 +13,25 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
+from collector.alias import Alias, formers
+from collector.aliased_bundle import aliased_files, aliased_loader
+
 from ..errors import BuildError, Missing, Usage
 from .templates import template_environment
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>]+")
-_TRACKER: dict[str, str | None] = {"name": "tracker.min.js", "integrity": None}
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Where the tracker is: the path, its name there, the name with a hash and the `integrity` of
+    that one; and the loader that loads it."""
+
+    path: str
+    tracker: str
+    hashed: str
+    integrity: str
+    loader: str
 
 
 @dataclass(frozen=True)
@@ -37,8 +51,10 @@ def render_snippet(
     global_free: bool = False,
     integrity: bool = False,
     nonce: str | None = None,
+    aliases: tuple[Alias, ...] = (),
 ) -> Snippet:
-    """Renders the snippet of a source, for a collector that pages reach at `api`.
+    """Renders the snippet of a source, for a collector that pages reach at `api`. It has the names
+    of the first alias, if there is any.
 
     `global_free` puts the classic form in a block, so that its `options` is no global of the page.
     `bundle` is the folder of the built tracker. Raises Usage if `api` is not an address, and
@@ -50,7 +66,7 @@ def render_snippet(
     if not _ADDRESS.fullmatch(api):
         raise Usage(f"{api!r} is not an address. Write it as in https://events.example.com")
     manifest = _manifest(bundle)
-    loader = (bundle / "loader.min.js").read_text(encoding="utf-8")
+    names = _default_names(bundle, manifest) if not aliases else _aliased_names(bundle, aliases)
     template = template_environment().get_template("snippet.html")
     html = template.render(
         source_id=source_id,
@@ -60,8 +76,10 @@ def render_snippet(
         one_line=one_line,
         global_free=global_free,
         nonce=nonce,
-        loader=Markup(loader),  # noqa: S704 - our own build
-        tracker=_hashed_tracker(manifest) if integrity else _TRACKER,
+        loader=Markup(names.loader),  # noqa: S704 - our own build
+        path=names.path,
+        tracker=names.hashed if integrity else names.tracker,
+        integrity=names.integrity if integrity else None,
         js=_js_string,
     ).strip()
     try:
@@ -98,14 +116,31 @@ def _manifest(bundle: Path) -> dict[str, Any]:
     return manifest
 
 
-def _hashed_tracker(manifest: dict[str, Any]) -> dict[str, str | None]:
-    """Returns the tracker whose name has a hash of its content, with its integrity."""
+def _default_names(bundle: Path, manifest: dict[str, Any]) -> _Names:
+    loader = (bundle / "loader.min.js").read_text(encoding="utf-8")
     for name, file in manifest["files"].items():
         if file["immutable"]:
-            return {"name": name, "integrity": file["integrity"]}
+            return _Names("/tracker", "tracker.min.js", name, file["integrity"], loader)
     raise BuildError("The manifest names no file with a hash. Run: thamesthrive build bundle")
+
+
+def _aliased_names(bundle: Path, aliases: tuple[Alias, ...]) -> _Names:
+    alias = aliases[0]
+    files = aliased_files(bundle, alias, formers(aliases)[0])
+    hashed = next(file for file in files.values() if file.immutable)
+    return _Names(
+        alias.prefix,
+        alias.script,
+        hashed.name,
+        f"sha384-{_base64(hashlib.sha384(hashed.content))}",
+        aliased_loader(bundle, alias),
+    )
 
 
 def _csp_hash(html: str) -> str:
     content = html.split(">", 1)[1].rsplit("</", 1)[0]
-    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+    return f"sha256-{_base64(hashlib.sha256(content.encode()))}"
+
+
+def _base64(digest: "hashlib._Hash") -> str:
+    return base64.b64encode(digest.digest()).decode()

@@ -22,8 +22,9 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from collector import __version__
+from collector.aliased_bundle import aliased_files
 from collector.descriptors import highest, most_connections
-from collector.errors import NewerDatabase
+from collector.errors import NewerDatabase, SettingsError
 from collector.settings import Settings, load_settings
 from collector.store import connect_readonly, database_state, describe_clock, refuse_newer
 
@@ -74,6 +75,7 @@ def doctor(
         _quotas,
         _clock,
         _bundle,
+        _alias,
     ]
     found = [finding for check in checks for finding in check(settings)]
     show_list(
@@ -270,3 +272,18 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("bundle", "ok", str(folder))
+
+
+def _alias(settings: Settings) -> Iterator[Finding]:
+    for alias in settings.aliases:
+        detail = f"The tracker is also at {alias.script_path}, and sends to {alias.endpoint_path}."
+        state = "ok"
+        if words := alias.listed_words():
+            state = "warning"
+            detail += f" Blockers look for {' and '.join(words)}: choose other names."
+        try:
+            with suppress(FileNotFoundError):  # which is another finding
+                aliased_files(settings.tracker_folder, alias, ())
+        except SettingsError as error:
+            state, detail = "problem", str(error)
+        yield Finding("alias", state, detail)

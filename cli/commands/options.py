@@ -28,6 +28,7 @@ ApiOption = Annotated[
         help="The collector's address, as pages reach it.", show_default="from host and port"
     ),
 ]
+AliasOption = Annotated[str | None, setting_option("alias")]
 BundleOption = Annotated[Path | None, setting_option("bundle")]
 LimitOption = Annotated[
     int,

@@ -9,7 +9,7 @@ from collector.settings import load_settings
 
 from ..errors import Usage
 from ..output import data, note, show
-from .options import ApiOption, BundleOption, DbOption, address_of, open_database
+from .options import AliasOption, ApiOption, BundleOption, DbOption, address_of, open_database
 from .source import SourceArgument
 
 
@@ -33,6 +33,10 @@ def snippet(
         ),
     ] = False,
     nonce: Annotated[str | None, typer.Option(help="A CSP nonce for the script tags.")] = None,
+    alias: AliasOption = None,
+    no_alias: Annotated[
+        bool, typer.Option("--no-alias", help="Use the default names, whatever the setting says.")
+    ] = False,
     bundle: BundleOption = None,
     db: DbOption = None,
     as_json: Annotated[
@@ -45,6 +49,8 @@ def snippet(
     The classic snippet declares a global, `options`. If the page's own scripts declare one too, or
     if the page has a snippet of another source, the browser says "Identifier 'options' has already
     been declared" and skips the second script. `--global-free` and `--one-line` declare none.
+
+    Where the setting `alias` has names of your own, the snippet has them.
 
     Examples:
 
@@ -59,7 +65,10 @@ def snippet(
         )
     if global_free and one_line:
         raise Usage("--global-free is for the classic snippet. Omit it: --one-line has no global.")
-    settings = load_settings({"db": db, "bundle": bundle})
+    if alias and no_alias:
+        raise Usage("--alias and --no-alias exclude each other. Omit one.")
+    settings = load_settings({"db": db, "bundle": bundle, "alias": alias})
+    aliases = () if no_alias else settings.aliases
     with open_database(db) as database:
         source = store.get_source(database, source_id)
     address = address_of(settings, api)
@@ -73,12 +82,18 @@ def snippet(
         global_free=global_free,
         integrity=integrity,
         nonce=nonce,
+        aliases=aliases,
     )
     show(
         {"html": rendered.html, "csp_hash": rendered.csp_hash},
         lambda: data(rendered.html),
         as_json=as_json,
     )
+    if aliases and (words := aliases[0].listed_words()):
+        note(
+            f"Blockers look for {' and '.join(words)} in addresses."
+            " Choose other names in the setting alias."
+        )
     if not source.enabled:
         note(
             f"Source {source.id} is disabled: its events are refused."

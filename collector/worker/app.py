@@ -36,7 +36,7 @@ from .http import (
 )
 from .http.connection import Connection
 from .http.connections import Connections
-from .http.cors import cors_headers, is_ingestion
+from .http.cors import cors_headers, ingestion_paths, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
 from .pipeline import NO_SOURCE, Pipeline, failed
@@ -100,15 +100,18 @@ def create_app(
     state = health.Health(
         settings, database, writer, pipeline.times, pipeline.log_limit, connections
     )
-    files = tracker_files.TrackerFiles(settings.tracker_folder, watched=settings.qa)
+    aliases = settings.aliases
+    files = tracker_files.TrackerFiles(settings.tracker_folder, aliases, watched=settings.qa)
     app.ctx.connections = connections
     app.ctx.pipeline = pipeline
+    app.ctx.track_targets = track.targets(aliases)
+    app.ctx.ingestion_paths = ingestion_paths(aliases)
     app.ctx.draining = False
     stopping = app.ctx.stopping = Stopping(app, writer)
     docs.add(
         app,
         [
-            *track.add(app, pipeline),
+            *track.add(app, pipeline, aliases),
             *bridges.add(app, pipeline, sources),
             *tracker_files.add(app, files),
             *health.add(app, state),
@@ -159,7 +162,7 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
     headers = dict(error.headers) if getattr(error, "headers", None) else {}
     if isinstance(error, MethodNotAllowed) and "Allow" not in headers:
         headers["Allow"] = ", ".join(_methods_of(request))
-    if is_ingestion(request.path):
+    if is_ingestion(request.path, request.app):
         headers |= cors_headers(request)
     elif error.status_code == HTTPStatus.NOT_FOUND and (
         page := static_site.not_found_page(request)

@@ -1,6 +1,7 @@
 /** One tracker: what `window.tracker` is, and what `createTracker` of the module returns. */
 import { sessionContext } from "./context";
 import { reportError } from "./console";
+import { adoptFormerNames } from "./former-names";
 import { type Call, createHelpers, type Outcome } from "./helpers";
 import { forgetVisitor, profileId } from "./identity";
 import { callKey, eventId, timeOf } from "./ids";
@@ -91,6 +92,7 @@ const createCore = (
     switchOff(!allowed || settings.persistence == "memory");
   };
   allowStorage(granted());
+  if (FORMER) adoptFormerNames(config.source!.id!);
 
   const queue = createQueue(queuePrefix(config.source!.id!), (key, call) =>
     eventJson(key, call, context.page),
@@ -129,6 +131,7 @@ const createCore = (
     if (!WITH_CONSENT || doNotTrack || decision == consent) return;
     consent = decision;
     allowStorage(true);
+    if (FORMER) adoptFormerNames(config.source!.id!);
     if (granted()) {
       renewSession();
       queue.store_(sessionId());

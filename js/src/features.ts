@@ -10,5 +10,11 @@ declare global {
   const WITH_TRIGGERS: boolean;
   const WITH_UX: boolean;
   const WITH_VIEWS: boolean;
+  /**
+   * Empty but for the build that the collector serves under names of the owner's own. There it is
+   * what the names in the browser began with before, with blanks between, and the collector writes
+   * it: see collector/aliased_bundle.py.
+   */
+  const FORMER: string;
 }
 export {};

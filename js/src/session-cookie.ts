@@ -3,7 +3,7 @@ import { privateId } from "./ids";
 import { attempt } from "./storage";
 import { SESSION_COOKIE } from "./storage-keys";
 
-const SESSION_LENGTH = 18e5; // milliseconds
+export const SESSION_LENGTH = 18e5; // milliseconds
 const COOKIE_INTERVAL = 1e4; // milliseconds
 const CLAIM_LENGTH = 5e3; // milliseconds
 
@@ -12,7 +12,7 @@ let session: string | false | undefined;
 let touched = 0;
 
 /** `rest`: the rest of the cookie's name, and its value. */
-const setCookie = (rest: string, seconds: number): void => {
+export const setCookie = (rest: string, seconds: number): void => {
   const secure = location.protocol == "https:" ? ";secure" : "";
   attempt(() => {
     document.cookie = `${SESSION_COOKIE}${rest};path=/;max-age=${seconds};samesite=lax${secure}`;
@@ -23,12 +23,12 @@ const setCookie = (rest: string, seconds: number): void => {
  * The session of the cookie, or of the first tab that claims one. Browsers keep cookies in another
  * process, and each access waits for it: one look finds both.
  */
-const readCookie = (): string | undefined =>
+export const readCookie = (): string | undefined =>
   attempt(() => {
-    const cookies = document.cookie;
-    return (
-      cookies.split(SESSION_COOKIE + "=")[1] || cookies.split(SESSION_COOKIE + "-")[1]
-    )?.split(/=|;/)[0];
+    // A name of the owner's choice may be the end of another cookie's.
+    const cookies = FORMER ? "; " + document.cookie : document.cookie;
+    const name = FORMER ? "; " + SESSION_COOKIE : SESSION_COOKIE;
+    return (cookies.split(name + "=")[1] || cookies.split(name + "-")[1])?.split(/=|;/)[0];
   });
 
 export const sessionId = (): string => {

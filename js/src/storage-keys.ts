@@ -1,4 +1,8 @@
-/** Names that the tracker owns in the browser. Released versions share them: none may change. */
+/**
+ * Names that the tracker owns in the browser. Released versions share them: none may change. Under
+ * an alias the collector replaces what they begin with.
+ */
+export const KEYS = "thamesthrive-";
 export const SESSION_COOKIE = "thamesthrive-session-id";
 export const PROFILE_KEY = "thamesthrive-profile-id";
 export const DEVICE_KEY = "thamesthrive-device-id";

@@ -20,8 +20,8 @@ ROOMS = {
     "event": {"errors", "ids"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
-        "collector", "database_file", "descriptors", "errors", "event", "ids", "ipc", "logs",
-        "metrics", "settings", "store",
+        "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
+        "ids", "ipc", "logs", "metrics", "settings", "store",
     },
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip

@@ -147,7 +147,7 @@ class Connection(HttpProtocol):
         self._cancel_deadline()
         self._head = self._chunked = None
         self._is_serving = self._has_sent = True
-        is_track = head.target == b"/track" and head.method == b"POST"
+        is_track = head.target in self.app.ctx.track_targets and head.method == b"POST"
         size = len(head.raw) + len(body)
         if self._held or size > FREE:
             self._served_size = size if is_track else SANIC_FACTOR * size
@@ -318,14 +318,14 @@ class Connection(HttpProtocol):
         """Refuses the request that is arriving, and reads no other: where the next one would begin
         is unknown."""
         cors = {}
-        if self._head and is_ingestion(self._head.target.decode()):
+        if self._head and is_ingestion(self._head.target.decode(), self.app):
             cors = cors_for(self._head.headers.get("origin"))
         self._end_with(refusal_bytes(status, detail, cors))
 
     def _refuse_overloaded(self, head: Head | None) -> None:
         error = Overloaded()
         metrics.count_request(NO_SOURCE, error.code)
-        if head and not is_ingestion(head.target.decode()):
+        if head and not is_ingestion(head.target.decode(), self.app):
             self._end_with(refusal_bytes(error.status, error.detail, {}))
             return
         origin = head.headers.get("origin") if head else None

@@ -1,15 +1,26 @@
 """Who may read an answer. Ingestion routes answer any page, errors included; nothing else sends a
 CORS header."""
 
-from sanic import Request
+from collections.abc import Iterable
+from typing import Any
+
+from sanic import Request, Sanic
+
+from ...alias import Alias
 
 INGESTION = ("/track", "/tracker/", "/collect/", "/redirect/")
+"""What their paths begin with, besides those of aliases."""
 MAX_AGE = "7200"  # seconds a browser may remember a preflight
 
 
-def is_ingestion(path: str) -> bool:
+def is_ingestion(path: str, app: Sanic[Any, Any]) -> bool:
     """Whether a path belongs to the routes that pages of other origins use."""
-    return path.startswith(INGESTION)
+    return path.startswith(app.ctx.ingestion_paths)
+
+
+def ingestion_paths(aliases: Iterable[Alias]) -> tuple[str, ...]:
+    """What the paths of those routes begin with: `app.ctx.ingestion_paths`."""
+    return (*INGESTION, *(f"{alias.prefix}/" for alias in aliases))
 
 
 def cors_headers(request: Request) -> dict[str, str]:

@@ -1,21 +1,28 @@
-"""`/tracker/*`: the built tracker, from memory, by exact name."""
+"""`/tracker/*`: the built tracker, from memory, by exact name; the same below the path of an alias."""
 
 import contextlib
+import gzip
 import hashlib
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import brotli
 from sanic import HTTPResponse, Request, Sanic
 
+from ...alias import Alias, formers
+from ...aliased_bundle import aliased_files
 from . import openapi
 from .cors import cors_headers
 from .routes import Route, add_routes
 
 log = logging.getLogger("collector.tracker")
 
+_PATH = "/tracker"
 _IMMUTABLE = "public, max-age=31536000, immutable"
 _SHORT = "public, max-age=300"
 NOT_BUILT = "The tracker is not built. Run `thamesthrive build bundle` and restart."
@@ -30,6 +37,7 @@ class Asset:
     etag: str
     content_type: str
     cache_control: str
+    source_map: str | None
 
 
 def load_bundle(folder: Path) -> dict[str, Asset]:
@@ -43,41 +51,75 @@ def load_bundle(folder: Path) -> dict[str, Asset]:
         return {}
     assets = {}
     for name, facts in manifest["files"].items():
-        content = (folder / name).read_bytes()
-        assets[name] = Asset(
-            name,
-            {
-                "identity": content,
-                "gzip": (folder / f"{name}.gz").read_bytes(),
-                "br": (folder / f"{name}.br").read_bytes(),
-            },
-            hashlib.sha256(content).hexdigest()[:20],
-            "application/json" if name.endswith(".map") else "text/javascript; charset=utf-8",
-            _IMMUTABLE if facts["immutable"] else _SHORT,
-        )
+        content = {
+            "identity": (folder / name).read_bytes(),
+            "gzip": (folder / f"{name}.gz").read_bytes(),
+            "br": (folder / f"{name}.br").read_bytes(),
+        }
+        # The hashed copy has the map of the file that it is a copy of.
+        mapped = f"{name.split('.')[0]}.min.js" if name.endswith(".js") else name
+        source_map = None if name.endswith(".map") else f"{mapped}.map"
+        assets[name] = _asset(name, content, source_map, immutable=facts["immutable"])
     return assets
+
+
+def load_aliased(folder: Path, alias: Alias, former: Iterable[str]) -> dict[str, Asset]:
+    """The same under an alias. Raises SettingsError if the bundle is of another version."""
+    assets = {}
+    for file in aliased_files(folder, alias, former).values():
+        # As the build does: the best compression takes too long for maps.
+        quality = 11 if file.map else 5
+        content = {
+            "identity": file.content,
+            "gzip": gzip.compress(file.content, 9, mtime=0),
+            "br": brotli.compress(file.content, quality=quality),
+        }
+        assets[file.name] = _asset(file.name, content, file.map, immutable=file.immutable)
+    return assets
+
+
+def _asset(
+    name: str, content: dict[str, bytes], source_map: str | None, *, immutable: bool
+) -> Asset:
+    return Asset(
+        name,
+        content,
+        hashlib.sha256(content["identity"]).hexdigest()[:20],
+        "text/javascript; charset=utf-8" if source_map else "application/json",
+        _IMMUTABLE if immutable else _SHORT,
+        source_map,
+    )
 
 
 class TrackerFiles:
     """The files of a folder. With `watched`, for those who are building it, they are read again
     when there is another build."""
 
-    def __init__(self, folder: Path, *, watched: bool) -> None:
+    def __init__(self, folder: Path, aliases: tuple[Alias, ...], *, watched: bool) -> None:
         self.watched = watched
+        self.aliases = aliases
         self._manifest = folder / "manifest.json"
         self._seen = self._changed()
-        self._assets = load_bundle(folder)
+        self._assets = self._load()
 
-    def get(self, name: str) -> Asset | None:
-        """A file by its exact name."""
+    def get(self, path: str, name: str) -> Asset | None:
+        """A file by the path that it is below, as in `/tracker`, and its exact name."""
         if self.watched and (seen := self._changed()) != self._seen:
             # While the folder is being exchanged, the old files are served.
             with contextlib.suppress(FileNotFoundError):
-                self._assets, self._seen = load_bundle(self._manifest.parent), seen
-        return self._assets.get(name)
+                self._assets, self._seen = self._load(), seen
+        return self._assets[path].get(name)
 
     def __bool__(self) -> bool:
-        return bool(self._assets)
+        return bool(self._assets[_PATH])
+
+    def _load(self) -> dict[str, dict[str, Asset]]:
+        folder = self._manifest.parent
+        loaded = {_PATH: load_bundle(folder)}
+        for alias, former in zip(self.aliases, formers(self.aliases), strict=True):
+            built = bool(loaded[_PATH])
+            loaded[alias.prefix] = load_aliased(folder, alias, former) if built else {}
+        return loaded
 
     def _changed(self) -> int:
         try:
@@ -87,10 +129,10 @@ class TrackerFiles:
 
 
 def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
-    """Adds /tracker/<name> to the app."""
+    """Adds /tracker/<name> to the app, and the same under aliases, which are not documented."""
 
-    async def tracker(request: Request, name: str) -> HTTPResponse:
-        asset = assets.get(name)
+    async def tracker(request: Request, name: str, path: str = _PATH) -> HTTPResponse:
+        asset = assets.get(path, name)
         headers = {**cors_headers(request), "X-Content-Type-Options": "nosniff"}
         if asset is None:
             hint = "There is no such file." if assets else NOT_BUILT
@@ -104,11 +146,8 @@ def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
             "Vary": "Origin, Accept-Encoding",
             "ETag": etag,
         }
-        if asset.name.endswith(".js"):
-            # The hashed copy has the map of the file that it is a copy of.
-            headers["SourceMap"] = f"{asset.name.split('.')[0]}.min.js.map"
-        elif not asset.name.endswith(".map"):
-            headers["SourceMap"] = f"{asset.name}.map"
+        if asset.source_map:
+            headers["SourceMap"] = asset.source_map
         if etag in request.headers.get("if-none-match", ""):
             return HTTPResponse(status=304, headers=headers)
         if encoding != "identity":
@@ -119,7 +158,7 @@ def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
     routes = [
         Route(
             "GET",
-            "/tracker/{name}",
+            f"{_PATH}/{{name}}",
             tracker,
             "A file of the tracker, by its exact name.",
             "Tracker",
@@ -132,6 +171,9 @@ def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
             cors=True,
         )
     ]
+    for alias in assets.aliases:
+        files = partial(tracker, path=alias.prefix)
+        routes.append(Route("GET", f"{alias.prefix}/{{name}}", files, head=True, cors=True))
     add_routes(app, routes)
     return routes
 
