@@ -9,8 +9,12 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from ..bench.peers.__main__ import problem
 from ..bench.peers.decode import deliveries
 from ..bench.peers.receiver import Receiver
+from ..bench.peers.run import Case, Run
+from ..bench.peers.trackers import TRACKERS
+from ..browser.moods import MOODS
 
 DATA = {"n": 5, "page": "0.25"}
 SEGMENT = {"messageId": "ajs-1", "event": "storm", "properties": DATA, "context": {"page": {}}}
@@ -82,3 +86,24 @@ def test_a_receiver_lets_any_page_send_any_header() -> None:
     assert answer.headers["Access-Control-Allow-Origin"] == "http://a.test"
     assert answer.headers["Access-Control-Allow-Credentials"] == "true"
     assert answer.headers["Access-Control-Allow-Headers"] == "authorization"
+
+
+def result(key: str, tracked: list[int], came: list[tuple[int, str]]) -> Run:
+    """What a storm in clean weather would come to."""
+    tracker = next(tracker for tracker in TRACKERS if tracker.key == key)
+    case = Case(tracker, "1.0", MOODS[0], 1)
+    case.tracked, case.receiver.deliveries = tracked, came
+    case.receiver.close()
+    return case.result()
+
+
+def test_a_repeat_with_its_id_is_stored_once_and_one_with_another_or_none_twice() -> None:
+    run = result("segment", [1, 2, 3], [(1, "a"), (1, "a"), (2, "b"), (2, "c"), (9, "d")])
+    assert (run.tracked, run.lost, run.repeats, run.twice) == (3, 1, 2, 1)
+    run = result("plausible", [1], [(1, ""), (1, "")])
+    assert (run.lost, run.repeats, run.twice) == (0, 1, 1)
+
+
+def test_a_tracker_of_which_nothing_arrives_in_clean_weather_is_a_problem() -> None:
+    assert "nothing arrived" in str(problem(result("umami", [1, 2], [])))
+    assert problem(result("umami", [1, 2], [(1, "")])) is None

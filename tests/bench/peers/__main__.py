@@ -1,8 +1,9 @@
 """`make storm-peers`: other trackers in our storm, one after the other. Writes
-site/docs/explanation/storm-peers.md.
+site/docs/explanation/storm-peers.md, and a table in delivery.md beside it.
 
-`PEERS` and `MOODS` are names, separated by commas, `SEEDS` how many storms of each. Runs are kept in
-build/storm-peers/runs.json, and the page is of all runs there: the same run replaces its earlier one.
+`PEERS` and `MOODS` are names, separated by commas, `SEEDS` how many storms of each, with seeds from
+`SEED` on. Runs are kept in build/storm-peers/runs.json, and the page is of all runs there: the same
+run replaces its earlier one.
 """
 
 import asyncio
@@ -20,12 +21,11 @@ from ...browser.visitor import Site
 from ...support import ROOT
 from ..__main__ import talk
 from .packages import FOLDER, bundle, install, version
-from .report import PAGE, report
+from .report import DELIVERY, PAGE, publish
 from .run import Case, Run, ours
 from .trackers import TRACKERS
 
 RUNS = FOLDER / "runs.json"
-FIRST_SEED = 1
 DEFAULT_MOODS = "clean,flaky,outage"
 
 
@@ -92,30 +92,30 @@ def main() -> None:
     # Nobody but us can be restarted, and clocks are our own tests' affair.
     able = [mood for mood in MOODS if mood.name not in ("restart", "clocks")]
     mood_names = chosen("MOODS", [mood.name for mood in able], DEFAULT_MOODS)
-    seeds = range(FIRST_SEED, FIRST_SEED + int(os.environ.get("SEEDS", "2")))
+    first = int(os.environ.get("SEED", "1"))
+    seeds = range(first, first + int(os.environ.get("SEEDS", "2")))
     moods: list[Mood] = [mood for mood in able if mood.name in mood_names]
     install()
-    with tempfile.TemporaryDirectory(prefix="storm-", dir=FOLDER) as name:
-        own, own_head, collector = ours(Path(name))
-        scripts = {tracker.key: bundle(tracker.key) for tracker in TRACKERS if tracker.key in names}
+    scripts = {tracker.key: bundle(tracker.key) for tracker in TRACKERS if tracker.key in names}
+    with (
+        tempfile.TemporaryDirectory(prefix="storm-", dir=FOLDER) as name,
+        ours(Path(name)) as (own, snippet),
+    ):
         cases = [
             (
                 Case(tracker, version_of(tracker.package), mood, seed),
-                scripts.get(tracker.key, own_head),
+                scripts.get(tracker.key, snippet),
             )
             for seed in seeds
             for mood in moods
             for tracker in [own, *TRACKERS]
             if tracker.key in names
         ]
-        try:
-            problems = asyncio.run(storms(executable, Path(name), cases))
-        finally:
-            collector.end()
+        problems = asyncio.run(storms(executable, Path(name), cases))
     if problems:
         sys.exit("Not measured:\n" + "\n".join(problems))
-    PAGE.write_text(report(kept()), encoding="utf-8")
-    talk.print(f"Written to {PAGE.relative_to(ROOT)}")
+    publish(kept())
+    talk.print(f"Written to {PAGE.relative_to(ROOT)} and {DELIVERY.relative_to(ROOT)}")
 
 
 def version_of(package: str) -> str:

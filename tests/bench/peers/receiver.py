@@ -98,6 +98,10 @@ class Receiver:
     def __exit__(self, *_: Any) -> None:
         self.over.set()
         self._server.shutdown()
+        self.close()
+
+    def close(self) -> None:
+        """Gives its port back."""
         self._server.server_close()
 
     def keep(self, found: list[Delivery]) -> None:

@@ -112,7 +112,7 @@ TRACKERS = [
         "$insert_id",
         _always(200, {"status": 1, "error": None}),
         '`persistence: "localStorage"`; by default batched requests',
-        "In localStorage, behind a lock that tabs share, batched for 5 s. Other pages take over what has not been sent for 10 s. Sent again after 10 s, doubling.",
+        "In localStorage once the page has the lock that tabs share, and nowhere before. Batched for 5 s; other pages take over what has not been sent for 10 s. A request that is cut while the browser believes itself online counts as sent, one that is answered 5xx is sent again after 10 s, doubling.",
     ),
     Tracker(
         "amplitude",
