@@ -17,7 +17,7 @@ from ...browser.storm import BODY, IN_TIME, Storm, in_a_browser, visit
 from ...browser.visitor import Reply, Site, snippet
 from ...support import Collector
 from .receiver import CONFIG, Receiver
-from .trackers import Tracker
+from .trackers import OURS_KEEPS, OURS_SETUP, Tracker
 
 EVENTS, SECONDS = 200, 40.0  # as `make storm`
 QUIET = 10.0  # seconds without a delivery after which no more repeats are waited for
@@ -143,7 +143,7 @@ def ours(folder: Path) -> Iterator[tuple[Tracker, str]]:
         headers = {name: answer.headers[name] for name in OWN_HEADERS if name in answer.headers}
         return answer.status_code, headers, answer.content
 
-    tracker = Tracker("ours", "ThamesThrive", "thamesthrive", "id", forward, "", "")
+    tracker = Tracker("ours", "ThamesThrive", "thamesthrive", "id", forward, OURS_SETUP, OURS_KEEPS)
     try:
         yield tracker, html.replace(f'api: "{collector.url}"', 'api: "RECEIVER"')
     finally:

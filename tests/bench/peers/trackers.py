@@ -66,6 +66,13 @@ AMPLITUDE_ANSWER = {
     "server_upload_time": 1,
 }
 
+OURS_SETUP = "the classic snippet; half of the calls with `fire` or `asBeacon`, as in `make storm`"
+OURS_KEEPS = (
+    "In localStorage, each under its own key, until the collector has decided about it. Every page sends all that"
+    " has no verdict. One that is left before the answer comes leaves it to the next: hence the many repeats, which the"
+    " collector drops by their ids."
+)
+
 TRACKERS = [
     Tracker(
         "rudder",
