@@ -24,27 +24,28 @@ def publish(runs: list[Run]) -> None:
     """Writes the page, and the table on the page about delivery."""
     PAGE.write_text(report(runs), encoding="utf-8")
     old, table = DELIVERY.read_text(encoding="utf-8"), "\n".join(summary(runs))
-    new, found = re.subn(r"\| network \| ThamesThrive .*?(?=\n\n)", table, old, flags=re.DOTALL)
+    new, found = re.subn(r"\| tracker \| .*?(?=\n\n)", table, old, flags=re.DOTALL)
     assert found == 1, f"{DELIVERY} has no table of trackers"
     DELIVERY.write_text(new, encoding="utf-8")
 
 
 def summary(runs: list[Run]) -> list[str]:
-    """A table of what is lost: a row for each network, a column for each tracker at its latest
-    version."""
+    """A table of what is lost: a row for each tracker at its latest version, a column for each
+    network."""
+    moods = _moods(runs)
     latest = {run.tracker: run.version for run in _in_order(runs)}
-    names = " | ".join(NAMES[tracker] for tracker in latest)
-    rows = [f"| network | {names} |", "|---" * (1 + len(latest)) + "|"]
-    for mood in _moods(runs):
+    rows = [f"| tracker | {' | '.join(moods)} |", "|---" * (1 + len(moods)) + "|"]
+    for tracker, version in latest.items():
         cells = (
             [
                 run
                 for run in runs
                 if (run.tracker, run.version, run.mood) == (tracker, version, mood)
             ]
-            for tracker, version in latest.items()
+            for mood in moods
         )
-        rows.append(f"| {mood} | {' | '.join(_share(cell) if cell else '' for cell in cells)} |")
+        shares = " | ".join(_share(cell) if cell else "not run" for cell in cells)
+        rows.append(f"| {NAMES[tracker]} | {shares} |")
     return rows
 
 
@@ -116,7 +117,7 @@ LIMITS = [
     "  between attempts would still deliver them to a visitor who stays, or comes back.",
     "- In half of the calls our tracker is told to send at once (`fire`, `asBeacon`), as in `make storm`. The others are not: where",
     "  they have such an option, it sends by a beacon, whose failure nobody sees.",
-    "- Scripts and the settings that Segment and Rudder read before they start come through a good network, as our script does.",
+    "- Scripts and the settings that Segment and RudderStack read before they start come through a good network, as our script does.",
     "- CORS preflights meet the same weather as other requests. Their answers are valid for two hours.",
     "- On a busy machine more pages are left before an answer comes, and so more is sent again.",
     "- Timing differs from run to run, so the same seed does not give the same figures twice. Differences of a few events are noise.",

@@ -76,7 +76,7 @@ OURS_KEEPS = (
 TRACKERS = [
     Tracker(
         "rudder",
-        "Rudder",
+        "RudderStack",
         "@rudderstack/analytics-js",
         "messageId",
         _always(200, "OK"),
@@ -105,7 +105,7 @@ TRACKERS = [
     ),
     Tracker(
         "posthog",
-        "posthog",
+        "PostHog",
         "posthog-js",
         "uuid",
         _always(200, {"status": 1}),
