@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # PORT=8711 make demo
 WITH_PORT := $(if $(PORT),--port $(PORT))
 
-.PHONY: demo test check unit test-browsers test-deploy faults fuzz storm bench bench-attacks bench-tracker bench-site bench-long dev build clean
+.PHONY: demo test check unit test-browsers test-deploy faults fuzz storm storm-peers bench bench-attacks bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo $(WITH_PORT)
@@ -59,6 +59,13 @@ storm: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	STORM=long $(BIN)/python -m pytest tests/browser/test_storm.py --timeout 600 -s
+
+# Other trackers in the same storm, installed into build/: two storms of each in three networks, about 45 minutes.
+# PEERS=segment,snowplow MOODS=outage SEEDS=1 make storm-peers
+storm-peers: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.browser.install
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.bench.peers
 
 # An hour of requests that nobody would send, or FUZZ_MINUTES. What goes wrong is kept in tests/fuzz/cases and sent by `make test`.
 fuzz: $(VENV)/.dev js/node_modules/.ready

@@ -294,6 +294,13 @@ class Collector:
         return httpx.post(f"{self.url}/track", **content, **{"timeout": PATIENCE, **options})
 
 
+class QuietServer(ThreadingHTTPServer):
+    """A server to which a browser that hangs up is nothing to report."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass
+
+
 @contextlib.contextmanager
 def running(server: ThreadingHTTPServer) -> Iterator[int]:
     """Serves beside the test; gives the port."""
@@ -323,6 +330,6 @@ class _Pages(SimpleHTTPRequestHandler):
 def web_server(folder: Path) -> Iterator[str]:
     """Serves a folder on a free port; gives its origin."""
     with running(
-        ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))
+        QuietServer(("127.0.0.1", 0), functools.partial(_Pages, directory=str(folder)))
     ) as port:
         yield f"http://127.0.0.1:{port}"

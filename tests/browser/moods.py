@@ -6,10 +6,10 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..support import Collector
-from .visitor import Network
+from .visitor import Reply
 
 HOUR = 3_600_000  # milliseconds
 
@@ -25,13 +25,20 @@ CLOCK = """(() => {
 })()"""
 
 
+class Network(Protocol):
+    """What can fail: see `visitor.Network`."""
+
+    weather: Callable[[dict[str, Any]], Reply | str | None]
+    over: threading.Event
+
+
 @dataclass
 class Weather:
     """A storm's time, for what must happen in its course."""
 
     chance: random.Random
     network: Network
-    collector: Collector
+    collector: Collector | None  # None: somebody else's, which can't be killed
     seconds: float  # how long it takes
     started: float = 0.0  # by the event loop's clock
 
@@ -83,6 +90,7 @@ async def _outage(weather: Weather) -> None:
 
 async def _restart(weather: Weather) -> None:
     """kill -9 of the whole collector, twice."""
+    assert weather.collector
     for progress in (0.3, 0.6):
         await weather.until(progress)
         weather.collector.kill()

@@ -3,13 +3,15 @@
 import asyncio
 import contextlib
 import random
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from playwright.async_api import BrowserContext, Error, Page
+from playwright.async_api import BrowserContext, Error, Page, async_playwright
 
-from .install import ENGINE
+from .install import ENGINE, launch_options
 
 TABS = 4
+IN_TIME = 60.0  # seconds until all is stored, once the network is well
 PATIENCE = (
     5.0  # seconds an act may take: a browser may never answer for a tab that has crashed meanwhile
 )
@@ -33,6 +35,19 @@ BODY = """<a id="out" href="?left">out</a>
     if (event.persisted) localStorage.persisted = +(localStorage.persisted || 0) + 1;
   });
 </script>"""
+
+
+async def in_a_browser(executable: str, work: Callable[[BrowserContext], Awaitable[None]]) -> None:
+    """Does something in a browser that nobody has used, and ends it."""
+    async with async_playwright() as playwright:
+        if ENGINE == "firefox":
+            browser = await playwright.firefox.launch(
+                channel="moz-firefox", executable_path=executable
+            )
+        else:
+            browser = await playwright.chromium.launch(**launch_options(executable))  # type: ignore[arg-type]
+        await work(await browser.new_context())
+        await browser.close()
 
 
 class Storm:

@@ -11,34 +11,19 @@ import os
 import random
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import BrowserContext
 
 from ..support import Collector, run_async, wait_for
-from .install import ENGINE, launch_options
 from .moods import CLOCK, MOODS, Mood, Weather
-from .storm import BODY, Storm, visit
+from .storm import BODY, IN_TIME, Storm, in_a_browser, visit
 from .visitor import Network, Site, snippet, split_snippet
 
 LONG = os.environ.get("STORM") == "long"
 RUNS = range(10) if LONG else range(1)
 EVENTS, SECONDS = (200, 40.0) if LONG else (30, 3.0)
-IN_TIME = 60.0  # seconds until all is stored, once the network is well
-
-
-async def in_a_browser(executable: str, work: Callable[[BrowserContext], Awaitable[None]]) -> None:
-    async with async_playwright() as playwright:
-        if ENGINE == "firefox":
-            browser = await playwright.firefox.launch(
-                channel="moz-firefox", executable_path=executable
-            )
-        else:
-            browser = await playwright.chromium.launch(**launch_options(executable))  # type: ignore[arg-type]
-        await work(await browser.new_context())
-        await browser.close()
 
 
 class Case:

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
 from cli.builder.snippet import render_snippet
 
-from ..support import ROOT, Collector, running, wait_for, web_server
+from ..support import ROOT, Collector, QuietServer, running, wait_for, web_server
 
 DIST = ROOT / "js" / "dist"
 EVENTS = """
@@ -163,6 +163,14 @@ class Visitor:
 Reply = tuple[int, dict[str, str], bytes]
 
 
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    """Resets the connection of a request."""
+    handler.close_connection = True
+    now = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+    handler.connection.close()
+
+
 class Network:
     """Stands between pages and a collector. `weather` sees each POST's body and says what happens
     to it: None passes it on, "lost" passes it on and cuts the answer, "down" cuts at once, "hang"
@@ -190,7 +198,7 @@ class Network:
                 if verdict == "hang":
                     network.over.wait(60)
                 if verdict in ("hang", "down"):
-                    return self._cut()
+                    return cut(self)
                 if isinstance(verdict, tuple):
                     cors = {
                         "Access-Control-Allow-Origin": "*",
@@ -204,16 +212,9 @@ class Network:
                     timeout=20,
                 )
                 if verdict == "lost":
-                    return self._cut()
+                    return cut(self)
                 content = json.dumps(network.alter(answer.json())).encode()
                 return self._reply(answer.status_code, dict(answer.headers), content)
-
-            def _cut(self) -> None:
-                """Resets the connection."""
-                self.close_connection = True
-                now = struct.pack("ii", 1, 0)
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
-                self.connection.close()
 
             def _reply(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response(status)
@@ -224,11 +225,7 @@ class Network:
                 self.end_headers()
                 self.wfile.write(content)
 
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                pass  # a browser that hangs up is part of the weather
-
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = QuietServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "Network":

@@ -1,0 +1,1 @@
+"""Other trackers in our storm."""
