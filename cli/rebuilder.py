@@ -118,6 +118,9 @@ class Rebuilder:
         except CliError as error:
             self._fail(error)
             return
+        except OSError as error:  # as when a folder is gone, or the disk is full
+            self._fail(BuildError(f"{error}. Save a file to try again."))
+            return
         milliseconds = (time.perf_counter() - started) * 1000
         names = _names(changed) or "everything"
         note(f"Built in {milliseconds:.0f} ms ({names} changed): {_summary(site.written)}")
@@ -139,7 +142,7 @@ class Rebuilder:
             if bundle == self._bundles:
                 self._wrong_types = error
                 self._fail(error)
-        except CliError as error:
+        except (CliError, OSError) as error:
             note(str(error))
         else:
             if sizes != self._sizes:

@@ -2,6 +2,7 @@
 a manifest."""
 
 import base64
+import fcntl
 import hashlib
 import json
 import platform
@@ -9,7 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,23 @@ def build_bundle(
     unknown feature, BuildError for a mistake in the sources or a file over its budget.
     """
     wanted = check_features(features)
+    with builds_alone(js):
+        bundle = _build(js, wanted, types=types, smallest=smallest)
+    if smallest:
+        _check_budgets(bundle)
+    return bundle
+
+
+@contextmanager
+def builds_alone(js: Path) -> Iterator[None]:
+    """Waits for other builds of these sources, as of `thamesthrive dev`, which use the same
+    folders."""
+    with (js / "dist.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # ends with the process, however it ends
+        yield
+
+
+def _build(js: Path, wanted: list[str], *, types: bool, smallest: bool) -> Bundle:
     staging, dist = js / "dist.new", js / "dist"
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -156,8 +175,6 @@ def build_bundle(
     shutil.rmtree(dist, ignore_errors=True)
     staging.rename(dist)
     _check_names(dist)
-    if smallest:
-        _check_budgets(bundle)
     return bundle
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .bundle import BUDGETS, FEATURES, as_statement, run_esbuild, run_terser
+from .bundle import BUDGETS, FEATURES, as_statement, builds_alone, run_esbuild, run_terser
 
 
 def feature_sizes(js: Path) -> dict[str, int]:
@@ -46,11 +46,12 @@ def _excess(name: str, size: int) -> str:
 @contextmanager
 def _folder(js: Path, name: str) -> Iterator[Path]:
     folder = js / name
-    folder.mkdir(exist_ok=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
+    with builds_alone(js):
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
 
 def _sizes(js: Path, out: Path, names: list[str], features: list[str]) -> dict[str, int]:

@@ -89,7 +89,12 @@ def doctor(
         raise ProblemsFound(
             f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found: {problems[0].detail}"
         )
-    note("No problems found.")
+    warnings = sum(finding.state == "warning" for finding in found)
+    note(
+        f"{warnings} warning{'s' if warnings > 1 else ''}, no problems."
+        if warnings
+        else "No problems found."
+    )
 
 
 def _versions(_: Settings) -> Iterator[Finding]:
@@ -276,7 +281,10 @@ def _bundle(settings: Settings) -> Iterator[Finding]:
 
 def _alias(settings: Settings) -> Iterator[Finding]:
     for alias in settings.aliases:
-        detail = f"The tracker is also at {alias.script_path}, and sends to {alias.endpoint_path}."
+        detail = (
+            f"A collector with this setting also serves the tracker at {alias.script_path}, which"
+            f" sends to {alias.endpoint_path}."
+        )
         state = "ok"
         if words := alias.listed_words():
             state = "warning"

@@ -42,6 +42,10 @@ _FIELDS = {"source": "source_id", "session": "session_id", "profile": "profile_i
 
 def filters_of(given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an EventFilter, from these options. Raises StoreError, Usage."""
+    for name, value in given.items():
+        # As a script gives it whose variable is not set. Without a filter it would get everything.
+        if value == "":
+            raise Usage(f"--{name} is empty. Give it a value, or leave it out.")
     filters: dict[str, Any] = {
         _FIELDS.get(name, name): value for name, value in given.items() if value
     }

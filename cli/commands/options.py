@@ -48,7 +48,7 @@ def require_source(connection: sqlite3.Connection, source_id: str | None) -> Non
 
     from collector.store import get_source
 
-    if source_id:
+    if source_id is not None:
         get_source(Database(connection), source_id)
 
 

@@ -65,7 +65,7 @@ def chosen_sources(connection: "sqlite3.Connection", source: str | None) -> list
     """Id and name of the source that was named, or else of all. Raises NotFound."""
     known = store.source_names(connection)
     found = [(id_, name) for id_, name in known if source in (None, id_)]
-    if source and not found:
+    if source is not None and not found:
         raise NotFound(
             f"There is no event source {source!r}. `thamesthrive source list` lists them."
         )

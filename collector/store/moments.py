@@ -37,6 +37,6 @@ def _moment(text: str, sign: int) -> datetime:
         return utc(datetime.fromisoformat(text)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise StoreError(
-            f"{text!r} is no time. Write a date, as in 2027-01-31, a time, as in 2027-01-31T18:00Z, or"
+            f"{text!r} is not a time. Write a date, as in 2027-01-31, a time, as in 2027-01-31T18:00Z, or"
             " a length of time, as in 90d, 2h or 15min."
         ) from error

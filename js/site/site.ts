@@ -239,7 +239,11 @@ for (const dialog of document.querySelectorAll("dialog")) {
   dialog.addEventListener("click", (event) => event.target == dialog && dialog.close());
 }
 
-// Where the reader is on the page.
+// Where the reader is in the section, and on the page.
+
+const side = document.querySelector<HTMLElement>(".side");
+const here = side?.querySelector<HTMLElement>("[aria-current]");
+if (side && here) side.scrollTop = here.offsetTop - side.clientHeight / 2;
 
 const toc = new Map(
   [...document.querySelectorAll<HTMLAnchorElement>(".toc a")].map((link) => [

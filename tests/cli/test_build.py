@@ -227,3 +227,17 @@ def test_the_whole_build_shows_sizes_and_no_hashes(tmp_path: Path) -> None:
     done = run("build", "--out", str(tmp_path / "site"), cwd=ROOT)
     assert done.stdout.split("\n")[0].split() == ["file", "raw", "gzip", "brotli", "budget"]
     assert "sha384" not in done.stdout
+
+
+def test_builds_at_the_same_time_wait_for_each_other(js: Path) -> None:
+    code = (
+        "from pathlib import Path; from cli.builder.bundle import build_bundle;"
+        f" build_bundle(Path({str(js)!r}), types=False, smallest=False)"
+    )
+    builds = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for build in builds:
+        _, said = build.communicate(timeout=60)
+        assert build.returncode == 0, said

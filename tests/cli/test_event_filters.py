@@ -108,9 +108,11 @@ def test_every_command_that_reads_events_has_the_same_filters() -> None:
         (["--where", 'a="'], "The quoted text"),
         (
             ["--since", "yesterday"],
-            "'yesterday' is no time. Write a date, as in 2027-01-31, a time",
+            "'yesterday' is not a time. Write a date, as in 2027-01-31, a time",
         ),
         (["--until", "3d", "--since", "2d"], "--until is not after --since"),
+        (["--profile", ""], "--profile is empty. Give it a value, or leave it out."),
+        (["--source", "", "--type", "a"], "--source is empty. Give it a value, or leave it out."),
     ],
 )
 def test_a_wrong_filter_is_an_error_that_says_what_is_right(

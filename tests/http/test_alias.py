@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -263,10 +264,11 @@ def test_doctor_shows_the_names(aliased: Collector) -> None:
     given = ("doctor", "--db", str(aliased.db), "--port", str(aliased.port))
     well = run(*given, env={"THAMESTHRIVE_ALIAS": ALIASES})
     said = " ".join(well.stdout.split())
-    assert "The tracker is also at /shop/a/app.js, and sends to /shop/a/hello." in said
+    assert "also serves the tracker at /shop/a/app.js, which sends to /shop/a/hello." in said
     assert "at /old/s.js" in said
     listed = run(*given, env={"THAMESTHRIVE_ALIAS": "/a/{script,collect}"})
     assert "Blockers look for collect: choose other names." in " ".join(listed.stdout.split())
+    assert re.match(r"\d warnings?, no problems\.", listed.stderr)
     assert (well.returncode, listed.returncode) == (0, 0)
 
 

@@ -387,10 +387,10 @@ def test_tokens_are_made_and_listed_with_what_they_may_do(two: Two) -> None:
     [
         (["--role", "boss"], "'boss' is not a role. Choose from admin, read."),
         (["--source", "nobody"], "There is no event source 'nobody'."),
-        (["--expires", "soon"], "'soon' is no time. Write a date, as in 2027-01-31, a time"),
+        (["--expires", "soon"], "'soon' is not a time. Write a date, as in 2027-01-31, a time"),
         (["--expires", "0d"], "0d is in the past."),
         (["--expires", "99999d"], None),
-        (["--expires", "0001-01-01T00:00+14:00"], "'0001-01-01T00:00+14:00' is no time."),
+        (["--expires", "0001-01-01T00:00+14:00"], "'0001-01-01T00:00+14:00' is not a time."),
         (["--expires", "2020-01-01"], "2020-01-01 is in the past."),
     ],
 )

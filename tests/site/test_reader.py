@@ -43,6 +43,14 @@ def test_the_search_finds(page: Page, served: ServedSite, what: str) -> None:
     expect(page.locator(f'#search-results a[href$="{address}"]').first).to_be_visible()
 
 
+def test_a_long_section_shows_where_the_reader_is(page: Page, served: ServedSite) -> None:
+    page.set_viewport_size({"width": 1300, "height": 700})
+    page.goto(f"{served.url}/docs/how-to/own-names.html")
+    current = page.get_by_role("navigation", name="Section").get_by_text("Names of your own")
+    expect(current).to_be_in_viewport()
+    assert page.evaluate("scrollY") == 0
+
+
 def test_the_search_by_keyboard(page: Page, served: ServedSite) -> None:
     page.goto(f"{served.url}/index.html")
     page.keyboard.press("Control+k")
