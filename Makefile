@@ -48,7 +48,7 @@ test-deploy: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m pytest tests/deploy -n 2 -rs
 
-# The long form of what `make test` has a short one of: more rounds of each fault, about five minutes.
+# The long form of what `make test` has a short one of: more rounds of each fault, about half an hour.
 faults: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
