@@ -6,6 +6,7 @@ columns 17 characters for what it means; and its own errors take five lines.
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,12 @@ def _what_is_wrong(error: Any) -> str:
         meant = get_close_matches(name, error.possibilities or (), 1)
         return f"There is no option {name}." + "".join(f" Did you mean {one}?" for one in meant)
     text = str(error.format_message()).replace("No such command", "There is no command")
-    return re.sub(r"^Got unexpected extra argument.*? \((.+)\)$", r"Unexpected argument: \1", text)
+    extra = re.fullmatch(r"Got unexpected extra argument.*? \((.+)\)", text)
+    if not extra:
+        return text
+    is_expanded = "--alias" in sys.argv and extra[1].startswith("/")
+    hint = ". Put the value of --alias in quotes: shells expand braces" if is_expanded else ""
+    return f"Unexpected argument: {extra[1]}{hint}"
 
 
 def _is_option(parameter: Any) -> bool:

@@ -66,6 +66,9 @@ def list_(
             return
         # Also where it was started in the background, with that ignored.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if not first:
+            what = "No events match yet" if filters else "No events yet"
+            note(f"{what}. They are shown as they arrive; Ctrl-C stops.")
         last = first - 1 if first else last
         while True:
             # Up to here, so that those that do not match are not looked at again.
