@@ -89,6 +89,11 @@ def snippet(
         lambda: data(rendered.html),
         as_json=as_json,
     )
+    if one_line:
+        note(
+            'Track with (window.tracker ||= []).push(["page-view", {}]), which works before the script'
+            " is there as well."
+        )
     if aliases and (words := aliases[0].listed_words()):
         note(
             f"Blockers look for {' and '.join(words)} in addresses."

@@ -163,6 +163,7 @@ def test_snippet_one_line(db: str) -> None:
         done.stdout
         == f'<script async src="http://127.0.0.1:8686/tracker/tracker.min.js" data-source="{source}"></script>\n'
     )
+    assert '(window.tracker ||= []).push(["page-view", {}])' in done.stderr
 
 
 def test_snippet_without_a_global_is_a_block(db: str) -> None:
