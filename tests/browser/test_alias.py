@@ -114,6 +114,7 @@ def test_no_address_cookie_or_key_has_a_word_that_blockers_look_for(
     settled(aliased, source, 7)
     page.evaluate("() => { tracker.track('left'); location.href = 'about:blank' }")
     rows = settled(aliased, source, 8)
+    page.wait_for_url("about:blank")
     page.goto(f"{site.origin}/p.html")
     names += page.evaluate("window.names")
     names += page.evaluate("async () => (await indexedDB.databases()).map(({name}) => name)")

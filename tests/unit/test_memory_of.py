@@ -86,12 +86,19 @@ def taken(work: Callable[[], object]) -> Iterator[Callable[[], int]]:
 @pytest.mark.parametrize("name", BODIES)
 def test_a_request_takes_no_more_than_it_is_counted_as(name: str) -> None:
     sent = BODIES[name]
-    with taken(lambda: waiting(sent)) as size:
-        counted, *held = waiting(sent)
-        assert size() <= counted
-        # Nor is it counted as much more: else little could wait.
-        assert counted <= 5 * size() + 2 * REQUEST_BYTES
-    assert held
+
+    def measured() -> tuple[int, int]:
+        with taken(lambda: waiting(sent)) as size:
+            counted, *held = waiting(sent)
+            found = size()
+        assert held
+        return found, counted
+
+    # The least of three: threads that read what other collectors say take memory, too.
+    found, counted = min(measured() for _ in range(3))
+    assert found <= counted
+    # Nor is it counted as much more: else little could wait.
+    assert counted <= 5 * found + 2 * REQUEST_BYTES
 
 
 def test_what_waits_to_be_kept_as_wrong_holds_nothing_of_the_parser() -> None:
