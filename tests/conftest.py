@@ -1,4 +1,3 @@
-import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -7,22 +6,6 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from .browser.install import ENGINE, find_chromium, find_firefox, launch
 from .support import Collector
-
-# What these start is not measured: others run the same lines, and it would take a third of its time.
-NOT_COVERED = {"browser", "deploy", "faults"}
-COVERAGE = "COVERAGE_PROCESS_CONFIG"  # how coverage reaches the processes that a test starts
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    config = os.environ.get(COVERAGE)
-    if config is None or item.path.parent.name not in NOT_COVERED:
-        return (yield)
-    del os.environ[COVERAGE]
-    try:
-        return (yield)
-    finally:
-        os.environ[COVERAGE] = config
 
 
 @pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
