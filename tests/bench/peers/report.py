@@ -36,15 +36,7 @@ def summary(runs: list[Run]) -> list[str]:
     latest = {run.tracker: run.version for run in _in_order(runs)}
     rows = [f"| tracker | {' | '.join(moods)} |", "|---" * (1 + len(moods)) + "|"]
     for tracker, version in latest.items():
-        cells = (
-            [
-                run
-                for run in runs
-                if (run.tracker, run.version, run.mood) == (tracker, version, mood)
-            ]
-            for mood in moods
-        )
-        shares = " | ".join(_share(cell) if cell else "not run" for cell in cells)
+        shares = _cells(runs, (tracker, version), moods, _share)
         rows.append(f"| {NAMES[tracker]} | {shares} |")
     return rows
 
@@ -115,7 +107,7 @@ LIMITS = [
     "  blocker's, would do better in an outage that the browser notices.",
     "- What arrives later than a minute after the network is well counts as lost. A tracker that keeps events and waits longer",
     "  between attempts would still deliver them to a visitor who stays, or comes back.",
-    "- In half of the calls our tracker is told to send at once (`fire`, `asBeacon`), as in `make storm`. The others are not: where",
+    "- Half of the calls to our tracker ask it to send at once (`fire`, `asBeacon`), as in `make storm`. The others are not: where",
     "  they have such an option, it sends by a beacon, whose failure nobody sees.",
     "- Scripts and the settings that Segment and RudderStack read before they start come through a good network, as our script does.",
     "- CORS preflights meet the same weather as other requests. Their answers are valid for two hours.",
@@ -134,17 +126,20 @@ def _table(runs: list[Run], moods: list[str], cell: Callable[[list[Run]], str]) 
     versions = list(dict.fromkeys((run.tracker, run.version) for run in _in_order(runs)))
     rows = [f"| tracker | version | {' | '.join(moods)} |", "|---" * (2 + len(moods)) + "|"]
     for tracker, version in versions:
-        cells = (
-            [
-                run
-                for run in runs
-                if (run.tracker, run.version, run.mood) == (tracker, version, mood)
-            ]
-            for mood in moods
-        )
-        found = " | ".join(cell(group) if group else "not run" for group in cells)
+        found = _cells(runs, (tracker, version), moods, cell)
         rows.append(f"| {NAMES[tracker]} | {version} | {found} |")
     return rows
+
+
+def _cells(
+    runs: list[Run], of: tuple[str, str], moods: list[str], cell: Callable[[list[Run]], str]
+) -> str:
+    """The cells of a tracker at a version, one for each network."""
+    groups = (
+        [run for run in runs if (run.tracker, run.version, run.mood) == (*of, mood)]
+        for mood in moods
+    )
+    return " | ".join(cell(group) if group else "not run" for group in groups)
 
 
 def _in_order(runs: list[Run]) -> list[Run]:
