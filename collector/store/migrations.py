@@ -327,6 +327,13 @@ def m009_clock(db: Database) -> None:
         db.execute(statement)
 
 
+@migrations()
+def m010_visits(db: Database) -> None:
+    """Rollups that know time zones, page-views of visits and visitors of any range. The collector
+    counts all events again in its quiet moments."""
+    rollup_tables.recount(db.conn)
+
+
 def migrate(path: Path) -> None:
     """Creates the database or brings it up to date. Safe to call from several processes at once.
 

@@ -1,8 +1,8 @@
 """What events change in the rollups, found by reading their rows. Nothing is written here.
 
 What is counted of an event: its type, in its hour. Of one that is no bot's and belongs to a session,
-also the visitor's day, and the page if it is a page-view. A session is counted once, with its entry
-page and so on, on the day of its first event.
+also the visitor's day, the session's hour, and the page if it is a page-view. A session is counted
+once, with its entry page and so on, on the day of its first event.
 """
 
 import json
@@ -13,10 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..event.visit import DECIMALS, Page, campaign_of, client_of, number_of, page_of
-from .rollup_tables import BUCKETS, DAY, HOUR, LENGTHS, LIVE, MONTH, SESSION_KINDS, RollupSet
+from .rollup_tables import DAY, HOUR, LENGTHS, LIVE, MONTH, RETURNS, SESSION_KINDS, RollupSet
 
 PAGE_VIEW = "page-view"
-_GRAINS = {"types": (HOUR, DAY, MONTH), "visitors": (DAY,)}  # others: day and month
+BOUNCE = 1  # page-views of a visit, at most, with which it is a bounce
+_GRAINS = {
+    "types": (HOUR, DAY, MONTH),
+    "visitors": (DAY,),
+    RETURNS: (DAY,),
+}  # others: day and month
 _VIEW_KEY = f"(SELECT key FROM event_types WHERE name = '{PAGE_VIEW}')"
 
 Found = tuple[int, str, str, str]  # source, kind, hour or day, value
@@ -24,10 +29,10 @@ Key = tuple[int, str, str, str, str]  # source, kind, grain, period, value
 
 
 class Visit(NamedTuple):
-    """A session as it is counted."""
+    """A session as it is counted. `began`: the minute of its first event."""
 
     source: int
-    day: str
+    began: str
     entry_page: str = ""
     exit_page: str = ""
     referrer: str = ""
@@ -35,6 +40,17 @@ class Visit(NamedTuple):
     browser: str = ""
     screen: str = ""
     language: str = ""
+    time_zone: str = ""
+    page_views: int = 0
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Its value of each of SESSION_KINDS."""
+        return self[2:-1]
+
+    @property
+    def is_bounce(self) -> bool:
+        return self.page_views <= BOUNCE
 
 
 class Number(NamedTuple):
@@ -54,9 +70,11 @@ class Changes:
     # (source, kind, hour or day, value) → count, and the part of it that is bots'
     found: dict[Found, int] = field(default_factory=lambda: defaultdict(int))
     bots: dict[Found, int] = field(default_factory=lambda: defaultdict(int))
-    # (source, day, profile) → events
-    visitors: dict[tuple[int, str, int], int] = field(default_factory=dict)
+    # (source, profile, day) → events
+    visitors: dict[tuple[int, int, str], int] = field(default_factory=dict)
     visits: dict[int, Visit | None] = field(default_factory=dict)
+    # (source, hour, session) → profile, events, page-views
+    hours: dict[tuple[int, str, int], tuple[int, int, int]] = field(default_factory=dict)
     # (number, day, value) → events, and (number, day) → millionths
     values: dict[tuple[int, str, float], int] = field(default_factory=lambda: defaultdict(int))
     sums: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
@@ -67,17 +85,20 @@ class Changes:
             return
         self.visits[session] = new
         if old and new and old[:2] == new[:2]:  # mostly another page
-            source, day, *_ = new
-            for kind, before, after in zip(SESSION_KINDS, old[2:], new[2:], strict=True):
+            source, day = old.source, old.began[:10]
+            for kind, before, after in zip(SESSION_KINDS, old.kinds, new.kinds, strict=True):
                 if before != after:
                     self.found[source, kind, day, before] -= 1
                     self.found[source, kind, day, after] += 1
+            if old.is_bounce != new.is_bounce:
+                self.found[source, "bounces", day, ""] += 1 if new.is_bounce else -1
             return
         for visit, number in ((old, -1), (new, 1)):
             if visit:
-                source, day, *values = visit
+                source, day = visit.source, visit.began[:10]
                 self.found[source, "sessions", day, ""] += number
-                for kind, value in zip(SESSION_KINDS, values, strict=True):
+                self.found[source, "bounces", day, ""] += number * visit.is_bounce
+                for kind, value in zip(SESSION_KINDS, visit.kinds, strict=True):
                     self.found[source, kind, day, value] += number
 
     def counts(self) -> dict[Key, tuple[int, int]]:
@@ -157,17 +178,18 @@ def changed_sessions(connection: sqlite3.Connection) -> list[int]:
 
 def with_facts_of(visit: Visit, other: Visit) -> Visit:
     """A visit with what the session said when another form of it was counted."""
-    return _with(visit, _Facts(other.campaign, other.browser, other.screen, other.language))
+    return visit._replace(**{name: getattr(other, name) for name in _Facts._fields})
 
 
 @dataclass
 class _Part:
-    """What some events say of their session: source and day of the first, first and last page."""
+    """What some events say of their session: source and minute of the first, first and last page."""
 
     source: int
-    day: str
+    began: str
     entry: Page | None = None
     exit: Page | None = None
+    page_views: int = 0
 
 
 class Tally:
@@ -183,14 +205,16 @@ class Tally:
         self._sign = sign
         self._changes = Changes()
         self._hours: dict[tuple[int, int, str, int], int] = defaultdict(int)
-        self._visitors: dict[tuple[int, str, int], int] = defaultdict(int)
+        # (source, hour, session) → profile, events, page-views
+        self._visit_hours: dict[tuple[int, str, int], list[int]] = {}
         self._sessions: dict[int, _Part] = {}
 
     @property
     def rows(self) -> int:
         """How many rows of rollups it takes to write this, about."""
         counts = len(self._hours) + len(self._changes.found)
-        return len(self._sessions) + len(self._visitors) + counts
+        # The hours of visits, and the days of visitors that they make.
+        return len(self._sessions) + len(self._visit_hours) + counts
 
     def read(self, after: int, upto: int, numbers: Iterable[Number]) -> None:
         """Adds the events numbered from `after` + 1 to `upto`, and these numbers of them."""
@@ -205,25 +229,30 @@ class Tally:
 
     def add(self, rows: _Rows, numbers: Iterable[Number]) -> None:
         """Adds some events, and these numbers of them."""
-        hours, visitors, sessions = self._hours, self._visitors, self._sessions
+        hours, visit_hours, sessions = self._hours, self._visit_hours, self._sessions
         found, sign = self._changes.found, self._sign
-        for source, kind, hour, bot, session, profile, context in self._connection.execute(
-            f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 13), r.bot, r.session, s.profile,
+        for source, kind, minute, bot, session, profile, context in self._connection.execute(
+            f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 16), r.bot, r.session, s.profile,
                 CASE WHEN e.type = {_VIEW_KEY} THEN coalesce(e.context, r.context) END
             FROM {rows.tables} CROSS JOIN session_rows s ON s.key = r.session
             WHERE {rows.where} ORDER BY e.seq""",
             rows.values,
         ):
+            hour = minute[:13]
             hours[source, kind, hour, bot] += sign
             if bot or not session:
                 continue
-            day = hour[:10]
-            visitors[source, day, profile] += sign
+            within = visit_hours.get((source, hour, session))
+            if within is None:
+                within = visit_hours[source, hour, session] = [profile, 0, 0]
+            within[1] += sign
             part = sessions.get(session)
             if part is None:
-                part = sessions[session] = _Part(source, day)
+                part = sessions[session] = _Part(source, minute)
             if context and (page := page_of(context)):
-                found[source, "pages", day, page.path] += sign
+                found[source, "pages", hour[:10], page.path] += sign
+                within[2] += sign
+                part.page_views += 1
                 part.exit = page
                 part.entry = part.entry or page
         for number in numbers:
@@ -252,29 +281,59 @@ class Tally:
             changes.found[source, "types", hour, types[kind]] += events
             if bot:
                 changes.bots[source, "types", hour, types[kind]] += events
+        for place, (profile, events, views) in self._visit_hours.items():
+            changes.hours[place] = (profile, events, views)
         self._change_visitors()
         if with_sessions:
             self._change_sessions()
         return changes
 
     def _change_visitors(self) -> None:
+        changes = self._changes
+        visitors: dict[tuple[int, int, str], int] = defaultdict(int)
+        for (source, hour, _), (profile, events, _) in self._visit_hours.items():
+            visitors[source, profile, hour[:10]] += events
         known = {
-            (source, day, profile): events
-            for source, day, profile, events in self._connection.execute(
-                f"""SELECT v.source, v.day, v.profile, v.events FROM json_each(?) j
+            tuple(key): events
+            for *key, events in self._connection.execute(
+                f"""SELECT v.source, v.profile, v.day, v.events FROM json_each(?) j
                 CROSS JOIN {self._names.visitors} v ON v.source = j.value ->> 0
-                    AND v.bucket = (j.value ->> 2) % {BUCKETS} AND v.day = j.value ->> 1
-                    AND v.profile = j.value ->> 2""",
-                [json.dumps([*self._visitors])],
+                    AND v.profile = j.value ->> 1 AND v.day = j.value ->> 2""",
+                [json.dumps([*visitors])],
             )
         }
-        changes = self._changes
-        for key, events in self._visitors.items():
-            source, day, _ = key
+        # Days on which somebody came who was not known to have come then, or did not come after all.
+        changed: dict[tuple[int, int], set[str]] = defaultdict(set)
+        for key, events in visitors.items():
+            source, profile, day = key
+            changes.visitors[key] = events
             before = known.get(key, 0)
             if not before or before + events == 0:
                 changes.found[source, "visitors", day, ""] += 1 if events > 0 else -1
-            changes.visitors[key] = events
+                changed[source, profile].add(day)
+        self._change_returns(changed)
+
+    def _change_returns(self, changed: dict[tuple[int, int], set[str]]) -> None:
+        """Counts visitors by the day on which they came before. `changed`: days of a visitor (source,
+        profile) that are new, or that are known and gone."""
+        days: dict[tuple[int, int], list[str]] = defaultdict(list)
+        for source, profile, day in self._connection.execute(
+            f"""SELECT v.source, v.profile, v.day FROM json_each(?) j
+            CROSS JOIN {self._names.visitors} v ON v.source = j.value ->> 0
+                AND v.profile = j.value ->> 1
+            ORDER BY j.key, v.day""",
+            [json.dumps([*changed])],
+        ):
+            days[source, profile].append(day)
+        found = self._changes.found
+        for visitor, differ in changed.items():
+            before = days.get(visitor, [])
+            after = sorted(differ.symmetric_difference(before))
+            for list_, number in ((before, -1), (after, 1)):
+                last = ""
+                for day in list_:
+                    found[visitor[0], RETURNS, day, last] += number
+                    last = day
 
     def _change_sessions(self) -> None:
         connection, seen = self._connection, self._sessions
@@ -282,11 +341,12 @@ class Tally:
         facts = _facts(connection, [session for session in seen if session not in known])
         for session, part in seen.items():
             old = known.get(session)
-            new = old or _with(Visit(part.source, part.day), facts.get(session))
+            new = old or _with(Visit(part.source, part.began), facts.get(session))
             if part.entry and part.exit:
                 if not new.entry_page:
                     new = new._replace(entry_page=part.entry.path, referrer=part.entry.referrer)
-                new = new._replace(exit_page=part.exit.path)
+                views = new.page_views + part.page_views
+                new = new._replace(exit_page=part.exit.path, page_views=views)
             self._changes.visit(session, old, new)
 
 
@@ -331,11 +391,11 @@ class _Facts(NamedTuple):
     browser: str = ""
     screen: str = ""
     language: str = ""
+    time_zone: str = ""
 
 
 def _with(visit: Visit, facts: _Facts | None) -> Visit:
-    campaign, browser, screen, language = facts or _Facts()
-    return visit._replace(campaign=campaign, browser=browser, screen=screen, language=language)
+    return visit._replace(**(facts or _Facts())._asdict())
 
 
 def _facts(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int, _Facts]:
@@ -353,7 +413,7 @@ def _visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit 
 
     def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:
         return connection.execute(
-            f"""SELECT e.source, substr(e.occurred_at, 1, 10), coalesce(e.context, r.context)
+            f"""SELECT e.source, substr(e.occurred_at, 1, 16), coalesce(e.context, r.context)
             FROM request_rows r CROSS JOIN event_rows e
                 ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
             WHERE r.session = ? AND r.bot = 0 AND e.seq <= ? {where}
@@ -364,13 +424,11 @@ def _visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit 
     first = next(events("ASC", ""), None)
     if first is None:
         return None
-    is_view = f"AND e.type = {_VIEW_KEY}"
-    views = [
-        next((page for *_, text in events(order, is_view) if (page := page_of(text))), None)
-        for order in ("ASC", "DESC")
-    ]
-    visit = Visit(first[0], first[1])
-    entry, last = views
-    if entry and last:
-        visit = visit._replace(entry_page=entry.path, exit_page=last.path, referrer=entry.referrer)
+    views = (page_of(text) for *_, text in events("ASC", f"AND e.type = {_VIEW_KEY}"))
+    pages = [page for page in views if page]
+    visit = Visit(first[0], first[1], page_views=len(pages))
+    if pages:
+        visit = visit._replace(
+            entry_page=pages[0].path, exit_page=pages[-1].path, referrer=pages[0].referrer
+        )
     return _with(visit, _facts(connection, [session]).get(session))

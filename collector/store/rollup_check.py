@@ -77,6 +77,7 @@ def _differences(again: RollupSet) -> dict[str, str]:
     tables = {
         "visitors": "visitors",
         "sessions": "visits",
+        "hours of sessions": "hours",
         "days of numbers": "number_days",
         "values of numbers": "number_values",
     }
