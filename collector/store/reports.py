@@ -27,7 +27,7 @@ MAX_DAYS = 3660  # of a report
 # More would take a reader longer than a chart may.
 MAX_UNCOUNTED = 100_000
 OVERVIEW = ("types", "pages", "referrers", "campaigns")  # whose most frequent values it has
-_TAIL = "temp.uncounted"
+UNCOUNTED = "temp.uncounted"  # what is after the mark, in `up_to_date`
 
 
 class NotCounted(StoreError):
@@ -69,31 +69,31 @@ def last_days(days: int) -> tuple[date, date]:
 def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
     """Puts what is not in the rollups into tables of this connection."""
     for table, columns in (
-        (_TAIL, "source, kind, grain, period, value, count, bots"),
-        (f"{_TAIL}_visits", f"session INTEGER PRIMARY KEY, {', '.join(Visit._fields)}"),
-        (f"{_TAIL}_hours", "source, hour, session, profile, events, page_views"),
-        (f"{_TAIL}_numbers", "number, day, value, count, sum"),
+        (UNCOUNTED, "source, kind, grain, period, value, count, bots"),
+        (f"{UNCOUNTED}_visits", f"session INTEGER PRIMARY KEY, {', '.join(Visit._fields)}"),
+        (f"{UNCOUNTED}_hours", "source, hour, session, profile, events, page_views"),
+        (f"{UNCOUNTED}_numbers", "number, day, value, count, sum"),
     ):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
         connection.execute(f"CREATE TABLE {table} ({columns})")
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}",
+        f"INSERT INTO {UNCOUNTED}",
         [(*key, *counts) for key, counts in changes.counts().items()],
     )
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}_visits",
+        f"INSERT INTO {UNCOUNTED}_visits",
         [(session, *visit) for session, visit in changes.visits.items() if visit],
     )
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}_hours",
+        f"INSERT INTO {UNCOUNTED}_hours",
         [(*key, *values) for key, values in changes.hours.items()],
     )
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}_numbers",
+        f"INSERT INTO {UNCOUNTED}_numbers",
         [(number, day, value, count, 0) for (number, day, value), count in changes.values.items()]
         + [(number, day, None, 0, str(total)) for (number, day), total in changes.sums.items()],
     )
@@ -101,9 +101,7 @@ def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
 
 def _counts(where: str) -> str:
     """A subquery of all counts that match, on both sides of the mark."""
-    return (
-        f"(SELECT * FROM {LIVE.counts} WHERE {where} UNION ALL SELECT * FROM {_TAIL} WHERE {where})"
-    )
+    return f"(SELECT * FROM {LIVE.counts} WHERE {where} UNION ALL SELECT * FROM {UNCOUNTED} WHERE {where})"
 
 
 _RANGE = "source = ?1 AND kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
@@ -172,7 +170,7 @@ def count_visitors(
         SELECT (SELECT coalesce(sum(c.count), 0) FROM json_each(?1) s CROSS JOIN days d
                 CROSS JOIN {LIVE.counts} c ON c.source = s.value AND c.kind = '{RETURNS}'
                     AND c.grain = '{DAY}' AND c.period = d.day AND c.value < ?2)
-            + (SELECT coalesce(sum(count), 0) FROM {_TAIL} WHERE kind = '{RETURNS}'
+            + (SELECT coalesce(sum(count), 0) FROM {UNCOUNTED} WHERE kind = '{RETURNS}'
                 AND source IN (SELECT value FROM json_each(?1)) AND period BETWEEN ?2 AND ?3
                 AND value < ?2)""",
         (json.dumps([*sources]), first.isoformat(), last.isoformat()),
@@ -294,7 +292,7 @@ def numbers(
         for number, millionths in connection.execute(
             f"""SELECT count, sum FROM {LIVE.number_days} WHERE number = ?1
                 AND day BETWEEN ?2 AND ?3
-            UNION ALL SELECT count, sum FROM {_TAIL}_numbers WHERE number = ?1
+            UNION ALL SELECT count, sum FROM {UNCOUNTED}_numbers WHERE number = ?1
                 AND day BETWEEN ?2 AND ?3""",
             (key, *days),
         ):
@@ -307,7 +305,7 @@ def numbers(
                     (SELECT max(value) FROM {LIVE.number_values} v
                         WHERE v.number = d.number AND v.day = d.day) AS high
                 FROM {LIVE.number_days} d WHERE d.number = ?1 AND d.day BETWEEN ?2 AND ?3
-                UNION ALL SELECT value, value FROM {_TAIL}_numbers
+                UNION ALL SELECT value, value FROM {UNCOUNTED}_numbers
                 WHERE number = ?1 AND day BETWEEN ?2 AND ?3 AND value IS NOT NULL)""",
             (key, *days),
         ).fetchone()

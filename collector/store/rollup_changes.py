@@ -13,15 +13,26 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..event.visit import DECIMALS, Page, campaign_of, client_of, number_of, page_of
-from .rollup_tables import DAY, HOUR, LENGTHS, LIVE, MONTH, RETURNS, SESSION_KINDS, RollupSet
+from .rollup_tables import (
+    DAY,
+    HOUR,
+    LENGTHS,
+    LIVE,
+    MONTH,
+    MONTHLY_RETURNS,
+    RETURNS,
+    SESSION_KINDS,
+    RollupSet,
+)
 
 PAGE_VIEW = "page-view"
 BOUNCE = 1  # page-views of a visit, at most, with which it is a bounce
-_GRAINS = {
+_GRAINS = {  # others: day and month
     "types": (HOUR, DAY, MONTH),
     "visitors": (DAY,),
     RETURNS: (DAY,),
-}  # others: day and month
+    MONTHLY_RETURNS: (MONTH,),
+}
 _VIEW_KEY = f"(SELECT key FROM event_types WHERE name = '{PAGE_VIEW}')"
 
 Found = tuple[int, str, str, str]  # source, kind, hour or day, value
@@ -107,6 +118,8 @@ class Changes:
         for (source, kind, period, value), number in self.found.items():
             for grain in _GRAINS.get(kind, (DAY, MONTH)):
                 counts[source, kind, grain, period[: LENGTHS[grain]], value] += number
+                if kind == "pages":
+                    counts[source, "page_views", grain, period[: LENGTHS[grain]], ""] += number
         bots: dict[Key, int] = defaultdict(int)
         for (source, kind, period, value), number in self.bots.items():
             for grain in _GRAINS[kind]:
@@ -329,11 +342,11 @@ class Tally:
         for visitor, differ in changed.items():
             before = days.get(visitor, [])
             after = sorted(differ.symmetric_difference(before))
-            for list_, number in ((before, -1), (after, 1)):
-                last = ""
-                for day in list_:
-                    found[visitor[0], RETURNS, day, last] += number
-                    last = day
+            for came, number in ((before, -1), (after, 1)):
+                months = sorted({day[: LENGTHS[MONTH]] for day in came})
+                for kind, periods in ((RETURNS, came), (MONTHLY_RETURNS, months)):
+                    for last, period in zip(["", *periods], periods, strict=False):
+                        found[visitor[0], kind, period, last] += number
 
     def _change_sessions(self) -> None:
         connection, seen = self._connection, self._sessions

@@ -12,6 +12,7 @@ SESSION_KINDS = (
 # Visitors of a day by the day on which they came before; empty for those who never did. Visitors of
 # a range are those of its days who came before its beginning or never.
 RETURNS = "returns"
+MONTHLY_RETURNS = "monthly_returns"  # the same by months
 KINDS = ("types", "pages", *SESSION_KINDS)  # those that have values
 HOUR, DAY, MONTH = "hour", "day", "month"
 LENGTHS = {HOUR: 13, DAY: 10, MONTH: 7}  # of the text of a time

@@ -28,7 +28,7 @@ from .rollup_changes import (
     numbers_of,
     numbers_wanted,
 )
-from .rollup_tables import LIVE, NEXT, OTHER, RETURNS, RollupSet, schema_of
+from .rollup_tables import LIVE, MONTHLY_RETURNS, NEXT, OTHER, RETURNS, RollupSet, schema_of
 from .rows import insert_rows
 
 # Events counted in one transaction. The more, the less each costs; and the longer a sender waits.
@@ -256,7 +256,10 @@ def _bounded(
     What is taken off is taken from the value's own row first: a value may have been counted in
     both, if the period was full for some time. So the sum is right, and no count negative.
     """
-    if period[1] == RETURNS:  # days, of which nobody makes up more than there are
+    if period[1] in (
+        RETURNS,
+        MONTHLY_RETURNS,
+    ):  # days, of which nobody makes up more than there are
         return [(value, *change) for value, change in sorted(changed.items())]
     where = "source = ? AND kind = ? AND grain = ? AND period = ?"
     values, others = connection.execute(
