@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import NewerDatabase
-from . import audit, clock, layout, rejected, rollup_tables, tokens
+from . import audit, clock, console_sessions, layout, rejected, rollup_tables, tokens
 from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -328,7 +328,13 @@ def m009_clock(db: Database) -> None:
 
 
 @migrations()
-def m010_visits(db: Database) -> None:
+def m010_console(db: Database) -> None:
+    for statement in console_sessions.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m011_visits(db: Database) -> None:
     """Rollups that know time zones, page-views of visits and visitors of any range. The collector
     counts all events again in its quiet moments."""
     rollup_tables.recount(db.conn)

@@ -15,8 +15,8 @@ from .events import last_seq
 from .overview_parts import Part, VisitRow
 from .ranges import MINUTE, TEXTS, Range
 from .reports import UNCOUNTED
-from .rollup_changes import BOUNCE, PAGE_VIEW, Visit
 from .rollup_tables import LIVE, MONTH
+from .rollup_visits import BOUNCE, PAGE_VIEW, Visit
 
 Progress = Iterator[tuple[int, int]]
 """How much is done, and of how much."""

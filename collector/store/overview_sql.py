@@ -7,7 +7,7 @@ What was stored in the last moments may not be counted in the tables yet.
 from .overview import FILTERS, KIND_OF, Question
 from .overview_scan import EVENT_FILTERS
 from .ranges import MINUTE, TEXTS
-from .rollup_changes import BOUNCE, PAGE_VIEW
+from .rollup_visits import BOUNCE, PAGE_VIEW
 
 MEASURES = ("visitors", "sessions", "events", "page_views")
 _PATH = "json_extract(context, '$.page.path')"

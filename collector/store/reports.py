@@ -17,8 +17,9 @@ from ..event.visit import DECIMALS
 from .connection import snapshot
 from .events import last_seq, list_events
 from .keys import source_key
-from .rollup_changes import Changes, Visit, change_facts, changes_between, numbers_wanted
+from .rollup_changes import Changes, change_facts, changes_between, numbers_wanted
 from .rollup_tables import DAY, HOUR, LENGTHS, LIVE, MONTH, OTHER, RETURNS
+from .rollup_visits import Visit
 from .rollups import mark_of
 from .rows import insert_rows
 

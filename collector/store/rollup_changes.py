@@ -8,11 +8,11 @@ once, with its entry page and so on, on the day of its first event.
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..event.visit import DECIMALS, Page, campaign_of, client_of, number_of, page_of
+from ..event.visit import DECIMALS, Page, number_of, page_of
 from .rollup_tables import (
     DAY,
     HOUR,
@@ -24,44 +24,17 @@ from .rollup_tables import (
     SESSION_KINDS,
     RollupSet,
 )
+from .rollup_visits import VIEW_KEY, Visit, facts_of, known_visits, visit_of, with_facts
 
-PAGE_VIEW = "page-view"
-BOUNCE = 1  # page-views of a visit, at most, with which it is a bounce
 _GRAINS = {  # others: day and month
     "types": (HOUR, DAY, MONTH),
     "visitors": (DAY,),
     RETURNS: (DAY,),
     MONTHLY_RETURNS: (MONTH,),
 }
-_VIEW_KEY = f"(SELECT key FROM event_types WHERE name = '{PAGE_VIEW}')"
 
 Found = tuple[int, str, str, str]  # source, kind, hour or day, value
 Key = tuple[int, str, str, str, str]  # source, kind, grain, period, value
-
-
-class Visit(NamedTuple):
-    """A session as it is counted. `began`: the minute of its first event."""
-
-    source: int
-    began: str
-    entry_page: str = ""
-    exit_page: str = ""
-    referrer: str = ""
-    campaign: str = ""
-    browser: str = ""
-    screen: str = ""
-    language: str = ""
-    time_zone: str = ""
-    page_views: int = 0
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Its value of each of SESSION_KINDS."""
-        return self[2:-1]
-
-    @property
-    def is_bounce(self) -> bool:
-        return self.page_views <= BOUNCE
 
 
 class Number(NamedTuple):
@@ -170,28 +143,23 @@ def change_sessions(
 ) -> None:
     """Adds to `changes` what sessions are now, by their events up to the mark."""
     for session, old in known_visits(connection, names, sessions).items():
-        changes.visit(session, old, _visit_of(connection, session, mark))
+        changes.visit(session, old, visit_of(connection, session, mark))
 
 
 def change_facts(connection: sqlite3.Connection, changes: Changes, names: RollupSet = LIVE) -> None:
     """Adds to `changes` what sessions that were counted say otherwise now."""
     known = known_visits(connection, names, changed_sessions(connection))
-    facts = _facts(connection, known)
+    facts = facts_of(connection, known)
     for session, visit in known.items():
         # What the same changes have already made of it.
         now = changes.visits.get(session, visit)
         if now and session in facts:
-            changes.visit(session, now, _with(now, facts[session]))
+            changes.visit(session, now, with_facts(now, facts[session]))
 
 
 def changed_sessions(connection: sqlite3.Connection) -> list[int]:
     """Sessions that may say something else than when they were counted."""
     return [key for (key,) in connection.execute("SELECT session FROM changed_sessions")]
-
-
-def with_facts_of(visit: Visit, other: Visit) -> Visit:
-    """A visit with what the session said when another form of it was counted."""
-    return visit._replace(**{name: getattr(other, name) for name in _Facts._fields})
 
 
 @dataclass
@@ -246,7 +214,7 @@ class Tally:
         found, sign = self._changes.found, self._sign
         for source, kind, minute, bot, session, profile, context in self._connection.execute(
             f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 16), r.bot, r.session, s.profile,
-                CASE WHEN e.type = {_VIEW_KEY} THEN coalesce(e.context, r.context) END
+                CASE WHEN e.type = {VIEW_KEY} THEN coalesce(e.context, r.context) END
             FROM {rows.tables} CROSS JOIN session_rows s ON s.key = r.session
             WHERE {rows.where} ORDER BY e.seq""",
             rows.values,
@@ -351,10 +319,10 @@ class Tally:
     def _change_sessions(self) -> None:
         connection, seen = self._connection, self._sessions
         known = known_visits(connection, self._names, seen)
-        facts = _facts(connection, [session for session in seen if session not in known])
+        facts = facts_of(connection, [session for session in seen if session not in known])
         for session, part in seen.items():
             old = known.get(session)
-            new = old or _with(Visit(part.source, part.began), facts.get(session))
+            new = old or with_facts(Visit(part.source, part.began), facts.get(session))
             if part.entry and part.exit:
                 if not new.entry_page:
                     new = new._replace(entry_page=part.entry.path, referrer=part.entry.referrer)
@@ -384,64 +352,3 @@ def numbers_wanted(connection: sqlite3.Connection, names: RollupSet, mark: int) 
         known.get((source, kind, name)) or Number(-index, source, kind, name, mark)
         for index, (source, kind, name) in enumerate(wanted, 1)
     ]
-
-
-def known_visits(
-    connection: sqlite3.Connection, names: RollupSet, sessions: Iterable[int]
-) -> dict[int, Visit]:
-    """Sessions as a set has counted them."""
-    rows = connection.execute(
-        f"SELECT v.* FROM json_each(?) j CROSS JOIN {names.visits} v ON v.session = j.value",
-        [json.dumps(list(sessions))],
-    )
-    return {session: Visit(*values) for session, *values in rows}
-
-
-class _Facts(NamedTuple):
-    """What a session, not its events, says of a visit."""
-
-    campaign: str = ""
-    browser: str = ""
-    screen: str = ""
-    language: str = ""
-    time_zone: str = ""
-
-
-def _with(visit: Visit, facts: _Facts | None) -> Visit:
-    return visit._replace(**(facts or _Facts())._asdict())
-
-
-def _facts(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int, _Facts]:
-    """What sessions say of campaign and browser."""
-    rows = connection.execute(
-        "SELECT s.key, s.context, s.first_utm FROM json_each(?) j"
-        " CROSS JOIN session_rows s ON s.key = j.value",
-        [json.dumps(list(sessions))],
-    )
-    return {key: _Facts(campaign_of(utm or ""), *client_of(context)) for key, context, utm in rows}
-
-
-def _visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit | None:
-    """A session as its events up to a number make it; None if it has none."""
-
-    def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:
-        return connection.execute(
-            f"""SELECT e.source, substr(e.occurred_at, 1, 16), coalesce(e.context, r.context)
-            FROM request_rows r CROSS JOIN event_rows e
-                ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
-            WHERE r.session = ? AND r.bot = 0 AND e.seq <= ? {where}
-            ORDER BY r.key {order}, e.seq {order}""",
-            (session, upto),
-        )
-
-    first = next(events("ASC", ""), None)
-    if first is None:
-        return None
-    views = (page_of(text) for *_, text in events("ASC", f"AND e.type = {_VIEW_KEY}"))
-    pages = [page for page in views if page]
-    visit = Visit(first[0], first[1], page_views=len(pages))
-    if pages:
-        visit = visit._replace(
-            entry_page=pages[0].path, exit_page=pages[-1].path, referrer=pages[0].referrer
-        )
-    return _with(visit, _facts(connection, [session]).get(session))

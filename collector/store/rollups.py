@@ -19,7 +19,6 @@ from .rollup_changes import (
     Changes,
     Key,
     Tally,
-    Visit,
     change_facts,
     change_sessions,
     changed_sessions,
@@ -29,6 +28,7 @@ from .rollup_changes import (
     numbers_wanted,
 )
 from .rollup_tables import LIVE, MONTHLY_RETURNS, NEXT, OTHER, RETURNS, RollupSet, schema_of
+from .rollup_visits import Visit
 from .rows import insert_rows
 
 # Events counted in one transaction. The more, the less each costs; and the longer a sender waits.
