@@ -4,7 +4,7 @@ from .audit import Actor, AuditEntry, acting_as, iter_audit
 from .clock import accept_clock, describe_clock, last_known
 from .conditions import OPERATORS, parse_condition
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
-from .erasure import export_profile, forget_profile, require_profile
+from .erasure import count_profile, export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
 from .install import (
@@ -21,6 +21,15 @@ from .install import (
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .origins import is_listed
+from .profiles import (
+    Profile,
+    ProfileMatch,
+    ProfileSession,
+    find_profiles,
+    get_profile,
+    list_profile_events,
+    list_profile_sessions,
+)
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
 from .rejected import RejectedEvent, get_rejected, iter_rejected, list_rejected
 from .retention import expire_rows, paused
@@ -59,6 +68,9 @@ __all__ = [
     "EventSchema",
     "InstallState",
     "Lamp",
+    "Profile",
+    "ProfileMatch",
+    "ProfileSession",
     "Redirect",
     "RejectedEvent",
     "Sighting",
@@ -76,13 +88,16 @@ __all__ = [
     "connect",
     "connect_readonly",
     "connect_writer",
+    "count_profile",
     "create_token",
     "database_state",
     "describe_clock",
     "expire_rows",
     "export_profile",
+    "find_profiles",
     "first_of_latest",
     "forget_profile",
+    "get_profile",
     "get_rejected",
     "get_schema",
     "get_source",
@@ -95,6 +110,8 @@ __all__ = [
     "last_seq",
     "likely_causes",
     "list_events",
+    "list_profile_events",
+    "list_profile_sessions",
     "list_redirects",
     "list_rejected",
     "list_schemas",

@@ -136,7 +136,7 @@ def change_sessions(
 ) -> None:
     """Adds to `changes` what sessions are now, by their events up to the mark."""
     for session, old in known_visits(connection, names, sessions).items():
-        changes.visit(session, old, _visit_of(connection, session, mark))
+        changes.visit(session, old, visit_of(connection, session, mark))
 
 
 def change_facts(connection: sqlite3.Connection, changes: Changes, names: RollupSet = LIVE) -> None:
@@ -348,7 +348,7 @@ def _facts(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int,
     return {key: _Facts(campaign_of(utm or ""), *client_of(context)) for key, context, utm in rows}
 
 
-def _visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit | None:
+def visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit | None:
     """A session as its events up to a number make it; None if it has none."""
 
     def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:

@@ -23,7 +23,7 @@ from ..support import Collector, run
 NO_CHANGES = {
     "source list", "source show", "source status", "snippet", "schema list", "schema show", "redirect list",
     "stats", "token list", "events list", "events export", "rejected list", "rejected show",
-    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",
+    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
     "audit list", "doctor", "config show", "db backup", "db check", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
