@@ -140,7 +140,7 @@ def test_events_are_read_page_by_page(visitor: Visitor) -> None:
         (_, last) = store.list_profile_events(connection, visitor.profile, limit=2)
         assert ids(before=last.seq) == ["e3", "e2", "e1"]
         assert ids(sources=[visitor.first]) == ["e4", "e3", "e2", "e1"]
-        assert ids(sources=[visitor.second, visitor.first], limit=2) == ["e1", "e4"]
+        assert ids(sources=[visitor.first, visitor.second], limit=2) == ["e1", "e4"]
         assert ids(session_id="tuesday") == ["e4"]
         assert ids(sources=[]) == []
 
