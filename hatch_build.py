@@ -13,6 +13,7 @@ CARRIED = {
     "js/dist": "collector/_dist",
     "templates/snippet.html": "collector/_install/snippet.html",
     "site/guides.toml": "collector/_install/guides.toml",
+    "templates/console": "collector/_console",
 }
 
 

@@ -69,7 +69,7 @@ def test_names_of_ones_own_are_in_every_way(shared_collector: Collector) -> None
         assert "/tracker/" not in code
         assert "tracker.min.js" not in code
     assert f"{api}/a/app.js" in code_of(found["nextjs"])
-    assert f'data-api="{api}"' in code_of(found["nextjs"])
+    assert f'data-api="{api}"' in found["nextjs"].track_code[0].code
     assert f"{api}/a/app.mjs" in code_of(found["npm"])
     assert f"{api}/a/hello" in code_of(found["curl"])
     assert "script-src https://shop.example.com;" in found["one-line"].notes[0]
