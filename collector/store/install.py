@@ -23,6 +23,9 @@ from .sightings import ODD, OTHERS, TRACKER_FILE, Sighting, list_sightings
 from .sources import Source, get_source, list_sources, source_names, update_source
 
 MAX_CAUSES = 5  # of one kind
+SAMPLE = "thamesthrive-sample"  # the type of events that the console sends itself: no page did
+GUESSES = ("nothing_sent", "nothing_fetched", "loopback_address", "insecure_address")
+"""Codes of causes that follow from what has not come; all others from what has."""
 ALLOW_ORIGIN, ENABLE, ACCEPT_BRIDGE = "allow_origin", "enable", "accept_bridge"  # see Cause.action
 
 
@@ -144,8 +147,9 @@ def _first_event(connection: sqlite3.Connection, source: Source, since: str) -> 
         "SELECT r.received_at, coalesce(e.context, r.context) FROM source_keys k"
         " JOIN request_rows r ON r.source = k.key JOIN event_rows e ON e.request = r.key"
         " AND e.seq BETWEEN r.key AND r.key + r.events - 1"
-        " WHERE k.id = ? AND r.received_at >= ? ORDER BY r.received_at, e.seq LIMIT 1",
-        (source.id, since),
+        " WHERE k.id = ? AND r.received_at >= ? AND e.type IS NOT"
+        " (SELECT key FROM event_types WHERE name = ?) ORDER BY r.received_at, e.seq LIMIT 1",
+        (source.id, since, SAMPLE),
     ).fetchone()
     return Lamp("event_stored", row[0], origin_of(row[1]) or None) if row else Lamp("event_stored")
 

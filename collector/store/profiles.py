@@ -215,7 +215,7 @@ def _session(
     key, id_, source_id, device, first, last, events, people, dropped, context, utm = row
     visit = counted
     if visit is None or events <= MAX_LOOKED_AT:  # as it is now, not as it was when it was counted
-        visit = visit_of(connection, key, last_seq(connection))
+        visit = visit_of(connection, key, last_seq(connection), with_bots=True)
     pages = (visit.entry_page, visit.exit_page, visit.referrer) if visit else ("", "", "")
     return ProfileSession(
         key, id_, source_id, device, first, last, events, dropped, bool(events and not people),

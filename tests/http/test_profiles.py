@@ -153,7 +153,7 @@ def test_the_session_of_a_program_is_marked(collector: Collector) -> None:
     profile = answer.json()["profile"]["id"]
     (session,) = store.list_profile_sessions(connection, profile)
     connection.close()
-    assert (session.is_bot, session.entry_page, session.events) == (True, "", 1)
+    assert (session.is_bot, session.entry_page, session.events) == (True, "/", 1)
 
 
 def test_a_dry_run_counts_what_forgetting_removes(visitor: Visitor) -> None:
