@@ -24,9 +24,18 @@ from urllib.request import urlopen
 from collector import __version__
 from collector.aliased_bundle import aliased_files
 from collector.descriptors import highest, most_connections
-from collector.errors import NewerDatabase, SettingsError
+from collector.errors import NewerDatabase, SettingsError, UnknownSource
 from collector.settings import Settings, load_settings
-from collector.store import connect_readonly, database_state, describe_clock, refuse_newer
+from collector.store import (
+    Sighting,
+    connect_readonly,
+    database_state,
+    describe_clock,
+    list_sightings,
+    refuse_newer,
+    time_ago,
+)
+from collector.store.sightings import TRACKER_FILE
 
 from ..errors import ProblemsFound
 from ..output import note, show_list
@@ -73,6 +82,7 @@ def doctor(
         _port,
         _descriptors,
         _quotas,
+        _refusals,
         _clock,
         _bundle,
         _alias,
@@ -236,6 +246,31 @@ def _quotas(settings: Settings) -> Iterator[Finding]:
         f" {shown(settings.address_quota_mb)} for an address (none for loopback addresses)."
     )
     yield Finding("quotas", "ok", detail)
+
+
+def _refusals(settings: Settings) -> Iterator[Finding]:
+    seen: list[Sighting] = []
+    # Another finding says so if there is no database, or one of a former version.
+    with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
+        seen = [
+            sighting
+            for sighting in list_sightings(connection, since=time_ago("24h"))
+            if sighting.what != TRACKER_FILE
+        ]
+    if not seen:
+        yield Finding("refusals", "ok", "No request was refused in the last 24 hours.")
+        return
+    most = max(seen, key=lambda sighting: sighting.count)
+    origin = f"from {most.origin}" if most.origin else "from no page"
+    times = "once" if most.count == 1 else f"{most.count} times"
+    known = most.what != UnknownSource.code
+    look = f"source status {most.source_id}" if known and most.source_id else "source list"
+    yield Finding(
+        "refusals",
+        "warning",
+        f"Requests were refused in the last 24 hours, most often those {origin}: {most.what}, {times}."
+        f" See: thamesthrive {look}",
+    )
 
 
 def _clock(settings: Settings) -> Iterator[Finding]:

@@ -10,8 +10,7 @@ from collector import store
 
 from ..errors import Usage
 from ..output import data, note, show, show_list
-from .options import DbOption, JsonOption, open_database
-from .source import SourceArgument
+from .options import DbOption, JsonOption, SourceArgument, open_database
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -4,16 +4,38 @@ from .audit import Actor, AuditEntry, acting_as, iter_audit
 from .clock import accept_clock, describe_clock, last_known
 from .conditions import OPERATORS, parse_condition
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
-from .erasure import export_profile, forget_profile, require_profile
+from .erasure import count_profile, export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
+from .install import (
+    ACCEPT_BRIDGE,
+    ALLOW_ORIGIN,
+    ENABLE,
+    Cause,
+    InstallState,
+    Lamp,
+    allow_origin,
+    install_state,
+    likely_causes,
+)
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
+from .origins import is_listed
+from .profiles import (
+    Profile,
+    ProfileMatch,
+    ProfileSession,
+    find_profiles,
+    get_profile,
+    list_profile_events,
+    list_profile_sessions,
+)
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
 from .rejected import RejectedEvent, get_rejected, iter_rejected, list_rejected
 from .retention import expire_rows, paused
 from .rollup_tables import KINDS
 from .rollups import rebuild_rollups
+from .sightings import Sighting, list_sightings
 from .source_cache import SourceCache
 from .sources import (
     BRIDGES,
@@ -30,8 +52,11 @@ from .stats import backup, check_database, database_state, stats
 from .tokens import ADMIN, READ, ROLES, Token, create_token, list_tokens, note_use, revoke_token
 
 __all__ = [
+    "ACCEPT_BRIDGE",
     "ADMIN",
+    "ALLOW_ORIGIN",
     "BRIDGES",
+    "ENABLE",
     "KINDS",
     "OPERATORS",
     "READ",
@@ -39,9 +64,16 @@ __all__ = [
     "SOURCE_FIELDS",
     "Actor",
     "AuditEntry",
+    "Cause",
     "EventSchema",
+    "InstallState",
+    "Lamp",
+    "Profile",
+    "ProfileMatch",
+    "ProfileSession",
     "Redirect",
     "RejectedEvent",
+    "Sighting",
     "Source",
     "SourceCache",
     "StoredEvent",
@@ -50,30 +82,40 @@ __all__ = [
     "acting_as",
     "add_redirect",
     "add_source",
+    "allow_origin",
     "backup",
     "check_database",
     "connect",
     "connect_readonly",
     "connect_writer",
+    "count_profile",
     "create_token",
     "database_state",
     "describe_clock",
     "expire_rows",
     "export_profile",
+    "find_profiles",
     "first_of_latest",
     "forget_profile",
+    "get_profile",
     "get_rejected",
     "get_schema",
     "get_source",
+    "install_state",
+    "is_listed",
     "iter_audit",
     "iter_events",
     "iter_rejected",
     "last_known",
     "last_seq",
+    "likely_causes",
     "list_events",
+    "list_profile_events",
+    "list_profile_sessions",
     "list_redirects",
     "list_rejected",
     "list_schemas",
+    "list_sightings",
     "list_sources",
     "list_tokens",
     "migrate",

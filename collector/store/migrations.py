@@ -12,7 +12,16 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import NewerDatabase
-from . import audit, clock, console_sessions, layout, rejected, rollup_tables, tokens
+from . import (
+    audit,
+    clock,
+    console_sessions,
+    layout,
+    rejected,
+    rollup_tables,
+    sightings,
+    tokens,
+)
 from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -330,6 +339,12 @@ def m009_clock(db: Database) -> None:
 @migrations()
 def m010_console(db: Database) -> None:
     for statement in console_sessions.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m011_sightings(db: Database) -> None:
+    for statement in sightings.TABLES:
         db.execute(statement)
 
 

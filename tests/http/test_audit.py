@@ -22,9 +22,9 @@ from ..support import Collector, run
 # Commands that change nothing an administrator decides about. Any other one must be in CHANGES.
 NO_CHANGES = {
     "console",  # who follows its link is recorded then
-    "source list", "source show", "snippet", "schema list", "schema show", "redirect list",
+    "source list", "source show", "source status", "snippet", "schema list", "schema show", "redirect list",
     "stats", "token list", "events list", "events export", "rejected list", "rejected show",
-    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",
+    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
     "audit list", "doctor", "config show", "db backup", "db check", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
@@ -43,6 +43,7 @@ class Shop:
 
     collector: Collector
     source: str
+    listing: str  # a source that lists origins
     profile: str
     redirect: str
     token: store.Token
@@ -79,6 +80,7 @@ class Shop:
 @pytest.fixture
 def shop(collector: Collector) -> Shop:
     source = collector.add_source(bridges=["rest", "redirect"])
+    listing = collector.add_source(origins=["https://a.example.com"])
     body = {
         "source": {"id": source},
         "session": {"id": "s"},
@@ -89,7 +91,7 @@ def shop(collector: Collector) -> Shop:
         redirect = store.add_redirect(database, source, f"https://a.example.com/?key={KEY}")
         store.set_schema(database, source, "order", '{"required": ["price"]}')
         token, secret = store.create_token(database, "deploy")
-        return Shop(collector, source, profile, redirect.id, token, secret)
+        return Shop(collector, source, listing, profile, redirect.id, token, secret)
 
 
 def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str, str | None]]:
@@ -101,6 +103,7 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
     return {
         "source add": (["Other"], "source.add", "new"),
         "source set": ([source, "--rate-limit", "5"], "source.set", source),
+        "source allow": ([shop.listing, "https://b.example.com"], "source.set", shop.listing),
         "source disable": ([source], "source.set", source),
         "source enable": ([source], "source.set", source),
         "schema set": ([source, "order", str(file)], "schema.set", source),
