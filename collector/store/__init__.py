@@ -7,13 +7,17 @@ from .connection import connect, connect_readonly, connect_writer, path_of, snap
 from .erasure import export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
+from .former_ids import GRACE, FormerId, list_former_ids, rotate_source
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
-from .rejected import RejectedEvent, get_rejected, iter_rejected, list_rejected
+from .rejected import RejectedEvent, count_rejected, get_rejected, iter_rejected, list_rejected
+from .rejected_groups import RejectedGroup, Rule, Sample, list_rejected_groups, sample_of
 from .retention import expire_rows, paused
 from .rollup_tables import KINDS
 from .rollups import rebuild_rollups
+from .schema_try import MAX_LIMIT as MAX_TRIED
+from .schema_try import SchemaTry, TriedFault, try_schema
 from .source_cache import SourceCache
 from .sources import (
     BRIDGES,
@@ -32,7 +36,9 @@ from .tokens import ADMIN, READ, ROLES, Token, create_token, list_tokens, note_u
 __all__ = [
     "ADMIN",
     "BRIDGES",
+    "GRACE",
     "KINDS",
+    "MAX_TRIED",
     "OPERATORS",
     "READ",
     "ROLES",
@@ -40,12 +46,18 @@ __all__ = [
     "Actor",
     "AuditEntry",
     "EventSchema",
+    "FormerId",
     "Redirect",
     "RejectedEvent",
+    "RejectedGroup",
+    "Rule",
+    "Sample",
+    "SchemaTry",
     "Source",
     "SourceCache",
     "StoredEvent",
     "Token",
+    "TriedFault",
     "accept_clock",
     "acting_as",
     "add_redirect",
@@ -55,6 +67,7 @@ __all__ = [
     "connect",
     "connect_readonly",
     "connect_writer",
+    "count_rejected",
     "create_token",
     "database_state",
     "describe_clock",
@@ -71,8 +84,10 @@ __all__ = [
     "last_known",
     "last_seq",
     "list_events",
+    "list_former_ids",
     "list_redirects",
     "list_rejected",
+    "list_rejected_groups",
     "list_schemas",
     "list_sources",
     "list_tokens",
@@ -88,6 +103,8 @@ __all__ = [
     "remove_source",
     "require_profile",
     "revoke_token",
+    "rotate_source",
+    "sample_of",
     "seq_range",
     "set_schema",
     "snapshot",
@@ -95,5 +112,6 @@ __all__ = [
     "stats",
     "time_ago",
     "transaction",
+    "try_schema",
     "update_source",
 ]

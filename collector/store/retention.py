@@ -11,6 +11,7 @@ from .audit import MAX_DAYS as AUDIT_DAYS
 from .audit import expire_audit
 from .clock import MAX_AHEAD, add_mark, describe_clock, is_ahead, reach_of
 from .connection import transaction
+from .former_ids import expire_former_ids
 from .rejected import MAX_DAYS
 from .rollups import removing
 
@@ -42,6 +43,8 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
         if count := _expire_requests(connection, source, today, days):
             return count
     if count := _expire_rejected(connection, today):
+        return count
+    if count := expire_former_ids(connection):
         return count
     if count := expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK):
         return count
