@@ -8,6 +8,7 @@ from .erasure import export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
 from .former_ids import GRACE, FormerId, list_former_ids, rotate_source
+from .growth import DatabaseSize, Forecast, Rows, Sizes, database_size
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
@@ -45,14 +46,18 @@ __all__ = [
     "SOURCE_FIELDS",
     "Actor",
     "AuditEntry",
+    "DatabaseSize",
     "EventSchema",
+    "Forecast",
     "FormerId",
     "Redirect",
     "RejectedEvent",
     "RejectedGroup",
+    "Rows",
     "Rule",
     "Sample",
     "SchemaTry",
+    "Sizes",
     "Source",
     "SourceCache",
     "StoredEvent",
@@ -69,6 +74,7 @@ __all__ = [
     "connect_writer",
     "count_rejected",
     "create_token",
+    "database_size",
     "database_state",
     "describe_clock",
     "expire_rows",

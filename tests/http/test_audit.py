@@ -25,7 +25,7 @@ NO_CHANGES = {
     "stats", "token list", "events list", "events export", "rejected list", "rejected show",
     "rejected groups", "schema try",
     "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",
-    "audit list", "doctor", "config show", "db backup", "db check", "build bundle", "build site",
+    "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
 }  # fmt: skip
