@@ -12,7 +12,17 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import NewerDatabase
-from . import audit, clock, former_ids, layout, rejected, rejected_groups, rollup_tables, tokens
+from . import (
+    audit,
+    clock,
+    console_sessions,
+    former_ids,
+    layout,
+    rejected,
+    rejected_groups,
+    rollup_tables,
+    tokens,
+)
 from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -324,6 +334,12 @@ def m008_profile_scopes(db: Database) -> None:
 @migrations()
 def m009_clock(db: Database) -> None:
     for statement in clock.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m010_console(db: Database) -> None:
+    for statement in console_sessions.TABLES:
         db.execute(statement)
 
 

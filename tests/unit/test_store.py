@@ -42,6 +42,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m006_tokens_audit",),
             ("m008_profile_scopes",),
             ("m009_clock",),
+            ("m010_console",),
             ("m012_rotation",),
         ]
 
