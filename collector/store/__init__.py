@@ -12,8 +12,18 @@ from .growth import DatabaseSize, Forecast, Rows, Sizes, database_size
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
+from .rejected import MAX_DAYS as MAX_REJECTED_DAYS
 from .rejected import RejectedEvent, count_rejected, get_rejected, iter_rejected, list_rejected
-from .rejected_groups import RejectedGroup, Rule, Sample, list_rejected_groups, sample_of
+from .rejected_groups import (
+    MAX_GROUPS,
+    RejectedGroup,
+    Rule,
+    Sample,
+    get_rejected_group,
+    iter_group,
+    list_rejected_groups,
+    sample_of,
+)
 from .retention import expire_rows, paused
 from .rollup_tables import KINDS
 from .rollups import rebuild_rollups
@@ -39,6 +49,8 @@ __all__ = [
     "BRIDGES",
     "GRACE",
     "KINDS",
+    "MAX_GROUPS",
+    "MAX_REJECTED_DAYS",
     "MAX_TRIED",
     "OPERATORS",
     "READ",
@@ -82,10 +94,12 @@ __all__ = [
     "first_of_latest",
     "forget_profile",
     "get_rejected",
+    "get_rejected_group",
     "get_schema",
     "get_source",
     "iter_audit",
     "iter_events",
+    "iter_group",
     "iter_rejected",
     "last_known",
     "last_seq",

@@ -3,7 +3,7 @@
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import msgspec
 from ..errors import REASONS, StoreError
 from ..event.json_pointer import Marked, escape, mark, value_at
 from ..event.json_schema import compile_schema, find_fault
-from .rejected import RejectedEvent, get_rejected, parsed_again
+from .rejected import RejectedEvent, get_rejected, iter_rejected, parsed_again
 from .rows import Term
 
 MAX_GROUPS = 200  # in an answer
@@ -107,8 +107,7 @@ def list_rejected_groups(
     the group of this one, as `RejectedGroup` has it."""
     groups: dict[tuple[Any, ...], RejectedGroup] = {}
     for row in _count_by_detail(connection, sources, reason, type):
-        found, cause = split_detail(row[3])
-        found = _INDEX.sub("/*", found)
+        found, cause = _place(row[3]), split_detail(row[3])[1]
         if pointer not in (None, found):
             continue
         key = (*row[:3], found)
@@ -120,6 +119,29 @@ def list_rejected_groups(
         _add(known, cause, row)
     ordered = sorted(groups.values(), key=lambda group: (-group.events, -group.latest))
     return ordered[:limit]
+
+
+def get_rejected_group(
+    connection: sqlite3.Connection, source_id: str, reason: str, kind: str | None, pointer: str
+) -> RejectedGroup | None:
+    """The group of a source with this reason, type and pointer; None if there are no such events."""
+    found = list_rejected_groups(
+        connection, sources=[source_id], reason=reason, type=kind, pointer=pointer
+    )
+    return next((group for group in found if group.type == kind), None)
+
+
+def iter_group(connection: sqlite3.Connection, group: RejectedGroup) -> Iterator[RejectedEvent]:
+    """The events of a group, the latest first."""
+    for row in iter_rejected(
+        connection, source_id=group.source_id, type=group.type, reason=group.reason
+    ):
+        if row.type == group.type and _place(row.detail) == group.pointer:
+            yield row
+
+
+def _place(detail: str) -> str:
+    return _INDEX.sub("/*", split_detail(detail)[0])
 
 
 def _count_by_detail(

@@ -32,7 +32,7 @@ from ...store.connection import connect, connect_readonly
 from ...store.reports import NotCounted
 from ...store.tokens import ADMIN, READ
 from ..stopping import Stopping
-from ..writer_client import WriterClient
+from ..writer_client import WriterClient, write_from_thread
 from . import api_access, api_reports, api_schemas, api_stored, openapi
 from .api_call import CURSOR, Call, Operation, Reach, whole_list
 from .responses import json_response, json_text_response
@@ -85,7 +85,7 @@ def add(
         if isinstance(token, str):
             return json_response(401, {"detail": token}, {"WWW-Authenticate": "Bearer"})
         await use.note(token)
-        write = _write_from_thread(asyncio.get_running_loop(), writer)
+        write = write_from_thread(asyncio.get_running_loop(), writer)
         # The database may make this wait. Meanwhile the worker goes on taking events.
         async with reading if request.method == "GET" else nullcontext():
             arguments = (operation, token, request, names, database.path, write)
@@ -116,17 +116,6 @@ def _route(operation: Operation, handler: Callable[..., Any]) -> Route:
         role=operation.role,
         description=api_access.REACHES[operation.reach],
     )
-
-
-def _write_from_thread(
-    loop: asyncio.AbstractEventLoop, writer: WriterClient
-) -> Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]:
-    """A call that has the writer store requests, for a thread beside the event loop."""
-
-    async def submit(requests: Sequence[WriteRequest]) -> list[WriteResult]:
-        return await asyncio.gather(*(writer.submit(request, 0, 0) for request in requests))
-
-    return lambda requests: asyncio.run_coroutine_threadsafe(submit(requests), loop).result()
 
 
 def _run(
