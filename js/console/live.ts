@@ -17,6 +17,13 @@ export const startLive = (): void => {
   const list = document.getElementById("live-rows");
   const pause = document.getElementById("live-pause") as HTMLButtonElement | null;
   if (!list || !pause) return;
+  const rate = document.getElementById("live-rate")!;
+  list.addEventListener("rate", (event) => {
+    const { data } = (event as CustomEvent<{ data: string }>).detail;
+    const [shown, count] = data.split(" ").map(Number) as [number, number];
+    rate.textContent =
+      count > shown ? `showing ${shown} of ${count.toLocaleString("en")} in a second` : "";
+  });
   let paused = false;
   pause.hidden = false;
   const show = (): void => {

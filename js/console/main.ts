@@ -53,6 +53,12 @@ addEventListener("pageshow", () => {
     field.disabled = false;
 });
 
+// What a page asks for by itself waits while nobody sees it. (A condition in `hx-trigger` would be
+// code in an attribute, which the policy forbids.)
+document.addEventListener("htmx:before:request", (event) => {
+  if (document.hidden) event.preventDefault();
+});
+
 startTheme();
 startCharts();
 startLive();
