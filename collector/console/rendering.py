@@ -27,7 +27,7 @@ NAVIGATION = (
     ("/system", "System"),
 )
 # Of one source: what follows its address, and the title.
-SOURCE_PAGES = (("/install", "Install"), ("/settings", "Settings"))
+SOURCE_PAGES = (("/install", "Install"), ("/schemas", "Schemas"), ("/settings", "Settings"))
 
 
 def templates_folder() -> Path:

@@ -16,8 +16,10 @@ from . import (
     audit,
     clock,
     console_sessions,
+    former_ids,
     layout,
     rejected,
+    rejected_groups,
     rollup_tables,
     sightings,
     tokens,
@@ -345,6 +347,12 @@ def m010_console(db: Database) -> None:
 @migrations()
 def m011_sightings(db: Database) -> None:
     for statement in sightings.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m012_rotation(db: Database) -> None:
+    for statement in (*former_ids.TABLES, rejected_groups.INDEX):
         db.execute(statement)
 
 

@@ -104,7 +104,9 @@ def test_guesses_come_after_a_minute(looker: Looker) -> None:
     looker.goto(
         f"/sources/{source}/install?api=http://127.0.0.1:8686&opened=2026-11-01T00:00:00.000Z"
     )
-    codes = page.locator("[data-cause]").evaluate_all("(all) => all.map((one) => one.dataset.cause)")
+    codes = page.locator("[data-cause]").evaluate_all(
+        "(all) => all.map((one) => one.dataset.cause)"
+    )
     assert codes == ["loopback_address", "nothing_fetched"]
     looker.check_looks()
 
@@ -205,7 +207,7 @@ def test_who_may_only_look_is_shown_the_command_and_no_button(
     answer = page.goto(f"{collector.url}/console/sources/{other}/install")
     assert answer
     assert answer.status == 403
-    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}  # type: ignore[typeddict-item]
+    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
     for action in ("fix", "sample"):
         url = f"{collector.url}/console/sources/{source}/install/{action}"
         tried = httpx.post(url, data={"action": "enable"}, cookies=cookies)
