@@ -12,7 +12,18 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import NewerDatabase
-from . import audit, clock, console_sessions, layout, rejected, rollup_tables, tokens
+from . import (
+    audit,
+    clock,
+    console_sessions,
+    former_ids,
+    layout,
+    rejected,
+    rejected_groups,
+    rollup_tables,
+    sightings,
+    tokens,
+)
 from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -334,7 +345,19 @@ def m010_console(db: Database) -> None:
 
 
 @migrations()
-def m011_visits(db: Database) -> None:
+def m011_sightings(db: Database) -> None:
+    for statement in sightings.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m012_rotation(db: Database) -> None:
+    for statement in (*former_ids.TABLES, rejected_groups.INDEX):
+        db.execute(statement)
+
+
+@migrations()
+def m013_visits(db: Database) -> None:
     """Rollups that know time zones, page-views of visits and visitors of any range. The collector
     counts all events again in its quiet moments."""
     rollup_tables.recount(db.conn)

@@ -141,9 +141,15 @@ def change_sessions(
     mark: int,
     changes: Changes,
 ) -> None:
-    """Adds to `changes` what sessions are now, by their events up to the mark."""
+    """Adds to `changes` what sessions are now, by their events up to the mark. What was removed of
+    them is in it already."""
+    gone: dict[int, int] = defaultdict(int)
+    for (_, _, session), (_, _, views) in changes.hours.items():
+        gone[session] += views
     for session, old in known_visits(connection, names, sessions).items():
-        changes.visit(session, old, visit_of(connection, session, mark))
+        new = visit_of(connection, session, mark)
+        views = old.page_views + gone[session]
+        changes.visit(session, old, new and new._replace(page_views=views))
 
 
 def change_facts(connection: sqlite3.Connection, changes: Changes, names: RollupSet = LIVE) -> None:

@@ -78,27 +78,32 @@ def facts_of(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[in
     return {key: Facts(campaign_of(utm or ""), *client_of(context)) for key, context, utm in rows}
 
 
-def visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit | None:
-    """A session as its events up to a number make it; None if it has none."""
+def visit_of(
+    connection: sqlite3.Connection, session: int, upto: int, *, with_bots: bool = False
+) -> Visit | None:
+    """A session as its events up to a number make it; None if it has none. `with_bots`: also by
+    those that are not counted. Its page-views are not: there may be any number of them."""
 
     def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:
         return connection.execute(
             f"""SELECT e.source, substr(e.occurred_at, 1, 16), coalesce(e.context, r.context)
             FROM request_rows r CROSS JOIN event_rows e
                 ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
-            WHERE r.session = ? AND r.bot = 0 AND e.seq <= ? {where}
+            WHERE r.session = ? AND (r.bot = 0 OR ?) AND e.seq <= ? {where}
             ORDER BY r.key {order}, e.seq {order}""",
-            (session, upto),
+            (session, with_bots, upto),
         )
 
     first = next(events("ASC", ""), None)
     if first is None:
         return None
-    views = (page_of(text) for *_, text in events("ASC", f"AND e.type = {VIEW_KEY}"))
-    pages = [page for page in views if page]
-    visit = Visit(first[0], first[1], page_views=len(pages))
-    if pages:
-        visit = visit._replace(
-            entry_page=pages[0].path, exit_page=pages[-1].path, referrer=pages[0].referrer
-        )
+    is_view = f"AND e.type = {VIEW_KEY}"
+    views = [
+        next((page for *_, text in events(order, is_view) if (page := page_of(text))), None)
+        for order in ("ASC", "DESC")
+    ]
+    visit = Visit(first[0], first[1])
+    entry, last = views
+    if entry and last:
+        visit = visit._replace(entry_page=entry.path, exit_page=last.path, referrer=entry.referrer)
     return with_facts(visit, facts_of(connection, [session]).get(session))

@@ -442,7 +442,7 @@ BEFORE_VISITS = (
     # Counted while it was made again.
     "CREATE TABLE visits_next (session INTEGER PRIMARY KEY)",
     "INSERT INTO rollup_marks VALUES ('next', 1)",
-    "DELETE FROM _sqlite_migrations WHERE name = 'm011_visits'",
+    "DELETE FROM _sqlite_migrations WHERE name = 'm013_visits'",
 )
 
 

@@ -43,7 +43,9 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m008_profile_scopes",),
             ("m009_clock",),
             ("m010_console",),
-            ("m011_visits",),
+            ("m011_sightings",),
+            ("m012_rotation",),
+            ("m013_visits",),
         ]
 
 
