@@ -4,7 +4,8 @@ the number of events."""
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
 
 from collector.printable import printable
@@ -45,6 +46,15 @@ def _cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     return printable(f"'{value}" if value.startswith(_FORMULA) else value)
+
+
+def write_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Prints a table as CSV."""
+    writer = csv.writer(sys.stdout, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_cell("" if value is None else value) for value in row])
+    sys.stdout.flush()
 
 
 def _parquet(events: Iterator[StoredEvent], out: IO[bytes]) -> int:

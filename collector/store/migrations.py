@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import NewerDatabase
-from . import audit, clock, layout, rejected, rollup_tables, tokens
+from . import audit, clock, layout, rejected, rollup_tables, saved_reports, tokens
 from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -324,6 +324,12 @@ def m008_profile_scopes(db: Database) -> None:
 @migrations()
 def m009_clock(db: Database) -> None:
     for statement in clock.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m010_saved_reports(db: Database) -> None:
+    for statement in saved_reports.TABLES:
         db.execute(statement)
 
 

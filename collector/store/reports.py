@@ -30,6 +30,7 @@ MAX_UNCOUNTED = 100_000
 MAX_EXACT = 30_000
 OVERVIEW = ("types", "pages", "referrers", "campaigns")  # whose most frequent values it has
 _TAIL = "temp.uncounted"
+VISITOR_TAIL = f"{_TAIL}_visitors"
 
 
 class NotCounted(StoreError):
@@ -72,7 +73,7 @@ def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
     """Puts what is not in the rollups into tables of this connection."""
     for table, columns in (
         (_TAIL, "source, kind, grain, period, value, count, bots"),
-        (f"{_TAIL}_visitors", "source, bucket, day, profile"),
+        (VISITOR_TAIL, "source, bucket, day, profile"),
         (f"{_TAIL}_numbers", "number, day, value, count, sum"),
     ):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
@@ -84,7 +85,7 @@ def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
     )
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}_visitors",
+        f"INSERT INTO {VISITOR_TAIL}",
         [(source, profile % BUCKETS, day, profile) for source, day, profile in changes.visitors],
     )
     insert_rows(
@@ -95,8 +96,9 @@ def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
     )
 
 
-def _counts(where: str) -> str:
-    """A subquery of all counts that match, on both sides of the mark."""
+def counts_of(where: str) -> str:
+    """A subquery of all counts that match, on both sides of the mark. `where`: a test of columns of
+    the rollups' counts."""
     return (
         f"(SELECT * FROM {LIVE.counts} WHERE {where} UNION ALL SELECT * FROM {_TAIL} WHERE {where})"
     )
@@ -113,7 +115,7 @@ def events_over_time(
     `first` and `last`: periods, as in `2026-11-27T09`, `2026-11-27` or `2026-11`.
     """
     rows = connection.execute(
-        f"SELECT period, value, sum(count), sum(bots) FROM {_counts(_RANGE)}"
+        f"SELECT period, value, sum(count), sum(bots) FROM {counts_of(_RANGE)}"
         " GROUP BY 1, 2 HAVING sum(count) > 0 ORDER BY 1, 3 DESC, 2",
         (source_key(connection, source_id), "types", grain, first, last),
     )
@@ -130,7 +132,7 @@ def visits_over_time(
     days: dict[str, dict[str, Any]] = {}
     for kind in ("visitors", "sessions", "pages"):
         for day, count in connection.execute(
-            f"SELECT period, sum(count) FROM {_counts(_RANGE)} GROUP BY 1",
+            f"SELECT period, sum(count) FROM {counts_of(_RANGE)} GROUP BY 1",
             (source_key(connection, source_id), kind, DAY, first.isoformat(), last.isoformat()),
         ):
             found = days.setdefault(day, {"day": day, "visitors": 0, "sessions": 0, "pages": 0})
@@ -158,7 +160,7 @@ def visitors_between(
     source = source_key(connection, source_id)
     days = (first.isoformat(), last.isoformat())
     (total,) = connection.execute(
-        f"SELECT coalesce(sum(count), 0) FROM {_counts(_RANGE)}",
+        f"SELECT coalesce(sum(count), 0) FROM {counts_of(_RANGE)}",
         (source, "visitors", DAY, *days),
     ).fetchone()
     buckets = BUCKETS if total <= MAX_EXACT else max(1, BUCKETS * MAX_EXACT // total)
@@ -168,7 +170,7 @@ def visitors_between(
             (SELECT 0 UNION ALL SELECT value + 1 FROM b WHERE value + 1 < ?4)
         SELECT count(*) FROM (
             SELECT v.profile FROM b CROSS JOIN {LIVE.visitors} v ON {where}
-            UNION SELECT v.profile FROM b CROSS JOIN {_TAIL}_visitors v ON {where})""",
+            UNION SELECT v.profile FROM b CROSS JOIN {VISITOR_TAIL} v ON {where})""",
         (source, *days, buckets),
     ).fetchone()
     if buckets == BUCKETS:
@@ -198,7 +200,7 @@ def most_frequent(
     parts, values = [], []
     for grain, start, end in _split(first, last):
         parts.append(
-            _counts(f"source = {source} AND kind = ? AND grain = ? AND period BETWEEN ? AND ?")
+            counts_of(f"source = {source} AND kind = ? AND grain = ? AND period BETWEEN ? AND ?")
         )
         values += [kind, grain, start, end] * 2
     union = " UNION ALL ".join(f"SELECT value, count FROM {part}" for part in parts)

@@ -22,14 +22,14 @@ from ..support import Collector, run
 # Commands that change nothing an administrator decides about. Any other one must be in CHANGES.
 NO_CHANGES = {
     "source list", "source show", "snippet", "schema list", "schema show", "redirect list",
-    "stats", "token list", "events list", "events export", "rejected list", "rejected show",
+    "stats saved list", "stats saved show", "stats saved run", "token list", "events list", "events export", "rejected list", "rejected show",
     "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",
     "audit list", "doctor", "config show", "db backup", "db check", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
 }  # fmt: skip
 CHANGED = (
-    "sources", "schemas", "redirects", "tokens", "registry", "event_rows", "request_rows",
+    "sources", "schemas", "redirects", "tokens", "saved_reports", "registry", "event_rows", "request_rows",
     "session_rows", "profile_rows", "rejected", "tombstones",
 )  # fmt: skip
 KEY = "key-4711"  # a secret in an address
@@ -108,6 +108,10 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
         "redirect remove": ([shop.redirect], "redirect.remove", source),
         "token create": (["x", "--source", source], "token.create", source),
         "token revoke": ([shop.token.id], "token.revoke", None),
+        "stats explore": (["--save", "A", "--source", source], "report.add", source),
+        "stats funnel": (["a", "b", "--save", "B"], "report.add", None),
+        "stats retention": (["--save", "C"], "report.add", None),
+        "stats saved remove": (["A"], "report.remove", source),
         "rejected replay": (["--source", source], "rejected.replay", source),
         "profile forget": ([shop.profile, "--yes"], "profile.forget", None),
         "db clock": (["--accept"], "clock.accept", None),
