@@ -11,6 +11,7 @@ CARRIED = {
     "templates": "cli/_data/templates",
     "site": "cli/_data/site",
     "js/dist": "collector/_dist",
+    "templates/console": "collector/_console",
 }
 
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "schema": "Set up",
     "redirect": "Set up",
     "token": "Set up",
+    "console": "Inspect",
     "stats": "Inspect",
     "events": "Inspect",
     "rejected": "Inspect",

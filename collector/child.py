@@ -50,6 +50,10 @@ def main() -> None:
         from .worker.app import run
 
         run(task, _collect_garbage_seldom)
+    elif task.role == "console":
+        from .console.app import run as run_console
+
+        run_console(task)
     else:
         _supervise(task)
 

@@ -34,12 +34,14 @@ T = TypeVar("T")
 class Task(Struct, frozen=True, forbid_unknown_fields=True):
     """What a child process does."""
 
-    role: str  # "writer", "worker", or "supervisor" for a collector that another program embeds
+    # "writer", "worker", "console", or "supervisor" for a collector that another program embeds
+    role: str
     settings: Settings
-    # Of the socket that it serves: for a worker the public one, for the writer that on which it gets
-    # the workers' connections.
+    # Of the socket that it serves: for a worker the public one, for the writer and the console that
+    # on which they get connections from workers.
     descriptor: int = -1
     writer: int = -1  # of the socket through which a worker passes the writer a connection
+    console: int = -1  # of that through which it passes the console one; -1 if there is none
     counters: int = -1  # of the memory for the metrics; -1 if there is none
     database: DatabaseFile | None = None  # as the supervisor found it
     number: int = 0  # of the process, among those that share that memory
@@ -48,7 +50,8 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def inherited(self) -> list[int]:
         """The descriptors that the process inherits."""
-        return [number for number in (self.descriptor, self.writer, self.counters) if number >= 0]
+        all_ = (self.descriptor, self.writer, self.console, self.counters)
+        return [number for number in all_ if number >= 0]
 
 
 def start_process(task: Task, stdout: int | None = None) -> subprocess.Popen[bytes]:

@@ -76,6 +76,11 @@ class Settings:
         check=parse_aliases,
     )
     qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
+    console: str = _setting(
+        "local",
+        "Who reaches the console at /console: local, browsers of this machine; everywhere, also others; off. All have to log in.",
+        choices=("local", "everywhere", "off"),
+    )
     proxies: int = _setting(
         0,
         "How many reverse proxies of your own stand before the collector, each adding to X-Forwarded-For.",
@@ -84,7 +89,7 @@ class Settings:
     )
     allowed_hosts: str = _setting(
         "",
-        "Names, separated by commas, by which /api, /metrics, /docs and /qa may be asked for in Host; localhost and addresses may always.",
+        "Names, separated by commas, by which /console, /api, /metrics, /docs and /qa may be asked for in Host; localhost and addresses may always.",
         shown="none",
     )
     metrics_token: str = _setting(

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.request import urlopen
 
 from .aliased_bundle import aliased_files
@@ -60,9 +61,12 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
         # Workers put connections in at one end, the writer takes them out at the other. What a
         # killed writer has not taken out is there for the next.
         taken, put = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with taken, put:
+        # The same for the console.
+        console_taken, console_put = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with taken, put, console_taken, console_put:
             database = DatabaseFile.at(settings.db)
-            Supervisor(settings, database, public, taken, put).run(on_ready)
+            doors = Doors(public, taken, put, console_taken, console_put)
+            Supervisor(settings, database, doors).run(on_ready)
 
 
 def _check_alias(settings: Settings) -> None:
@@ -109,6 +113,17 @@ def _listen(settings: Settings) -> socket.socket:
             time.sleep(0.05)
 
 
+class Doors(NamedTuple):
+    """Sockets that the supervisor holds and its children inherit: the public one, and for writer and
+    console the end at which it takes connections and the end at which workers put them in."""
+
+    public: socket.socket
+    writer_takes: socket.socket
+    writer: socket.socket
+    console_takes: socket.socket
+    console: socket.socket
+
+
 @dataclass
 class Child:
     """A process that is kept running."""
@@ -127,13 +142,11 @@ class Supervisor:
         self,
         settings: Settings,
         database: DatabaseFile,
-        public: socket.socket,
-        connections: socket.socket,
-        writer: socket.socket,
+        doors: Doors,
     ) -> None:
-        self._public = public
+        self._doors = doors
         self._settings = settings
-        processes = settings.workers + 1
+        processes = settings.workers + 2
         self._counters = share_memory(processes)
         counters = self._counters.descriptor if self._counters else -1
         shared: dict[str, Any] = {
@@ -141,13 +154,23 @@ class Supervisor:
             "processes": processes,
             "database": database,
         }
+        public, writer = doors.public.fileno(), doors.writer.fileno()
+        has_console = settings.console != "off"
+        console = doors.console.fileno() if has_console else -1
         self._tasks = [
-            Task("writer", settings, connections.fileno(), **shared),
+            Task("writer", settings, doors.writer_takes.fileno(), **shared),
             *(
-                Task("worker", settings, public.fileno(), writer.fileno(), number=number, **shared)
-                for number in range(1, processes)
+                Task("worker", settings, public, writer, console, number=number, **shared)
+                for number in range(1, processes - 1)
             ),
         ]
+        # It is started when it is asked for, and again when it has ended and is asked for.
+        takes = doors.console_takes.fileno()
+        self._console = (
+            Task("console", settings, takes, writer, number=processes - 1, **shared)
+            if has_console
+            else None
+        )
         self._children: list[Child] = []
         self._stop = threading.Event()
 
@@ -158,12 +181,13 @@ class Supervisor:
         self._children = [
             Child(task, start_process(task), time.monotonic()) for task in self._tasks
         ]
-        arguments = (url_of(self._public), on_ready)
+        arguments = (url_of(self._doors.public), on_ready)
         threading.Thread(target=self._announce, args=arguments, daemon=True).start()
         try:
             while not self._stop.wait(0.1):
-                for child in self._children:
+                for child in [*self._children]:
                     self._revive(child)
+                self._start_console()
             # Balancers see that /ready says no, and send their requests elsewhere; those that come
             # all the same are served.
             for child in self._children:
@@ -172,10 +196,20 @@ class Supervisor:
             self._wait_or_second_signal(self._settings.drain_seconds)
         finally:
             # Who connects from now on is refused, and does not wait for nobody.
-            self._public.close()
+            self._doors.public.close()
             # Workers first: they finish what they accepted, and need the writer for that.
-            _finish([child.process for child in self._children if child.task.role == "worker"])
+            others = [child for child in self._children if child.task.role != "writer"]
+            _finish([child.process for child in others])
             _finish([child.process for child in self._children], WRITER_STOP_TIMEOUT)
+
+    def _start_console(self) -> None:
+        """Starts the console's process if somebody asks for it and it does not run."""
+        child = next((child for child in self._children if child.task.role == "console"), None)
+        if self._console is None or child:
+            return
+        if select.select([self._doors.console_takes], [], [], 0)[0]:
+            process = start_process(self._console)
+            self._children.append(Child(self._console, process, time.monotonic()))
 
     def _wait_or_second_signal(self, seconds: float) -> None:
         self._stop.clear()
@@ -187,6 +221,9 @@ class Supervisor:
 
     def _revive(self, child: Child) -> None:
         if child.process.poll() is None:
+            return
+        if child.task.role == "console":
+            self._children = [other for other in self._children if other is not child]
             return
         if time.monotonic() - child.started > LONG_LIVED:
             child.pause = MIN_PAUSE

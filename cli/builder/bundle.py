@@ -22,6 +22,7 @@ from collector.errors import SettingsError
 
 from .. import paths
 from ..errors import BuildError, Missing, Usage
+from . import console_files
 from .typescript import declarations
 
 BUDGETS = {"loader.min.js": 600, "tracker.min.js": 4200, "page.min.js": 1100}  # bytes, brotli
@@ -166,6 +167,8 @@ def _build(js: Path, wanted: list[str], *, types: bool, smallest: bool) -> Bundl
         ],
         wanted,
     )
+    _run(js, console_files.arguments_of(staging.name))
+    console_files.finish(staging)
     manifest = json.dumps(bundle.as_dict(), indent=2) + "\n"
     (staging / "manifest.json").write_text(manifest, encoding="utf-8")
     if types:
@@ -247,7 +250,11 @@ def _esbuild(js: Path, arguments: list[str], features: list[str], former: str = 
         for name in FEATURES
     ]
     defines.append(f"--define:FORMER={json.dumps(former)}")
-    command = [find_executable(js, ESBUILD), *arguments, *_FLAGS, *defines]
+    _run(js, [*arguments, *_FLAGS, *defines])
+
+
+def _run(js: Path, arguments: list[str]) -> None:
+    command = [find_executable(js, ESBUILD), *arguments]
     done = subprocess.run(command, cwd=js, capture_output=True, text=True, check=False)
     if done.returncode:
         # esbuild's paths are relative to js/; those in the message are relative to its parent.

@@ -12,6 +12,7 @@ from collector.settings import Settings, default_bundle, load_settings
 from .. import paths
 from ..output import data, note
 from .build import bundle_here
+from .console import make_link
 from .options import HostOption, PortOption
 
 FOLDER = Path("build/demo")
@@ -71,6 +72,11 @@ def _run(settings: Settings, site: Path, bundle: Path, *, open_: bool) -> None:
         def ready(_: str) -> None:
             note("The collector is up. Open this page; its events appear below. Ctrl-C stops.")
             data(f"{address}/pages/basic.html")
+            note(
+                "And this is the console, where you see what comes in. The link is good once, for a minute;"
+            )
+            note("`thamesthrive console` makes another one.")
+            data(make_link(settings, address))
             begin.set()
             if open_:
                 webbrowser.open(f"{address}/pages/basic.html")

@@ -68,7 +68,7 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _actor.reset(before)
 
 
-def _user() -> Actor:
+def local_user() -> Actor:
     """The process's user. Not from the environment, which says whatever one likes."""
     try:
         name = pwd.getpwuid(os.getuid()).pw_name
@@ -114,7 +114,7 @@ def add_entry(
     be recorded is rolled back. `object_`: the id of what is changed; never that of a visitor.
     `source_id`: the source that it belongs to. Secrets must not be in `changes`.
     """
-    actor = _actor.get() or _user()
+    actor = _actor.get() or local_user()
     values = {
         name: {"from": _bounded(old), "to": _bounded(new)}
         for name, (old, new) in (changes or {}).items()

@@ -12,7 +12,16 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from ..errors import NewerDatabase
-from . import audit, clock, layout, rejected, rollup_tables, saved_reports, tokens
+from . import (
+    audit,
+    clock,
+    console_sessions,
+    layout,
+    rejected,
+    rollup_tables,
+    saved_reports,
+    tokens,
+)
 from .connection import connect, connect_readonly, path_of, transaction
 from .move import move_rows
 from .sources import add_columns, missing_columns
@@ -328,7 +337,13 @@ def m009_clock(db: Database) -> None:
 
 
 @migrations()
-def m010_saved_reports(db: Database) -> None:
+def m010_console(db: Database) -> None:
+    for statement in console_sessions.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m011_saved_reports(db: Database) -> None:
     for statement in saved_reports.TABLES:
         db.execute(statement)
 

@@ -36,6 +36,7 @@ from .http import (
 )
 from .http.connection import Connection
 from .http.connections import Connections
+from .http.console_door import ConsoleDoor
 from .http.cors import cors_headers, ingestion_paths, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
@@ -49,7 +50,7 @@ _numbers = count(1)
 def run(task: Task, on_start: Callable[[], None]) -> None:
     """The body of a worker process. Calls `on_start` when it is set up, returns after SIGTERM."""
     database = task.database or DatabaseFile.at(task.settings.db)
-    app = create_app(task.settings, database, socket.socket(fileno=task.writer))
+    app = create_app(task.settings, database, socket.socket(fileno=task.writer), task.console)
     on_start()
     # A hint for Sanic's own users, on terminals.
     os.environ["SANIC_IGNORE_PRODUCTION_WARNING"] = "1"
@@ -67,11 +68,12 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
 
 
 def create_app(
-    settings: Settings, database: DatabaseFile, writer_socket: socket.socket
+    settings: Settings, database: DatabaseFile, writer_socket: socket.socket, console: int = -1
 ) -> Sanic[Any, Any]:
     """One worker of the collector as a Sanic app. The writer takes its connection from the socket.
 
-    `database`: the file of `settings.db` that the writer has.
+    `database`: the file of `settings.db` that the writer has. `console`: the descriptor of the
+    socket through which the console takes connections; -1 if there is none.
     Raises sqlite3.Error if the database does not exist or cannot be read.
     """
     app: Sanic[Any, Any] = Sanic(f"thamesthrive-{next(_numbers)}", configure_logging=False)
@@ -103,6 +105,7 @@ def create_app(
     aliases = settings.aliases
     files = tracker_files.TrackerFiles(settings.tracker_folder, aliases, watched=settings.qa)
     app.ctx.connections = connections
+    app.ctx.console_door = ConsoleDoor(console)
     app.ctx.pipeline = pipeline
     app.ctx.track_targets = track.targets(aliases)
     app.ctx.ingestion_paths = ingestion_paths(aliases)

@@ -21,6 +21,7 @@ from ..support import Collector, run
 
 # Commands that change nothing an administrator decides about. Any other one must be in CHANGES.
 NO_CHANGES = {
+    "console",  # who follows its link is recorded then
     "source list", "source show", "snippet", "schema list", "schema show", "redirect list",
     "stats saved list", "stats saved show", "stats saved run", "token list", "events list", "events export", "rejected list", "rejected show",
     "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",

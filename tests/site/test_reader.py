@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from ..accessibility import violations
 from .conftest import ServedSite
-from .test_walk import violations
 
 
 @pytest.fixture

@@ -6,14 +6,12 @@ import threading
 import time
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, Route, expect
+from playwright.sync_api import Browser, Response, Route, expect
 
+from ..accessibility import COLOUR_RULES, violations
 from ..support import ROOT
 from .conftest import ServedSite
 
-AXE = ROOT / "js" / "node_modules" / "axe-core" / "axe.min.js"
-WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-COLOUR_RULES = ["color-contrast", "link-in-text-block"]  # those that dark colours can break
 BUDGET = 60 * 1024  # bytes over the wire for a page of the docs, without the search
 
 DOCS = ["index.html", "404.html"] + [
@@ -36,22 +34,6 @@ SHIFT = """() => new Promise((done) => {
 TRANSFERRED = """() => performance.getEntriesByType("navigation")
   .concat(performance.getEntriesByType("resource"))
   .reduce((sum, {transferSize}) => sum + transferSize, 0)"""
-
-
-def violations(page: Page, *rules: str) -> list[str]:
-    """Returns what axe-core finds against WCAG 2.2 AA, or against some rules, as rule and
-    element."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE.read_text() + "; 0")
-    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": WCAG}
-    found = page.evaluate(
-        "(only) => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only
-    )
-    return [
-        f"{rule['id']}: {node['html'][:120]}"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("address", DOCS)

@@ -23,6 +23,11 @@ ROOMS = {
         "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
         "ids", "ipc", "logs", "metrics", "settings", "store",
     },
+    # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
+    "console": {
+        "collector", "database_file", "descriptors", "errors", "event", "ipc", "printable", "settings",
+        "store", "worker",
+    },
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip
 
@@ -61,7 +66,9 @@ def is_module(name: str) -> bool:
 @pytest.mark.parametrize("path", sorted((ROOT / "collector").rglob("*.py")), ids=names)
 def test_collector_never_imports_the_command_line(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)}
-    assert roots & {"cli", "typer", "rich", "jinja2"} == set()
+    # Templates are the console's alone.
+    shown = {"jinja2"} if "console" in path.parts else set()
+    assert roots & {"cli", "typer", "rich", "jinja2"} <= shown
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -71,7 +78,7 @@ def test_rooms_import_only_what_is_below_them(room: str) -> None:
         found for path in (ROOT / "collector" / room).rglob("*.py") for found in rooms_of(path)
     }
     assert imported - {room, "collector"} <= ROOMS[room]
-    assert not imported & {"worker", "writer"} - {room}
+    assert not (imported & {"worker", "writer"}) - {room} - ROOMS[room]
 
 
 @pytest.mark.parametrize("path", FILES, ids=names)

@@ -4,6 +4,7 @@ import re
 
 from ...errors import MalformedRequest, TooLarge
 from ...event.limits import MAX_WIRE
+from .head import Head
 
 MAX_CHUNKS = 10_000  # of one body: each costs time, however small
 MAX_LINE = 80  # bytes of a line with a chunk's size
@@ -43,3 +44,17 @@ class ChunkedBody:
         if len(buffer) >= MAX_LINE or b"\n" in buffer:
             raise MalformedRequest("Invalid size of a chunk")
         return False
+
+
+def take_body(head: Head, chunked: ChunkedBody | None, buffer: bytearray) -> bytes | None:
+    """Takes the body of a request out of a buffer, None if it is incomplete. Raises
+    MalformedRequest, TooLarge."""
+    if chunked:
+        return bytes(chunked.body) if chunked.take(buffer) else None
+    if head.length > MAX_WIRE:
+        raise TooLarge
+    if len(buffer) < head.length:
+        return None
+    body = bytes(buffer[: head.length])
+    del buffer[: head.length]
+    return body

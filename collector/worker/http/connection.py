@@ -20,10 +20,11 @@ from ...errors import MalformedRequest, Overloaded, TooLarge
 from ...event.limits import MAX_WIRE
 from ..answer import Answer, refused
 from ..pipeline import NO_SOURCE, Pipeline, failed
-from .chunked import ChunkedBody
+from .chunked import ChunkedBody, take_body
 from .connections import FREE, Connections
+from .console_door import ConsoleDoor
 from .cors import cors_for, is_ingestion
-from .head import MAX_HEAD, Head, check_beginning, parse_head
+from .head import HEAD_END, MAX_HEAD, Head, check_beginning, parse_head
 from .responses import refusal_bytes, response_bytes
 
 MAX_WAITING = 64 * 1024  # bytes behind the request that is served; reading pauses there
@@ -32,7 +33,6 @@ LINGER = 2.0  # seconds to read a refusal in, for a sender that is still sending
 LAST_LINGER = 0.1  # the same when the collector ends
 NEW = 0.25  # seconds in which a new connection's first request is expected when the collector ends
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-HEAD_END = b"\r\n\r\n"
 
 
 class Connection(HttpProtocol):
@@ -44,6 +44,7 @@ class Connection(HttpProtocol):
         "_chunked",
         "_connections",
         "_deadline",
+        "_door",
         "_has_sent",
         "_head",
         "_held",
@@ -64,6 +65,7 @@ class Connection(HttpProtocol):
         super().__init__(app=app, **options)
         self._pipeline: Pipeline = app.ctx.pipeline
         self._connections: Connections = app.ctx.connections
+        self._door: ConsoleDoor = app.ctx.console_door
         self._buffer = bytearray()  # what has arrived, but for what is served
         self._head: Head | None = None  # of the request that is arriving
         self._chunked: ChunkedBody | None = None  # its body
@@ -130,7 +132,10 @@ class Connection(HttpProtocol):
         """Takes the next request out of the buffer, and serves it if all of it is there."""
         try:
             head = self._head or self._take_head()
-            body = self._take_body(head) if head else None
+            if head and self._door.is_asked_for(head.target):
+                self._hand_over(head)
+                return
+            body = take_body(head, self._chunked, self._buffer) if head else None
         except MalformedRequest as error:
             self._refuse(400, f"{error}.")
             return
@@ -186,25 +191,20 @@ class Connection(HttpProtocol):
                 self.transport.write(CONTINUE)
         return head
 
-    def _take_body(self, head: Head) -> bytes | None:
-        """The body of a request, None if it is incomplete. Raises MalformedRequest, TooLarge."""
-        buffer = self._buffer
-        if self._chunked:
-            return bytes(self._chunked.body) if self._chunked.take(buffer) else None
-        if head.length > MAX_WIRE:
-            raise TooLarge
-        if len(buffer) < head.length:
-            return None
-        body = bytes(buffer[: head.length])
-        del buffer[: head.length]
-        return body
-
     def _cancel_deadline(self) -> None:
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
 
     # Serving
+
+    def _hand_over(self, head: Head) -> None:
+        """Gives the connection to the console, from this request on."""
+        self._cancel_deadline()
+        arrived = head.raw + bytes(self._buffer)
+        self._buffer.clear()
+        self._is_serving = self._is_discarding = True
+        self._door.pass_on(self.transport, arrived, partial(self._refuse_overloaded, head))
 
     def _answer(self, head: Head, body: bytes) -> None:
         """Has the events of a request stored, and answers it then."""

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from ...errors import MalformedRequest
 
+HEAD_END = b"\r\n\r\n"
 MAX_HEAD = 16 * 1024  # bytes, the blank line at its end included; Sanic takes no more
 
 # llhttp takes several blanks, other protocols, and the versions 0.9 and 2.0.

@@ -15,7 +15,9 @@ from sanic import HTTPResponse, Request, Sanic
 from .responses import json_response
 
 # Not what else is below /docs: those are pages of a site that is served here.
-_CHECKED = re.compile(r"/(?:metrics|docs|docs/openapi\.json)/?|/(?:api|qa)(?:/.*)?", re.DOTALL)
+_CHECKED = re.compile(
+    r"/(?:metrics|docs|docs/openapi\.json)/?|/(?:api|console|qa)(?:/.*)?", re.DOTALL
+)
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]]+))(?::[0-9]*)?")
 _DETAIL = (
     "This address is not known by the name in Host. Use localhost or the address itself,"

@@ -1,0 +1,5 @@
+"""Install: the snippet of a source, and whether it works."""
+
+from .page import Page
+
+PAGES: tuple[Page, ...] = ()

@@ -1,0 +1,5 @@
+"""Profiles: one visitor's story."""
+
+from .page import Page
+
+PAGES: tuple[Page, ...] = ()

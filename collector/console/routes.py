@@ -1,0 +1,199 @@
+"""All pages of the console, and what happens between a request and its page's work."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sanic import HTTPResponse, Request, Sanic
+from sanic.exceptions import SanicException
+
+from ..errors import Forbidden, InUse, NotFound, Overloaded, Refused, ReplacedDatabase, StoreError
+from ..store import acting_as, connect, refuse_newer
+from ..store.console_sessions import ConsoleSession
+from . import (
+    access,
+    explore,
+    files,
+    home,
+    install,
+    live,
+    login,
+    overview,
+    profiles,
+    rejected,
+    source_settings,
+    stream,
+    system,
+)
+from .calls import call_of
+from .frame import error_page, frame
+from .page import Call, Download, Html, Page, Redirect, Result
+from .rendering import render
+from .responses import (
+    ROOT,
+    download_response,
+    html_response,
+    redirect_response,
+)
+
+log = logging.getLogger("collector.console")
+
+PAGES: tuple[Page, ...] = (
+    *home.PAGES,
+    *install.PAGES,
+    *source_settings.PAGES,
+    *live.PAGES,
+    *overview.PAGES,
+    *explore.PAGES,
+    *rejected.PAGES,
+    *profiles.PAGES,
+    *system.PAGES,
+    *login.PAGES,
+)
+LOGIN = f"{ROOT}/login"
+BUSY = "The database is busy at the moment. Load the page again."
+STOPPING = "The collector is stopping. Load the page again in a moment."
+
+
+class Readers:
+    """Connections that read, kept for the next page: opening one reads the whole schema."""
+
+    KEPT = 4
+
+    def __init__(self, app: Sanic[Any, Any]) -> None:
+        self._app = app
+        self._free: list[sqlite3.Connection] = []
+
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection for the block."""
+        free = self._free
+        connection = free.pop() if free else self._open()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if len(free) < self.KEPT:
+            free.append(connection)
+        else:
+            connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        # Python's check would keep it to one thread; only one uses it at a time.
+        path = self._app.ctx.settings.db
+        connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=ro",
+            timeout=5.0,
+            isolation_level=None,
+            uri=True,
+            check_same_thread=False,
+        )
+        connection.row_factory = sqlite3.Row
+        return connection
+
+
+def add(app: Sanic[Any, Any]) -> None:
+    """Adds /console to the app."""
+    app.ctx.readers = Readers(app)
+    for page in PAGES:
+        _add(app, page.method, page.path, _handler(app, page))
+    files.add(app)
+    login.add(app)
+    stream.add(app)
+    app.error_handler.add(Exception, _on_error)
+
+
+def _add(app: Sanic[Any, Any], method: str, path: str, handler: Callable[..., Any]) -> None:
+    uri = (ROOT + path).rstrip("/").replace("{", "<").replace("}", ":str>") or ROOT
+    name = f"{method}_{path}".replace("/", "_").replace("{", "").replace("}", "").replace("-", "_")
+    methods = ["GET", "HEAD"] if method == "GET" else [method]
+    app.add_route(handler, uri, methods=methods, name=name, unquote=True)
+
+
+def _handler(app: Sanic[Any, Any], page: Page) -> Callable[..., Any]:
+    async def handle(request: Request, **names: str) -> HTTPResponse:
+        answer: HTTPResponse
+        answer = await app.ctx.stopping.in_thread(_answer, app, page, request, names)
+        return answer
+
+    return handle
+
+
+def _answer(
+    app: Sanic[Any, Any], page: Page, request: Request, names: dict[str, str]
+) -> HTTPResponse:
+    """The answer to a request, made in a thread."""
+    if (reason := access.refusal(request, app.ctx.settings)) is not None:
+        return error_page(request, None, 403, reason)
+    session: ConsoleSession | None = None
+    try:
+        app.ctx.database.require()
+        with app.ctx.readers.connection() as reading:
+            session = access.session_of(request, reading)
+            if session is None:
+                return login.ask(request)
+            if page.method == "GET":
+                page.require(session)
+                call = call_of(app, request, session, names, reading)
+                return respond(request, call, page.work(call))
+        return _change(app, page, request, session, names)
+    except (Forbidden, StoreError, Refused) as error:
+        return error_page(request, session, _status_of(error), str(error))
+    except sqlite3.OperationalError as error:
+        log.warning("a page of the console was not made: %s", error)
+        return error_page(request, session, 503, BUSY)
+    finally:
+        if session:
+            access.note_use(app.ctx.settings.db, session)
+
+
+def _change(
+    app: Sanic[Any, Any],
+    page: Page,
+    request: Request,
+    session: ConsoleSession,
+    names: dict[str, str],
+) -> HTTPResponse:
+    with closing(connect(app.ctx.settings.db)) as writing, acting_as(session.actor):
+        refuse_newer(writing)
+        call = call_of(app, request, session, names, writing)
+        if not access.is_wanted(request, session, call.form.get("csrf", "")):
+            raise Forbidden(access.OTHER_PAGE)
+        page.require(session)
+        return respond(request, call, page.work(call))
+
+
+def respond(request: Request, call: Call, result: Result) -> HTTPResponse:
+    """The response of what a page's work returned."""
+    match result:
+        case Html():
+            values = {**frame(request, call.session), "call": call, **result.values}
+            return html_response(request, render(result.template, values), result.status)
+        case Redirect():
+            return redirect_response(request, result.path, result.done)
+        case Download():
+            return download_response(result.name, result.content_type, "".join(result.parts))
+
+
+def _status_of(error: Forbidden | StoreError | Refused) -> int:
+    if isinstance(error, Refused):
+        return error.status
+    return {Forbidden: 403, NotFound: 404, InUse: 409, ReplacedDatabase: 503}.get(type(error), 422)
+
+
+def _on_error(request: Request, error: Exception) -> HTTPResponse:
+    if isinstance(error, Overloaded):
+        return error_page(request, None, 503, STOPPING)
+    if isinstance(error, SanicException):
+        message = {
+            404: "There is no such page.",
+            405: "This page cannot be used that way.",
+            413: "That is more than a form may have.",
+        }.get(error.status_code, "The request could not be read.")
+        return error_page(request, None, error.status_code, message)
+    log.error("a page of the console failed", exc_info=error)
+    text = "The console made a mistake, which is in the collector's log. Nothing that was acknowledged is lost."
+    return error_page(request, None, 500, text)

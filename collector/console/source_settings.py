@@ -1,0 +1,5 @@
+"""Settings of a source."""
+
+from .page import Page
+
+PAGES: tuple[Page, ...] = ()

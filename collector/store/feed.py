@@ -1,0 +1,191 @@
+"""What has come in, stored and rejected together, in the order of its arrival: for a page that is
+looked at while it grows."""
+
+import heapq
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ..errors import NotFound
+from .events import StoredEvent, count_events, iter_events, last_seq
+from .keys import source_key
+from .rejected import RejectedEvent, iter_rejected
+from .rows import Term
+
+STORED, REJECTED = "stored", "rejected"
+STATUSES = (STORED, REJECTED)
+MAX_LOOKED_AT = 200_000  # events, the latest, among which a page searches for a text
+_TEXT = ("type", "properties", "context")
+
+
+class Cursor(NamedTuple):
+    """How far somebody has read: the numbers of the last stored and the last rejected event."""
+
+    stored: int
+    rejected: int
+
+    def __str__(self) -> str:
+        return f"{self.stored}.{self.rejected}"
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """The cursor that was written as a text; None if it is none."""
+    parts = text.split(".")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        return None
+    if max(map(len, parts)) > 18:
+        return None
+    return Cursor(*map(int, parts))
+
+
+def cursor_now(connection: sqlite3.Connection) -> Cursor:
+    """The cursor of somebody who has read everything."""
+    (rejected,) = connection.execute("SELECT coalesce(max(seq), 0) FROM rejected").fetchone()
+    return Cursor(last_seq(connection), int(rejected))
+
+
+@dataclass(frozen=True)
+class FeedFilter:
+    """What is wanted; None stands for anything. `sources`: ids; `status`: one of STATUSES; `text`: is
+    in the type, properties, context or what was sent, whatever its case; `since` and `until`: stored
+    forms of times of arrival, the second excluded."""
+
+    sources: tuple[str, ...] | None = None
+    type: str | None = None
+    status: str | None = None
+    text: str | None = None
+    session: str | None = None
+    profile: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def matches_rejected(self, row: RejectedEvent) -> bool:
+        """Whether a rejected event is wanted."""
+        text = f"{row.type or ''}\n{row.detail}\n{row.payload}".lower()
+        return (
+            (self.sources is None or row.source_id in self.sources)
+            and self.type in (None, row.type)
+            and self.session in (None, row.session_id)
+            and self.profile in (None, row.profile_id)
+            and (self.since is None or row.received_at >= self.since)
+            and (self.until is None or row.received_at < self.until)
+            and (self.text is None or self.text.lower() in text)
+        )
+
+    def terms(self) -> list[Term]:
+        """What EventFilter does not know, as terms of a WHERE clause over `events`."""
+        terms: list[Term] = []
+        if self.sources is not None:
+            marks = ", ".join("?" * len(self.sources))
+            terms.append((f"source_id IN ({marks})", list(self.sources)))
+        if self.text is not None:
+            parts = [f"instr(lower({name}), lower(?)) > 0" for name in _TEXT]
+            terms.append((f"({' OR '.join(parts)})", [self.text] * len(parts)))
+        return terms
+
+
+Row = StoredEvent | RejectedEvent
+
+
+def latest(
+    connection: sqlite3.Connection, wanted: FeedFilter, upto: Cursor, limit: int
+) -> list[Row]:
+    """The latest rows up to a cursor, the latest first. A text is searched for among the latest
+    MAX_LOOKED_AT events."""
+    after = max(0, upto.stored - MAX_LOOKED_AT) if wanted.text or wanted.since else 0
+    stored = islice(_stored(connection, wanted, after, upto.stored + 1), limit)
+    rejected = islice(_rejected(connection, wanted, 0, upto.rejected + 1), limit)
+    return list(islice(_merged(stored, rejected), limit))
+
+
+def between(
+    connection: sqlite3.Connection,
+    wanted: FeedFilter,
+    after: Cursor,
+    upto: Cursor,
+    limit: int,
+) -> tuple[list[Row], int]:
+    """The latest rows between two cursors, the latest first, and how many there are in all."""
+    stored = islice(_stored(connection, wanted, after.stored, upto.stored + 1), limit)
+    # There are never many: a source keeps ten thousand.
+    rejected = [*_rejected(connection, wanted, after.rejected, upto.rejected + 1)]
+    rows = list(islice(_merged(stored, iter(rejected)), limit))
+    if wanted.status == REJECTED or upto.stored <= after.stored:
+        return rows, len(rejected)
+    count = count_events(connection, after.stored, upto.stored + 1, **_filters(wanted))
+    return rows, len(rejected) + count
+
+
+def _merged(stored: Iterator[Row], rejected: Iterator[Row]) -> Iterator[Row]:
+    return heapq.merge(stored, rejected, key=lambda row: row.received_at, reverse=True)
+
+
+def _stored(
+    connection: sqlite3.Connection, wanted: FeedFilter, after: int, before: int
+) -> Iterator[Row]:
+    """Stored events between two numbers, both excluded, the latest first."""
+    if wanted.status == REJECTED or after >= before - 1:
+        return
+    filters = _filters(wanted)
+    if after:
+        # Without this, a search that finds nothing goes back to the first event.
+        filters["terms"] = [*filters["terms"], ("seq > ?", [after])]
+    for event in iter_events(connection, before=before, **filters):
+        if event.seq <= after:
+            return
+        yield event
+
+
+def _filters(wanted: FeedFilter) -> dict[str, Any]:
+    """The fields of an EventFilter."""
+    return {
+        "type": wanted.type,
+        "session_id": wanted.session,
+        "profile_id": wanted.profile,
+        "since": wanted.since,
+        "until": wanted.until,
+        "terms": wanted.terms(),
+    }
+
+
+def _rejected(
+    connection: sqlite3.Connection, wanted: FeedFilter, after: int, before: int
+) -> Iterator[Row]:
+    if wanted.status == STORED:
+        return
+    one = wanted.sources[0] if wanted.sources and len(wanted.sources) == 1 else None
+    for row in iter_rejected(connection, source_id=one, type=wanted.type, before=before):
+        if row.seq <= after:
+            return
+        if wanted.matches_rejected(row):
+            yield row
+
+
+def get_stored(connection: sqlite3.Connection, seq: int) -> StoredEvent:
+    """One stored event. Raises NotFound."""
+    for event in iter_events(connection, before=seq + 1, limit=1):
+        if event.seq == seq:
+            return event
+    raise NotFound(f"There is no event {seq}. It may have been forgotten, or have become too old.")
+
+
+def by_minute(
+    connection: sqlite3.Connection, sources: Sequence[str] | None, first: str
+) -> dict[str, int]:
+    """Stored events by the minute of their arrival, as `2026-11-27T18:03`, from a minute on."""
+    keys: list[Any] = (
+        [key for (key,) in connection.execute("SELECT key FROM source_keys")]
+        if sources is None
+        else [source_key(connection, source) for source in sources]
+    )
+    minutes: dict[str, int] = {}
+    for key in keys:
+        for minute, events in connection.execute(
+            "SELECT substr(received_at, 1, 16), sum(events) FROM request_rows"
+            " WHERE source = ? AND received_at >= ? GROUP BY 1",
+            (key, first),
+        ):
+            minutes[minute] = minutes.get(minute, 0) + events
+    return minutes
