@@ -10,12 +10,13 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from collector import store
+from collector.printable import csv_lines
 from collector.store import analyses, cohorts, funnels, saved_reports
 from collector.store import explore as exploring
 from collector.store.json_values import NAMES
+from collector.store.moments import length_text
 
 from ..errors import Usage
-from ..export import write_csv
 from ..output import data, delayed_progress, note, show, table
 from .options import (
     DbOption,
@@ -235,7 +236,8 @@ def run_analysis(
         query = analysis.query()
         found = _KINDS[type(analysis)](connection, query)
     if csv:
-        write_csv(found.columns, found.rows)
+        for line in csv_lines(found.columns, found.rows):
+            data(line.rstrip("\r\n"))
         return
     shown = {**analysis.as_dict(), "command": analysis.command(), "sql": analysis.sql()}
     show(shown | {"rows": found.objects}, lambda: _print(found), as_json=as_json)
@@ -332,16 +334,8 @@ def _cell(column: str, value: Any) -> str:
     if column in ("of_previous", "of_first"):
         return f"{value:.1%}"
     if column == "seconds":
-        return time_text(value)
+        return length_text(value)
     return cell_text(value)
-
-
-def time_text(seconds: float) -> str:
-    """A length of time in the largest unit that has at least one of it: `1.5 h`."""
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 @contextmanager

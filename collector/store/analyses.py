@@ -67,7 +67,7 @@ class Analysis(
         until = time_ago(self.until) if self.until else None
         if None not in (since, until) and str(until) <= str(since):
             raise StoreError("until is not after since, so no event can match.")
-        return since, None if until is None or until > _NEVER else until
+        return since, until
 
     def sources(self, reach: Sequence[str] | None) -> tuple[str, ...] | None:
         """The ids of the sources, of those that may be seen; None for all. Raises NotFound."""

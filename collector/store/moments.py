@@ -38,6 +38,14 @@ def length_of(text: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
+def length_text(seconds: float) -> str:
+    """A length of time in the largest unit of which there is one: `1.5 h`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def _moment(text: str, sign: int) -> datetime:
     try:
         if length := re.fullmatch(_LENGTH, text):

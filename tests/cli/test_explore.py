@@ -8,6 +8,7 @@ import shlex
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -286,6 +287,12 @@ def test_a_command_line_means_what_it_was_made_of(text: str) -> None:
     assert (done.returncode, done.stdout.rstrip("\n")) == (0, analysis.sql()), done.stderr
 
 
+def test_types_that_look_like_options_are_steps() -> None:
+    analysis = Funnel(steps=("-x", "--db=x"))
+    done = run(*shlex.split(analysis.command().replace("funnel", "funnel --sql"))[1:])
+    assert (done.returncode, done.stdout.rstrip("\n")) == (0, analysis.sql()), done.stderr
+
+
 ANALYSES: tuple[AnyAnalysis, ...] = (
     Explore(types=("a",), measure="sum", of="price", by="type", interval="day", limit=3),
     Funnel(steps=("a", "b where n=1"), within="2h", days=3),
@@ -343,6 +350,34 @@ def large(tmp_path: Path) -> Path:
 
 
 SLOW = ("stats", "explore", "--by=n", "--since=2026-01-01", "--measure=median", "--of=n", "-n1000")
+
+
+def test_ctrl_c_ends_a_statement_that_has_no_end(large: Path) -> None:
+    endless = "WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    program = f"""
+from pathlib import Path
+from collector import store
+from cli.commands.analyses import stoppable
+connection = store.connect_readonly(Path({str(large)!r}))
+with stoppable(connection):
+    print("begun", flush=True)
+    connection.execute({endless!r})
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        try:
+            said = process.communicate(timeout=20)[1]
+        finally:
+            process.kill()
+    assert said.startswith("Stopped.\n")
 
 
 def test_a_terminal_shows_how_far_it_is(large: Path) -> None:

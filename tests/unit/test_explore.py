@@ -407,7 +407,32 @@ def test_an_answer_can_be_read_while_it_grows_and_given_up(history: History) -> 
         assert later < everything
 
 
-def test_events_that_come_meanwhile_do_not_count(history: History, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "median", "p95"),
+    [(1, 1, 1), (2, 1.5, 2), (3, 2, 3), (19, 10, 19), (20, 10.5, 19), (21, 11, 20), (40, 20.5, 38)],
+)
+def test_quantiles_of_few_numbers(tmp_path: Path, count: int, median: float, p95: float) -> None:
+    path = tmp_path / "x.db"
+    store.migrate(path)
+    with closing(store.connect(path)) as connection:
+        source = store.add_source(Database(connection), "Test").id
+    at = iso(START)
+    events = [Event(n, uuid7(), "a", at, f'{{"n": {count - n}}}', "{}") for n in range(count)]
+    payload = Payload(source, events=tuple(events), anonymous=True)
+    with closing(Writer(path)) as writer:
+        writer.write([WriteRequest(source, uuid7(), at, SenderInfo(), payload)])
+    for measure, value in (("median", median), ("p95", p95)):
+        query = Query(measure=measure, number=JsonPath.of("n"))
+        with closing(store.connect_readonly(path)) as connection:
+            with exploration(connection, query) as found:
+                assert [*found.steps()]
+                assert [row.value for row in found.rows()] == [value]
+            assert [row[2] for row in connection.execute(sql_of(query))] == [value]
+
+
+def test_what_others_store_and_remove_meanwhile_changes_nothing(
+    history: History, tmp_path: Path
+) -> None:
     path = tmp_path / "x.db"
     with closing(store.connect_readonly(history.path)) as connection:
         store.backup(connection, path, lambda _, __: None)
@@ -419,9 +444,11 @@ def test_events_that_come_meanwhile_do_not_count(history: History, tmp_path: Pat
     ):
         steps = found.steps()
         next(steps)
+        now = START + timedelta(days=DAYS)
         with closing(Writer(path)) as writer:
-            now = START + timedelta(days=DAYS)
             writer.write([history.request(now, now)])
+        with closing(store.connect(path)) as other:
+            assert other.execute("DELETE FROM event_rows WHERE seq > ?", [EVENTS - 100]).rowcount
         assert [*steps]
         assert sum(row.value for row in found.rows()) == EVENTS
 

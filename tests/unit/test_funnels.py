@@ -187,6 +187,17 @@ def test_a_funnel_takes_the_attempt_that_came_furthest_and_its_times(world: Worl
             assert [row.visitors for row in found.rows()] == [1, 1, 0]
 
 
+def test_of_attempts_that_came_as_far_the_earliest_counts(world: World) -> None:
+    seen = [("a", 0), ("b", 1), ("a", 50), ("b", 55)]
+    source = world.add(
+        [Seen("ann", at, kind, 0, bot=False) for kind, at in seen], timedelta(minutes=1)
+    )
+    query = FunnelQuery(tuple(map(parse_step, "abc")), 600_000, (source,))
+    with world.read() as connection, funnel(connection, query) as found:
+        assert [*found.steps()]
+        assert [row.seconds for row in found.rows()] == [None, 60.0, None]
+
+
 def test_events_at_the_same_moment_follow_each_other_as_they_were_stored(world: World) -> None:
     for order, visitors in (("ab", [1, 1]), ("ba", [1, 0])):
         source = world.add([Seen("ann", 0, kind, 0, bot=False) for kind in order], timedelta(1))
