@@ -24,9 +24,18 @@ from urllib.request import urlopen
 from . import __version__
 from .aliased_bundle import aliased_files
 from .descriptors import highest, most_connections
-from .errors import NewerDatabase, SettingsError
+from .errors import NewerDatabase, SettingsError, UnknownSource
 from .settings import Settings
-from .store import connect_readonly, database_state, describe_clock, refuse_newer
+from .store import (
+    Sighting,
+    connect_readonly,
+    database_state,
+    describe_clock,
+    list_sightings,
+    refuse_newer,
+    time_ago,
+)
+from .store.sightings import TRACKER_FILE
 
 FSYNCS = 20
 SLOW_FSYNC = 20.0  # milliseconds
@@ -63,6 +72,7 @@ def examine(
         yield from _port(settings)
     yield from _descriptors(settings)
     yield from _quotas(settings)
+    yield from _refusals(settings)
     yield from _clock(settings)
     yield from _bundle(settings, tracker_sources)
     yield from _alias(settings)
@@ -207,6 +217,31 @@ def _quotas(settings: Settings) -> Iterator[Finding]:
         f" {shown(settings.address_quota_mb)} for an address (none for loopback addresses)."
     )
     yield Finding("quotas", "ok", detail)
+
+
+def _refusals(settings: Settings) -> Iterator[Finding]:
+    seen: list[Sighting] = []
+    # Another finding says so if there is no database, or one of a former version.
+    with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
+        seen = [
+            sighting
+            for sighting in list_sightings(connection, since=time_ago("24h"))
+            if sighting.what != TRACKER_FILE
+        ]
+    if not seen:
+        yield Finding("refusals", "ok", "No request was refused in the last 24 hours.")
+        return
+    most = max(seen, key=lambda sighting: sighting.count)
+    origin = f"from {most.origin}" if most.origin else "from no page"
+    times = "once" if most.count == 1 else f"{most.count} times"
+    known = most.what != UnknownSource.code
+    look = f"source status {most.source_id}" if known and most.source_id else "source list"
+    yield Finding(
+        "refusals",
+        "warning",
+        f"Requests were refused in the last 24 hours, most often those {origin}: {most.what}, {times}."
+        f" See: thamesthrive {look}",
+    )
 
 
 def _clock(settings: Settings) -> Iterator[Finding]:

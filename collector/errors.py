@@ -25,6 +25,8 @@ CollectorError
 ├── Forbidden            403: a token of the management API may not do this
 ├── MalformedRequest     400: bytes that are not HTTP, or that can be read in two ways
 ├── SettingsError        wrong configuration: says which setting, and where it came from
+├── BadAddress           a collector's address that pages cannot use
+├── NotBuilt             the tracker is not built
 └── StoreError           the database cannot do what an administrator asked
     ├── NewerDatabase
     ├── ReplacedDatabase
@@ -275,6 +277,18 @@ class SettingsError(CollectorError):
     """A setting has a value that cannot be used."""
 
     exit_code = 2
+
+
+class BadAddress(CollectorError):
+    """What is given as a collector's address is none."""
+
+    exit_code = 2
+
+
+class NotBuilt(CollectorError):
+    """The tracker is not built, or its build was not finished."""
+
+    exit_code = 3
 
 
 class StoreError(CollectorError):

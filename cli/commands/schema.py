@@ -10,8 +10,14 @@ from collector import store
 
 from ..errors import ProblemsFound, Usage
 from ..output import data, note, show, show_list
-from .options import DbOption, JsonOption, open_database, open_readonly, require_source
-from .source import SourceArgument
+from .options import (
+    DbOption,
+    JsonOption,
+    SourceArgument,
+    open_database,
+    open_readonly,
+    require_source,
+)
 
 app = typer.Typer(
     no_args_is_help=True,

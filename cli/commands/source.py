@@ -11,7 +11,8 @@ from collector.store import Source
 from ..errors import Usage
 from ..output import data, key_values, note, show
 from .declared import with_options
-from .options import DbOption, JsonOption, complete_sources, open_database
+from .install_status import allow, status
+from .options import DbOption, JsonOption, SourceArgument, open_database
 from .shared import add_list
 from .source_options import source_options, source_values
 
@@ -19,15 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Event sources: who may send events.\n\nExamples:\n\n- `thamesthrive source add Shop`",
 )
-
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID",
-        help="The source's id, as `thamesthrive source list` shows it.",
-        autocompletion=complete_sources,
-    ),
-]
 
 
 @app.command()
@@ -228,6 +220,8 @@ def _described(source: Source) -> dict[str, str]:
     }
 
 
+app.command()(allow)
+app.command()(status)
 add_list(
     app,
     "source",

@@ -16,7 +16,7 @@ from ..settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
 NONE = "\u2013"  # a dash
-FILES = ("console.js", "console.css")
+FILES = ("console.js", "console.css", "icon.svg")
 NAVIGATION = (
     ("", "Inbound traffic"),
     ("/live", "Live"),

@@ -63,6 +63,16 @@ def page_of(context: str) -> Page | None:
     return Page(_clean(path), "" if referrer == own else _clean(referrer))
 
 
+def origin_of(context: str) -> str:
+    """The origin of the page in an event's context, as in `https://shop.example.com`."""
+    try:
+        parts = urlsplit(_text(_dict(_dict(context).get("page")).get("url")))
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return _clean(f"{parts.scheme}://{host}".lower()) if parts.scheme and host else ""
+
+
 @_remembered
 def client_of(context: str) -> Client:
     """The browser, screen and language in a session's context."""

@@ -21,6 +21,7 @@ from . import (
     rejected,
     rejected_groups,
     rollup_tables,
+    sightings,
     tokens,
 )
 from .connection import connect, connect_readonly, path_of, transaction
@@ -340,6 +341,12 @@ def m009_clock(db: Database) -> None:
 @migrations()
 def m010_console(db: Database) -> None:
     for statement in console_sessions.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m011_sightings(db: Database) -> None:
+    for statement in sightings.TABLES:
         db.execute(statement)
 
 

@@ -136,7 +136,7 @@ def change_sessions(
 ) -> None:
     """Adds to `changes` what sessions are now, by their events up to the mark."""
     for session, old in known_visits(connection, names, sessions).items():
-        changes.visit(session, old, _visit_of(connection, session, mark))
+        changes.visit(session, old, visit_of(connection, session, mark))
 
 
 def change_facts(connection: sqlite3.Connection, changes: Changes, names: RollupSet = LIVE) -> None:
@@ -348,17 +348,20 @@ def _facts(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int,
     return {key: _Facts(campaign_of(utm or ""), *client_of(context)) for key, context, utm in rows}
 
 
-def _visit_of(connection: sqlite3.Connection, session: int, upto: int) -> Visit | None:
-    """A session as its events up to a number make it; None if it has none."""
+def visit_of(
+    connection: sqlite3.Connection, session: int, upto: int, *, with_bots: bool = False
+) -> Visit | None:
+    """A session as its events up to a number make it; None if it has none. `with_bots`: also by
+    those that are not counted."""
 
     def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:
         return connection.execute(
             f"""SELECT e.source, substr(e.occurred_at, 1, 10), coalesce(e.context, r.context)
             FROM request_rows r CROSS JOIN event_rows e
                 ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
-            WHERE r.session = ? AND r.bot = 0 AND e.seq <= ? {where}
+            WHERE r.session = ? AND (r.bot = 0 OR ?) AND e.seq <= ? {where}
             ORDER BY r.key {order}, e.seq {order}""",
-            (session, upto),
+            (session, with_bots, upto),
         )
 
     first = next(events("ASC", ""), None)

@@ -18,6 +18,7 @@ from .audit import add_entry, complete_entry
 from .connection import transaction
 from .keys import source_key
 from .rollups import remove_source_counts
+from .sightings import remove_sightings
 from .source_fields import (
     SourceField,
     bridges,
@@ -239,6 +240,7 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
                 # What comes from now on finds no source.
                 remove_source_counts(connection, key)
                 db.execute("DELETE FROM rejected_hours WHERE source = ?", [key])
+                remove_sightings(connection, source.id)
                 tokens = db.execute("DELETE FROM tokens WHERE source_id = ?", [source.id]).rowcount
                 db.execute("DELETE FROM sources WHERE id = ?", [source.id])
                 complete_entry(connection, entry, {"events": removed, "tokens": tokens})

@@ -78,6 +78,11 @@ class WriterClient(asyncio.Protocol):
                 raise
         return ours
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it is used from, once it is open."""
+        return self._loop
+
     async def close(self) -> None:
         """Waits for the results of all that was submitted, then disconnects."""
         self._closing = True

@@ -22,10 +22,10 @@ from ..support import Collector, run
 # Commands that change nothing an administrator decides about. Any other one must be in CHANGES.
 NO_CHANGES = {
     "console",  # who follows its link is recorded then
-    "source list", "source show", "snippet", "schema list", "schema show", "redirect list",
+    "source list", "source show", "source status", "snippet", "schema list", "schema show", "redirect list",
     "stats", "token list", "events list", "events export", "rejected list", "rejected show",
     "rejected groups", "schema try",
-    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export",
+    "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
     "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
@@ -45,6 +45,7 @@ class Shop:
 
     collector: Collector
     source: str
+    listing: str  # a source that lists origins
     other: str
     profile: str
     redirect: str
@@ -82,6 +83,7 @@ class Shop:
 @pytest.fixture
 def shop(collector: Collector) -> Shop:
     source = collector.add_source(bridges=["rest", "redirect"])
+    listing = collector.add_source(origins=["https://a.example.com"])
     body = {
         "source": {"id": source},
         "session": {"id": "s"},
@@ -93,7 +95,7 @@ def shop(collector: Collector) -> Shop:
         store.set_schema(database, source, "order", '{"required": ["price"]}')
         token, secret = store.create_token(database, "deploy")
         other = store.add_source(database, "Other").id
-        return Shop(collector, source, other, profile, redirect.id, token, secret)
+        return Shop(collector, source, listing, other, profile, redirect.id, token, secret)
 
 
 def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str, str | None]]:
@@ -105,6 +107,7 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
     return {
         "source add": (["Other"], "source.add", "new"),
         "source set": ([source, "--rate-limit", "5"], "source.set", source),
+        "source allow": ([shop.listing, "https://b.example.com"], "source.set", shop.listing),
         "source disable": ([source], "source.set", source),
         "source enable": ([source], "source.set", source),
         "source rotate": ([shop.other], "source.rotate", "new"),

@@ -43,6 +43,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m008_profile_scopes",),
             ("m009_clock",),
             ("m010_console",),
+            ("m011_sightings",),
             ("m012_rotation",),
         ]
 
