@@ -207,7 +207,7 @@ def test_who_may_only_look_is_shown_the_command_and_no_button(
     answer = page.goto(f"{collector.url}/console/sources/{other}/install")
     assert answer
     assert answer.status == 403
-    cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+    cookies = {c.get("name", ""): c.get("value", "") for c in page.context.cookies()}
     for action in ("fix", "sample"):
         url = f"{collector.url}/console/sources/{source}/install/{action}"
         tried = httpx.post(url, data={"action": "enable"}, cookies=cookies)

@@ -27,8 +27,8 @@ ROOMS = {
     },
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
-        "collector", "database_file", "descriptors", "doctor", "errors", "event", "install", "ipc", "metrics",
-        "printable", "settings", "store", "worker",
+        "collector", "database_file", "descriptors", "doctor", "errors", "event", "ids", "install", "ipc",
+        "metrics", "printable", "settings", "store", "worker",
     },
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip
@@ -96,7 +96,7 @@ def test_sql_is_only_in_the_store(path: Path) -> None:
     )
 
 
-ADMINISTERED = r"(sources|schemas|redirects|tokens)\b"
+ADMINISTERED = r"(sources|schemas|redirects|tokens|saved_reports)\b"
 CHANGE = re.compile(rf"\s*(INSERT( OR \w+)? INTO|UPDATE( OR \w+)?|DELETE FROM) {ADMINISTERED}")
 TABLE_CHANGES = ("insert", "upsert", "update", "delete", "insert_all", "upsert_all", "delete_where")
 
