@@ -117,6 +117,20 @@ def test_what_strangers_have_written_is_shown_and_does_nothing(looker: Looker) -
     expect(page.locator("#sample")).to_contain_text("<script>alert(1)</script>")
 
 
+def test_all_are_counted_where_not_all_groups_fit_a_page(looker: Looker) -> None:
+    collector = looker.collector
+    with collector.database() as database:
+        source = store.add_source(database, "Many").id
+        store.set_schema(database, source, "order", '{"additionalProperties": {"maximum": 1}}')
+    events = [{"type": "order", "properties": {f"p{n}": 2}} for n in range(203)]
+    collector.post({"source": {"id": source}, "events": events})
+    page = looker.goto(f"/rejected?source={source}")
+    expect(page.locator("main tbody tr")).to_have_count(200)
+    expect(page.get_by_text("203 events were rejected")).to_contain_text(
+        "3 small groups are left out"
+    )
+
+
 def test_rejected_events_are_taken_along(looker: Looker) -> None:
     source = reject(looker.collector, {"total": 101}, {"total": 102}, kind="=1+1")
     page = looker.goto(f"/rejected?source={source}")
