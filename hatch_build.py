@@ -11,6 +11,8 @@ CARRIED = {
     "templates": "cli/_data/templates",
     "site": "cli/_data/site",
     "js/dist": "collector/_dist",
+    "templates/snippet.html": "collector/_install/snippet.html",
+    "site/guides.toml": "collector/_install/guides.toml",
     "templates/console": "collector/_console",
 }
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from collector.install.example_values import replace_example_values
+
 from ..errors import BuildError, Problem
 from .code_checks import PARSE_ERROR, Script, check_scripts
 from .config import SiteOptions
-from .example_values import replace_example_values
 from .fingerprint import fingerprint_of
 from .front_matter import ParsedPage, parse_markdown_page
 from .guides import Guide, load_guides

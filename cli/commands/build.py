@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from collector.install.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 from collector.settings import default_bundle
 
 from .. import paths
 from ..builder.bundle import BUDGETS, FEATURES, Bundle, build_bundle, check_features
-from ..builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 from ..builder.sizes import describe_sizes, feature_sizes
 from ..errors import BuildError, Missing
 from ..output import delayed_progress, note, show, table

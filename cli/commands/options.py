@@ -68,6 +68,16 @@ def complete_sources(incomplete: str) -> list[tuple[str, str]]:
     return [(id_, name) for id_, name in found if id_.startswith(incomplete)]
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The source's id, as `thamesthrive source list` shows it.",
+        autocompletion=complete_sources,
+    ),
+]
+
+
 @contextmanager
 def open_database(db: Path | None, *, create: bool = False) -> "Iterator[Database]":
     """The database of the settings, up to date. Without `create`, raises Missing if there is

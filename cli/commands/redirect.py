@@ -8,9 +8,8 @@ from collector import store
 from collector.settings import load_settings
 
 from ..output import data, note, show
-from .options import ApiOption, DbOption, JsonOption, address_of, open_database
+from .options import ApiOption, DbOption, JsonOption, SourceArgument, address_of, open_database
 from .shared import add_list, add_removal
-from .source import SourceArgument
 
 app = typer.Typer(
     no_args_is_help=True,

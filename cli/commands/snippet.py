@@ -9,8 +9,15 @@ from collector.settings import load_settings
 
 from ..errors import Usage
 from ..output import data, note, show
-from .options import AliasOption, ApiOption, BundleOption, DbOption, address_of, open_database
-from .source import SourceArgument
+from .options import (
+    AliasOption,
+    ApiOption,
+    BundleOption,
+    DbOption,
+    SourceArgument,
+    address_of,
+    open_database,
+)
 
 
 def snippet(

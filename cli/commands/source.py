@@ -11,7 +11,8 @@ from collector.store import Source
 from ..errors import Usage
 from ..output import data, key_values, note, show
 from .declared import with_options
-from .options import DbOption, JsonOption, complete_sources, open_database
+from .install_status import allow, status
+from .options import DbOption, JsonOption, SourceArgument, open_database
 from .shared import add_list
 from .source_options import source_options, source_values
 
@@ -19,15 +20,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Event sources: who may send events.\n\nExamples:\n\n- `thamesthrive source add Shop`",
 )
-
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="ID",
-        help="The source's id, as `thamesthrive source list` shows it.",
-        autocompletion=complete_sources,
-    ),
-]
 
 
 @app.command()
@@ -94,6 +86,41 @@ def show_(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = 
     with open_database(db) as database:
         source = store.get_source(database, source_id)
     show(source, lambda: key_values(_described(source)), as_json=as_json)
+
+
+@app.command()
+def rotate(
+    source_id: SourceArgument,
+    grace: Annotated[
+        str,
+        typer.Option(
+            help="How long the former id is accepted: 7d, 12h, a date, or 0 for not at all."
+        ),
+    ] = store.GRACE,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Gives a source a new id and prints it; events and settings stay with the source. The former id
+    is accepted for a while, so that pages can be changed one by one.
+
+    Examples:
+
+    - `thamesthrive source rotate ID`
+    - `thamesthrive source rotate ID --grace 12h`
+    """
+    with open_database(db) as database:
+        source = store.rotate_source(database, source_id, grace)
+        former = {one.id: one for one in store.list_former_ids(database.conn, source.id)}.get(
+            source_id
+        )
+    until = f"accepted until {former.accepted_until}" if former else "refused from now on"
+
+    def for_people() -> None:
+        data(source.id)
+        note(f"{source_id} is {until}. Next: thamesthrive snippet {source.id}")
+
+    result = {"id": source.id, "former": former.as_dict() if former else None}
+    show(result, for_people, as_json=as_json)
 
 
 @app.command()
@@ -193,6 +220,8 @@ def _described(source: Source) -> dict[str, str]:
     }
 
 
+app.command()(allow)
+app.command()(status)
 add_list(
     app,
     "source",

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from . import reports
 from .connection import snapshot
 from .json_values import inlined
-from .rollup_tables import BUCKETS, LIVE
+from .rollup_tables import LIVE
 from .rows import Term
 from .selection import VISITOR, Rows, has_scopes
 from .steps import IS_VISITOR, Step, columns_of, selection_of, type_of_view
@@ -34,6 +34,7 @@ _NAMES = {
     "month": "printf('%04d-%02d', {0} / 12, {0} % 12 + 1)",
 }
 INTERVALS = tuple(_NUMBERS)
+PROFILES = 20_000  # keys of them that a step of the counted way looks at
 _FIRST, _BACK = "temp.cohorts", "temp.returns"
 
 
@@ -83,10 +84,11 @@ class Retention:
     def steps(self) -> Iterator[tuple[int, int]]:
         """Computes a step at a time, and yields how much is done, and of how much."""
         if self.is_counted:
-            for bucket in range(BUCKETS):
-                days = self._days(bucket)
+            (last,) = self._connection.execute("SELECT max(key) FROM profile_rows").fetchone()
+            for low in range(1, last + 1, PROFILES):
+                days = self._days(low, low + PROFILES)
                 self._add(days, days)
-                yield bucket + 1, BUCKETS
+                yield min(last, low + PROFILES - 1), last
             return
         query = self._query
         steps = (query.first, query.back)
@@ -119,23 +121,24 @@ class Retention:
             [*source[1], *test[1]],
         )
 
-    def _days(self, bucket: int) -> Term:
-        """A statement for visitor and period of all visitors of a bucket, from the rollups."""
+    def _days(self, low: int, high: int) -> Term:
+        """A statement for visitor and period of all visitors from a key up to another, excluded, from
+        the rollups and what they have not counted yet."""
         query = self._query
         sources = "SELECT key FROM source_keys"
         values: list[object] = []
         if query.sources is not None:
             sources += f" WHERE id IN ({', '.join('?' * len(query.sources))})"
             values += query.sources
-        where = f"source IN ({sources}) AND bucket = ? AND day < ?"
-        values += [bucket, query.until[:10]]
-        tables = " UNION ALL ".join(
-            f"SELECT profile, day FROM {table} WHERE {where}"
-            for table in (LIVE.visitors, reports.VISITOR_TAIL)
-        )
+        where = f"source IN ({sources}) AND profile >= ? AND profile < ?"
+        values += [low, high]
+        until = query.until[:10]
         return (
-            f"SELECT profile AS visitor, {self._number.format('day')} AS period FROM ({tables})",
-            values * 2,
+            f"SELECT profile AS visitor, {self._number.format('day')} AS period FROM ("
+            f"SELECT profile, day FROM {LIVE.visitors} WHERE {where} AND day < ?"
+            f" UNION ALL SELECT profile, substr(hour, 1, 10) FROM {reports.UNCOUNTED}_hours"
+            f" WHERE {where} AND events > 0 AND hour < ?)",
+            [*values, until, *values, until],
         )
 
     def rows(self) -> list[Cohort]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..errors import NotFound
 from .audit import add_entry, complete_entry
-from .connection import transaction
+from .connection import snapshot, transaction
 from .rejected import remove_rejected
 from .rollups import removing
 from .rows import PAGE_ROWS, load_json
@@ -25,6 +25,15 @@ _ROW = {
     " JOIN sessions v ON v.id = s.id AND v.source_id IS nullif(k.id, '') WHERE s.key = ?",
     "events": "SELECT * FROM events WHERE seq = ?",
     "rejected": "SELECT * FROM rejected WHERE seq = ?",
+}
+_COUNTS = {
+    "events": "SELECT count(*) FROM profile_rows p CROSS JOIN session_rows s ON s.profile = p.key"
+    " CROSS JOIN request_rows r ON r.session = s.key CROSS JOIN event_rows e"
+    " ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key WHERE p.id = ?",
+    "rejected": "SELECT count(*) FROM rejected WHERE profile_id = ?",
+    "sessions": "SELECT count(*) FROM profile_rows p CROSS JOIN session_rows s ON s.profile = p.key"
+    " WHERE p.id = ?",
+    "profiles": "SELECT count(*) FROM profile_rows WHERE id = ?",
 }
 _JSON = ("properties", "context", "options", "tags", "extra", "request", "first_utm", "last_utm")
 
@@ -48,7 +57,7 @@ def export_profile(
     """
     found = connection.execute("SELECT * FROM profiles WHERE id = ?", [profile_id]).fetchone()
     if found is None:
-        raise _no_profile(profile_id)
+        raise no_profile(profile_id)
     table, key = after or (PROFILE_TABLES[0], 0)
     for name in PROFILE_TABLES[PROFILE_TABLES.index(table) :]:
         last = key if name == table else 0
@@ -92,14 +101,25 @@ def require_profile(connection: sqlite3.Connection, profile_id: str) -> None:
     """Raises NotFound if nothing is stored of a profile."""
     known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
     if not connection.execute(known, [profile_id]).fetchone():
-        raise _no_profile(profile_id)
+        raise no_profile(profile_id)
 
 
-def _no_profile(profile_id: str) -> NotFound:
+def no_profile(profile_id: str) -> NotFound:
+    """What to say of a profile of which nothing is stored."""
     return NotFound(
         f"There is no profile {profile_id!r}. `thamesthrive events list --json` shows the profile_id"
         " of each event."
     )
+
+
+def count_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str, int]:
+    """How many rows of each table `forget_profile` would remove now. Raises NotFound."""
+    with snapshot(connection):
+        require_profile(connection, profile_id)
+        return {
+            table: connection.execute(count, [profile_id]).fetchone()[0]
+            for table, count in _COUNTS.items()
+        }
 
 
 def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str, int]:
@@ -110,7 +130,7 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     NotFound.
     """
     require_profile(connection, profile_id)
-    removed = {"events": 0, "rejected": 0, "sessions": 0, "profiles": 0}
+    removed = dict.fromkeys(_COUNTS, 0)
     entry = 0
     more = True
     while more:

@@ -7,9 +7,11 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import NotFound
+from ..event.again import parse_again
+from ..event.types import Payload
 from .keys import source_key
 from .rollup_tables import OTHER
-from .rows import Search, compared, select_rows
+from .rows import Search, Term, compared, select_rows
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
@@ -197,14 +199,38 @@ def iter_rejected(
     after: int | None = None,
     before: int | None = None,
     limit: int | None = None,
+    terms: Sequence[Term] = (),
 ) -> Iterator[RejectedEvent]:
-    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`."""
+    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`. `terms`: others
+    that they must meet."""
     equal = {"source_id": source_id, "type": type, "reason": reason, "profile_id": profile_id}
-    search = Search("rejected", compared("=", equal))
+    search = Search("rejected", [*compared("=", equal), *terms])
     rows = select_rows(connection, search, _NAMES, after=after, before=before, limit=limit)
     for row in rows:
         found = dict(zip(_NAMES, row, strict=True))
         yield RejectedEvent(**{**found, "bot": bool(found["bot"])})
+
+
+def count_rejected(
+    connection: sqlite3.Connection,
+    *,
+    source_id: str | None = None,
+    type: str | None = None,  # noqa: A002 - the column's name
+) -> int:
+    """How many rejected events of a source and a type there are; None stands for any."""
+    terms = compared("=", {"source_id": source_id, "type": type})
+    where = " AND ".join(term for term, _ in terms) or "1"
+    values = [value for _, of_term in terms for value in of_term]
+    find = f"SELECT count(*) FROM rejected INDEXED BY rejected_groups WHERE {where}"
+    return int(connection.execute(find, values).fetchone()[0])
+
+
+def parsed_again(row: RejectedEvent) -> Payload | None:
+    """A rejected event as the only one of a request, as it would be parsed today. None if its payload
+    was cut, or it is not an event but a whole request."""
+    if len(row.payload) >= MAX_PAYLOAD or row.event_id == row.request_id:
+        return None
+    return parse_again(row.source_id, row.payload, row.request_id, row.received_at)
 
 
 def list_rejected(

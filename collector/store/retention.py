@@ -11,8 +11,11 @@ from .audit import MAX_DAYS as AUDIT_DAYS
 from .audit import expire_audit
 from .clock import MAX_AHEAD, add_mark, describe_clock, is_ahead, reach_of
 from .connection import transaction
+from .former_ids import expire_former_ids
 from .rejected import MAX_DAYS
 from .rollups import removing
+from .sightings import MAX_DAYS as SIGHTING_DAYS
+from .sightings import expire_sightings
 
 CHUNK = 200  # requests, or rejected events, removed at a time: no sender waits longer for it
 PAGES = 200  # given back to the file system after each
@@ -29,7 +32,7 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
 
     Events expire when they are older than their source's retention; sessions and profiles that are
     left without events go with them. Rejected events expire after MAX_DAYS, changes of administrators
-    after AUDIT_DAYS. `looked_at`: up to which session of each source is done, for the next call.
+    after AUDIT_DAYS, sightings after SIGHTING_DAYS. `looked_at`: up to which session of each source is done, for the next call.
     Nothing expires while the clock is not believed (clock.py).
     """
     looked_at = {} if looked_at is None else looked_at
@@ -41,9 +44,12 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
     for source, days in kept:
         if count := _expire_requests(connection, source, today, days):
             return count
-    if count := _expire_rejected(connection, today):
-        return count
-    if count := expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK):
+    if count := (
+        _expire_rejected(connection, today)
+        or expire_former_ids(connection)
+        or expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK)
+        or expire_sightings(connection, _before(today, SIGHTING_DAYS))
+    ):
         return count
     return sum(
         # Rejected events, too, have expired by then.

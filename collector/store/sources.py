@@ -18,6 +18,7 @@ from .audit import add_entry, complete_entry
 from .connection import transaction
 from .keys import source_key
 from .rollups import remove_source_counts
+from .sightings import remove_sightings
 from .source_fields import (
     SourceField,
     bridges,
@@ -87,12 +88,13 @@ class Source:
         " e.g. purchase-order:price.",
         flag="number",
     )
+    first_id: str | None = None  # what it was called at first, if it was rotated
 
     @property
     def profile_scope(self) -> str:
         """What its profiles are known to: sources of the same scope."""
         if self.profiles == "per-source":
-            return f"source:{self.id}"
+            return f"source:{self.first_id or self.id}"
         return f"group:{self.profile_group}" if self.profile_group else ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -100,6 +102,7 @@ class Source:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
+            if name != "first_id"
         }
 
 
@@ -125,7 +128,7 @@ def add_columns(db: Database, names: list[str]) -> None:
 def source_from_row(row: Mapping[str, Any]) -> Source:
     """A row of `sources` as a Source."""
     values = {name: spec.kind.from_column(row[name]) for name, spec in SOURCE_FIELDS.items()}
-    return Source(id=row["id"], created_at=row["created_at"], **values)
+    return Source(id=row["id"], created_at=row["created_at"], first_id=row["first_id"], **values)
 
 
 def add_source(db: Database, name: str, **values: Any) -> Source:
@@ -237,6 +240,7 @@ def remove_source(db: Database, source_id: str, *, with_events: bool = False) ->
                 # What comes from now on finds no source.
                 remove_source_counts(connection, key)
                 db.execute("DELETE FROM rejected_hours WHERE source = ?", [key])
+                remove_sightings(connection, source.id)
                 tokens = db.execute("DELETE FROM tokens WHERE source_id = ?", [source.id]).rowcount
                 db.execute("DELETE FROM sources WHERE id = ?", [source.id])
                 complete_entry(connection, entry, {"events": removed, "tokens": tokens})

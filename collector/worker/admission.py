@@ -1,8 +1,6 @@
 """Who may send what: verdicts, before any disk write. No I/O beyond the cached sources."""
 
-import re
 import time
-from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
@@ -23,7 +21,7 @@ from ..errors import (
 from ..event.json_schema import Validator, Work
 from ..event.session_context import passed_source, referrer_origin
 from ..event.types import Event, Payload, Rejection, Warned
-from ..store import Source, SourceCache
+from ..store import Source, SourceCache, is_listed
 
 NOT_PASSED = (
     "/context/__tt_pid: it does not come from a page whose origin the source of __tt_src lists, so it"
@@ -75,11 +73,7 @@ class Admission:
         if bridge not in source.bridges:
             raise BridgeNotAllowed
         # Servers and navigations send no origin; what a page sends by script always has one.
-        if (
-            source.origins
-            and (origin or bridge == "rest")
-            and not self._is_listed(origin or "", source)
-        ):
+        if source.origins and (origin or bridge == "rest") and not is_listed(origin or "", source):
             raise OriginNotAllowed
 
     def check_limits(self, source: Source, address: str) -> None:
@@ -109,10 +103,6 @@ class Admission:
             limits = _limits_of(source, key)
             self._limited[key] = _Limited(now + refusal.retry_after, refusal.detail, limits)
 
-    @staticmethod
-    def _is_listed(origin: str, source: Source) -> bool:
-        return any(_origin_pattern(allowed).fullmatch(origin) for allowed in source.origins)
-
     def _is_passed_on(self, payload: Payload, to: Source) -> bool:
         """Whether a visitor's profile comes by a link of a listed site: from a page of an origin
         that the source named by `__tt_src`, one of the same scope, lists. Anybody else could write
@@ -122,7 +112,7 @@ class Admission:
         if source is None or not source.enabled or source.profile_scope != to.profile_scope:
             return False
         origins = (referrer_origin(event.context) for event in payload.events)
-        return any(origin and self._is_listed(origin, source) for origin in origins)
+        return any(origin and is_listed(origin, source) for origin in origins)
 
     def judge(self, payload: Payload, source: Source) -> Payload:
         """Moves events that fail the source's schema for their type to the rejected ones, and drops
@@ -180,14 +170,3 @@ def event_text(event: Event) -> str:
         **extra,
     }
     return msgspec.json.encode(parts).decode()
-
-
-@lru_cache(maxsize=4096)
-def _origin_pattern(allowed: str) -> re.Pattern[str]:
-    """`https://shop.example.com`, with `*.` for any subdomain and `:*` for any port."""
-    pattern = (
-        re.escape(allowed)
-        .replace(r"://\*\.", r"://(?:[a-z0-9-]+\.)+")
-        .replace(r":\*", r"(?::\d+)?")
-    )
-    return re.compile(pattern, re.IGNORECASE)

@@ -41,6 +41,7 @@ from .http.cors import cors_headers, ingestion_paths, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
 from .pipeline import NO_SOURCE, Pipeline, failed
+from .sightings import Sightings
 from .stopping import Stopping, StopSignal
 from .writer_client import WriterClient
 
@@ -93,7 +94,8 @@ def create_app(
     writer = WriterClient(
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
-    pipeline = Pipeline(Admission(sources), writer, settings.proxies)
+    sightings = Sightings(database)
+    pipeline = Pipeline(Admission(sources), writer, sightings, settings.proxies)
     connections = Connections(
         most_connections(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         None if settings.proxies else settings.connections_per_address,
@@ -116,7 +118,7 @@ def create_app(
         [
             *track.add(app, pipeline, aliases),
             *bridges.add(app, pipeline, sources),
-            *tracker_files.add(app, files),
+            *tracker_files.add(app, files, sightings),
             *health.add(app, state),
             *api.add(app, sources, writer, database, stopping),
         ],
@@ -147,6 +149,7 @@ def create_app(
     @app.after_server_stop
     async def stop(_: Sanic[Any, Any]) -> None:
         await writer.close()
+        sightings.close()
         state.close()
         sources.close()
 

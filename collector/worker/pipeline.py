@@ -14,7 +14,16 @@ from typing import Any
 from msgspec import Struct, field
 
 from .. import metrics
-from ..errors import Internal, InvalidEnvelope, RateLimited, Refused, UnknownSource
+from ..errors import (
+    BridgeNotAllowed,
+    DisabledSource,
+    Internal,
+    InvalidEnvelope,
+    OriginNotAllowed,
+    RateLimited,
+    Refused,
+    UnknownSource,
+)
 from ..event import parse
 from ..event.timestamps import Timestamp, current
 from ..event.types import Payload, Rejection
@@ -27,12 +36,15 @@ from .inflate import inflated
 from .log_limit import LogLimit
 from .refused_sender import describe_sender
 from .sender import Headers, address_of, is_bot, limited_address, readable, stored_address
+from .sightings import Sightings
 from .turns import LARGE, Turns
 from .writer_client import WriterClient
 
 log = logging.getLogger("collector.ingestion")
 
 _UNKNOWN = UnknownSource()
+# Refusals that the site's owner can do something about, and would not hear of otherwise.
+_SEEN = (UnknownSource, DisabledSource, BridgeNotAllowed, OriginNotAllowed, RateLimited)
 # How the tracker's requests begin. Others are parsed first, and refused then.
 _SOURCE = re.compile(rb'\{"source":\{"id":"([0-9A-Za-z-]{1,64})"\}')
 # What a waiting request takes, in bytes; tests/unit/test_memory_of.py measures the worst of each.
@@ -77,13 +89,16 @@ class Incoming(Struct, gc=False):
 class Pipeline:
     """One per worker."""
 
-    def __init__(self, admission: Admission, writer: WriterClient, proxies: int) -> None:
+    def __init__(
+        self, admission: Admission, writer: WriterClient, sightings: Sightings, proxies: int
+    ) -> None:
         """`proxies`: how many of our own stand before the collector."""
         self.admission = admission
         self.times = metrics.RequestTimes()
         self.log_limit = LogLimit()
         self._turns = Turns()
         self._writer = writer
+        self._sightings = sightings
         self._proxies = proxies
 
     def incoming(
@@ -167,6 +182,8 @@ class Pipeline:
                 address = limited_address(incoming.address)
                 self.admission.remember_limit(source, address, refusal)
             source_id, origin = incoming.named_source, incoming.origin
+        if isinstance(refusal, _SEEN):
+            self._sightings.note(source.id if source else source_id, origin, refusal.code)
         sender = describe_sender(refusal, source, source_id, origin)
         is_said = sender is not None and self.log_limit.note_sender(refusal.status, sender)
         self._log(refusal, incoming, is_said=is_said)

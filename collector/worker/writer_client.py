@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from msgspec import Struct
@@ -76,6 +77,11 @@ class WriterClient(asyncio.Protocol):
                 ours.close()
                 raise
         return ours
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it is used from, once it is open."""
+        return self._loop
 
     async def close(self) -> None:
         """Waits for the results of all that was submitted, then disconnects."""
@@ -220,3 +226,14 @@ def _work_of(request: WriteRequest) -> int:
     payload = request.payload
     rejected = REJECTED_WORK * len(payload.rejected)
     return len(payload.events) + rejected + len(payload.known) + request.size // 512
+
+
+def write_from_thread(
+    loop: asyncio.AbstractEventLoop, writer: WriterClient
+) -> Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]:
+    """A call that has the writer store requests, for a thread beside the event loop."""
+
+    async def submit(requests: Sequence[WriteRequest]) -> list[WriteResult]:
+        return await asyncio.gather(*(writer.submit(request, 0, 0) for request in requests))
+
+    return lambda requests: asyncio.run_coroutine_threadsafe(submit(requests), loop).result()

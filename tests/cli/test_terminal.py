@@ -55,6 +55,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Collect
         "report events --source SOURCE",
         "report events --json --source SOURCE",
         "profile export PROFILE",
+        "profile show PROFILE",
     ],
 )
 def test_control_characters_of_events_never_reach_a_terminal(

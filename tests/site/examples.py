@@ -18,10 +18,10 @@ from playwright.sync_api import Browser, ConsoleMessage
 from sqlite_utils import Database
 
 from cli.builder.code_fence import FenceInfo, parse_info
-from cli.builder.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 from cli.builder.front_matter import parse_markdown_page
 from cli.builder.guides import load_guides
 from collector import store
+from collector.install.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 
 from ..browser.visitor import snippet
 from ..support import PATIENCE, ROOT, Collector, wait_for, web_server

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from cli.builder.code_fence import FenceInfo
-from cli.builder.example_values import EXAMPLE_API
+from collector.install.example_values import EXAMPLE_API
 
 from .examples import Example, load_examples, open_reader, share_a_page
 

@@ -42,6 +42,11 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m006_tokens_audit",),
             ("m008_profile_scopes",),
             ("m009_clock",),
+            ("m010_console",),
+            ("m011_sightings",),
+            ("m012_rotation",),
+            ("m013_visits",),
+            ("m014_saved_reports",),
         ]
 
 

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import brotli
 from sanic import HTTPResponse, Request, Sanic
 
 from ...alias import Alias, formers
 from ...aliased_bundle import aliased_files
+from ...store.sightings import TRACKER_FILE
+from ..sender import readable
+from ..sightings import Sightings
 from . import openapi
 from .cors import cors_headers
 from .routes import Route, add_routes
@@ -128,7 +132,7 @@ class TrackerFiles:
             return 0
 
 
-def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
+def add(app: Sanic[Any, Any], assets: TrackerFiles, sightings: Sightings) -> list[Route]:
     """Adds /tracker/<name> to the app, and the same under aliases, which are not documented."""
 
     async def tracker(request: Request, name: str, path: str = _PATH) -> HTTPResponse:
@@ -137,6 +141,8 @@ def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
         if asset is None:
             hint = "There is no such file." if assets else NOT_BUILT
             return HTTPResponse(json.dumps({"detail": hint}), 404, headers, "application/json")
+        if asset.source_map and request.method == "GET":
+            _note_page(request, sightings)
         encoding = _negotiate(request.headers.get("accept-encoding", ""))
         etag = f'"{asset.etag}-{encoding}"'
         headers |= {
@@ -176,6 +182,27 @@ def add(app: Sanic[Any, Any], assets: TrackerFiles) -> list[Route]:
         routes.append(Route("GET", f"{alias.prefix}/{{name}}", files, head=True, cors=True))
     add_routes(app, routes)
     return routes
+
+
+def _note_page(request: Request, sightings: Sightings) -> None:
+    """Notes a page that has fetched a script. Others who look at the file do not count."""
+    headers = request.headers
+    wanted_for = headers.get("sec-fetch-dest")  # not where the collector is reached by plain http
+    if wanted_for not in (None, "script"):
+        return
+    origin = headers.get("origin") or _origin_of(headers.get("referer", ""))
+    if origin or wanted_for:
+        sightings.note(None, readable(origin), TRACKER_FILE)
+
+
+def _origin_of(url: str) -> str:
+    """The origin of an address; empty if it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}".lower() if host else ""
 
 
 def _negotiate(accepted: str) -> str:
