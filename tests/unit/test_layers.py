@@ -27,7 +27,7 @@ ROOMS = {
     },
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
-        "collector", "database_file", "descriptors", "errors", "event", "install", "ipc", "printable",
+        "collector", "database_file", "descriptors", "errors", "event", "ids", "install", "ipc", "printable",
         "settings", "store", "worker",
     },
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
