@@ -74,7 +74,14 @@ class Rebuilder:
         code = [root / "cli", root / "collector"]
         # Watching starts before the first build, so that no change is missed.
         batches = watch(
-            *(paths.JS / "src", paths.JS / "site", paths.SITE, paths.TEMPLATES, *code),
+            *(
+                paths.JS / "src",
+                paths.JS / "site",
+                paths.JS / "console",
+                paths.SITE,
+                paths.TEMPLATES,
+                *code,
+            ),
             step=10,
             debounce=30,
             rust_timeout=100,
@@ -93,7 +100,9 @@ class Rebuilder:
             elif python:
                 self._restart(python)
             elif changed := {path for path in changed if not _is_in(path, code)}:
-                self._build(bundle=any(path.suffix == ".ts" for path in changed), changed=changed)
+                self._build(
+                    bundle=any(paths.JS in path.parents for path in changed), changed=changed
+                )
 
     def _build(self, *, bundle: bool, changed: Iterable[Path] = ()) -> None:
         from .builder.site import build_site

@@ -45,9 +45,15 @@ class CollectorError(Exception):
 
 
 class Reason:
-    """What became of a request or an event. `REASONS` has each class by its code."""
+    """What became of a request or an event. `REASONS` has each class by its code.
+
+    `cause` and `cure` are what the reference, the command line and the console say of it, in
+    Markdown without links.
+    """
 
     code: ClassVar[str]
+    cause: ClassVar[str]
+    cure: ClassVar[str]
     status: ClassVar[int] = 200  # of a request that ends with it
     retry: ClassVar[bool] = False  # whether the same events may be accepted later
 
@@ -63,12 +69,19 @@ class Stored(Reason):
     """On disk."""
 
     code = "stored"
+    cause = "The row is on disk: committed and synced."
+    cure = "None is needed."
 
 
 class Duplicate(Reason):
     """On disk already: this id was stored before. Nothing is counted twice."""
 
     code = "duplicate"
+    cause = (
+        "An event with this id is on disk already. An answer was lost on its way, or a "
+        "program sent the same id twice."
+    )
+    cure = "None is needed: it counts once. If different events share an id, give each its own."
 
 
 class Refused(CollectorError, Reason):
@@ -91,6 +104,17 @@ class Invalid(Refused):
     # Nothing of the payload is repeated in `detail`.
     code = "invalid"
     status = 422
+    cause = (
+        "Not JSON, not of the shape that is asked for, a reserved key (`__proto__`, "
+        "`constructor.prototype`), or properties that fail the source's schema. `detail` "
+        "points to the place, as in `/properties/price: the value is less than the minimum "
+        "of 0`."
+    )
+    cure = (
+        "Correct what is sent. If the schema was wrong, set another one; `thamesthrive "
+        "rejected replay` then stores the events that are valid now, because they are kept: "
+        "`thamesthrive rejected list`."
+    )
     detail = "The request is not a valid payload."
 
 
@@ -108,6 +132,11 @@ class UnknownSource(Refused):
 
     code = "unknown_source"
     status = 401
+    cause = (
+        "The collector knows no source with the id that the page names: mistyped, cut while "
+        "copying, removed, replaced by `source rotate`, or of another collector or database."
+    )
+    cure = "Compare with `thamesthrive source list`, and paste the snippet again."
     detail = "Access denied. Invalid source."  # fixed by the contract
 
 
@@ -116,6 +145,11 @@ class DisabledSource(Refused):
 
     code = "disabled_source"
     status = 401
+    cause = (
+        "Somebody disabled the source, or, in the browser, the visitor denied consent or "
+        "asks not to be tracked."
+    )
+    cure = "`thamesthrive source enable ID`; in the browser none, it is as it should be."
     detail = "Access denied. Source disabled."
 
 
@@ -124,6 +158,11 @@ class BridgeNotAllowed(Refused):
 
     code = "bridge_not_allowed"
     status = 401
+    cause = (
+        "The source was made for another way in: pages use `rest`, webhooks and pixels "
+        "`webhook`, redirects `redirect`."
+    )
+    cure = "`thamesthrive source set ID --bridge rest --bridge webhook` names all that it accepts."
     detail = "Access denied. Source does not accept this bridge."
 
 
@@ -132,6 +171,14 @@ class OriginNotAllowed(Refused):
 
     code = "origin_not_allowed"
     status = 403
+    cause = (
+        "The source lists origins, and the page's is none of them. An origin is scheme, host "
+        "and port together."
+    )
+    cure = (
+        "`thamesthrive source set ID --origin https://www.example.com`; repeat the option "
+        "for each, or `--any-origin`."
+    )
     detail = "Access denied. Origin not allowed."
 
 
@@ -140,6 +187,11 @@ class TooLarge(Refused):
 
     code = "too_large"
     status = 413
+    cause = "More than 256 KB on the wire, 1 MB inflated, 500 events, or 32 levels of nesting."
+    cure = (
+        "Send smaller batches. The tracker halves its own until they fit; a single event "
+        "that is too large is given up, and the console says so."
+    )
     detail = "The request is too large."
 
 
@@ -148,6 +200,17 @@ class RateLimited(Refused):
 
     code = "rate_limited"
     status = 429
+    cause = (
+        "More came within a minute than may: events of the source (`--rate-limit`), "
+        "megabytes of the source (`--quota-mb`, or the collector's `--source-quota-mb`), or "
+        "megabytes of the sender's address (`--address-quota-mb`). `detail` says which. "
+        "Nothing was stored."
+    )
+    cure = (
+        "Senders wait as long as `Retry-After` says, and lose nothing. `thamesthrive source "
+        "set ID --rate-limit 6000 --quota-mb 8000` raises the limits of a source; "
+        "`--rate-limit 0` removes that one."
+    )
     retry = True
     detail = "Too many events. Try again later."
 
@@ -169,6 +232,14 @@ class Overloaded(Refused):
 
     code = "overloaded"
     status = 503
+    cause = (
+        "Nothing was stored: too much waits for the disk, the disk is full or failing, the "
+        "database is locked by another program, or the collector is stopping."
+    )
+    cure = (
+        "Senders keep their events and come again. Look at `/ready`, which names the "
+        "problem, at free space, and at `thamesthrive_oldest_waiting_seconds`."
+    )
     retry = True
     detail = "The collector cannot store events right now. Try again."
     retry_after = 2
@@ -179,6 +250,11 @@ class Internal(Refused):
 
     code = "internal"
     status = 500
+    cause = "A mistake of ours."
+    cure = (
+        "The answer has a `request`; the log has the cause under that name. Tell us both. "
+        "Senders come again, and nothing is lost."
+    )
     retry = True
     detail = "Internal error."
 

@@ -198,6 +198,66 @@ def show_retention(*, paused: bool) -> None:
     _process.counters.set_gauge(_GAUGES.index(_RETENTION_PAUSED), int(paused))
 
 
+class Load(NamedTuple):
+    """What the collector does, of all processes. Times are in seconds; those of commits and requests
+    are of which half, 95 and 99 of 100 take no longer, as closely as the buckets of the histograms
+    tell; None if there was none. `waiting`, `waiting_bytes`, `oldest_waiting` and `connections` are
+    of this moment, the rest is since the start."""
+
+    commits: int
+    commit_seconds: tuple[float, float, float] | None
+    events_per_commit: float
+    requests: int
+    request_seconds: tuple[float, float, float] | None
+    waiting: int
+    waiting_bytes: int
+    oldest_waiting: float
+    connections: int
+
+
+def load() -> Load:
+    """The load of the collector, from the memory that its processes share."""
+    totals = _process.counters.totals()
+
+    def counts_of(metric: Described) -> list[float]:
+        places = range(len(metric.bounds) + 1)
+        return [totals.get(_bucket_key(metric.name, place), 0.0) for place in places]
+
+    def gauge(metric: Described) -> float:
+        return metric.combine(_process.counters.gauges(_GAUGES.index(metric)))
+
+    commits, requests = counts_of(_COMMIT_SECONDS), counts_of(_REQUEST_SECONDS)
+    events = totals.get(_key(_COMMIT_EVENTS.name, "sum"), 0.0)
+    return Load(
+        commits=int(sum(commits)),
+        commit_seconds=_quantiles(commits),
+        events_per_commit=events / sum(commits) if any(commits) else 0.0,
+        requests=int(sum(requests)),
+        request_seconds=_quantiles(requests),
+        waiting=int(gauge(_WAITING)),
+        waiting_bytes=int(gauge(_WAITING_BYTES)),
+        oldest_waiting=gauge(_OLDEST),
+        connections=int(gauge(_CONNECTIONS)),
+    )
+
+
+def _quantiles(counts: Sequence[float]) -> tuple[float, float, float] | None:
+    """The median, and the 95th and 99th percentile, of a histogram with the bounds SECONDS."""
+    if not any(counts):
+        return None
+    return _quantile(counts, 0.5), _quantile(counts, 0.95), _quantile(counts, 0.99)
+
+
+def _quantile(counts: Sequence[float], part: float) -> float:
+    """Of a histogram's bucket it is the part that lies before it; above the last bound, that."""
+    wanted, low = part * sum(counts), 0.0
+    for count, bound in zip(counts, SECONDS, strict=False):
+        if count and wanted <= count:
+            return low + (bound - low) * wanted / count
+        wanted, low = wanted - count, bound
+    return low
+
+
 def render() -> bytes:
     """The metrics of all processes, in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest

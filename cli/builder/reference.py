@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,10 @@ def program_fingerprint(site_dir: Path, bundle: Path) -> str:
 
 def find_generators(site_dir: Path, bundle: Path) -> dict[str, Callable[[], str]]:
     """Returns the function for each generated block, which returns its Markdown."""
+    from collector.errors import REASONS
+
     return {
+        **{f"reason-{code}": partial(_reason, code) for code in REASONS},
         "settings": _settings,
         "commands": commands_markdown,
         "options": lambda: _options(bundle, of_track=False),
@@ -213,6 +217,13 @@ def _reason_codes() -> str:
             f"| [`{code}`](#{slug(code)}) | {kind.status} | {retry} | {escape_cell(meaning)} |"
         )
     return "\n".join(rows) + "\n"
+
+
+def _reason(code: str) -> str:
+    from collector.errors import REASONS
+
+    kind = REASONS[code]
+    return f"**Cause.** {kind.cause}\n\n**Cure.** {kind.cure}\n"
 
 
 def _features() -> str:

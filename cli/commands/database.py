@@ -13,7 +13,7 @@ from collector.event.timestamps import iso
 from collector.settings import load_settings
 
 from ..errors import CliError, ProblemsFound, Usage
-from ..output import json_data, note, progress, show
+from ..output import json_data, key_values, note, progress, show
 from .options import DbOption, JsonOption, open_database, open_readonly
 
 app = typer.Typer(
@@ -54,6 +54,45 @@ def backup(
         lambda: note(f"{target}: {size / 1e6:.1f} MB in {seconds:.1f} s."),
         as_json=as_json,
     )
+
+
+@app.command()
+def size(db: DbOption = None, as_json: JsonOption = False) -> None:
+    """Shows how large the database is, and when its disk will be full if it grows as in the last 7
+    or 30 days.
+
+    Examples:
+
+    - `thamesthrive db size`
+    """
+    with open_readonly(db) as connection:
+        found = store.database_size(connection)
+    show(found, lambda: _show_size(found), as_json=as_json)
+
+
+def _show_size(found: store.DatabaseSize) -> None:
+    sizes = found.sizes
+    shown = {
+        "database": f"{_megabytes(sizes.database)}, of which {_megabytes(sizes.reusable)} can be reused",
+        "write-ahead log": _megabytes(sizes.log),
+        "free on the disk": f"{_megabytes(sizes.free)} of {_megabytes(sizes.disk)}",
+    }
+    for table in found.rows:
+        shown[table.table] = f"{table.rows:,}" if table.exact else f"at most {table.rows:,}"
+    for forecast in found.forecasts:
+        left = (
+            f"full in {forecast.days_left:,} days"
+            if forecast.days_left is not None
+            else "not full within a century"
+        )
+        shown[f"as in {forecast.days} days"] = f"{_megabytes(forecast.bytes_a_day)} a day: {left}"
+    key_values(shown)
+    if not found.forecasts:
+        note("There is no forecast yet: it needs 1,000 counted events.")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f} MB"
 
 
 rollups = typer.Typer(

@@ -38,12 +38,14 @@ SourceOption = Annotated[
 ]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Only events of this type.")]
 
+ReasonOption = Annotated[str | None, typer.Option("--reason", help="Only this reason code.")]
+
 
 @app.command("list")
 def list_(
     source: SourceOption = None,
     type_: TypeOption = None,
-    reason: Annotated[str | None, typer.Option(help="Only this reason code.")] = None,
+    reason: ReasonOption = None,
     limit: LimitOption = 20,
     db: DbOption = None,
     as_json: JsonOption = False,
@@ -73,6 +75,54 @@ def list_(
             as_json=as_json,
             numbers=["seq", "seen"],
         )
+
+
+@app.command()
+def groups(
+    source: SourceOption = None,
+    type_: TypeOption = None,
+    reason: ReasonOption = None,
+    limit: LimitOption = 20,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Groups rejected events by reason, type and the place that fails, the largest group first.
+
+    `rejected show` with the number in the column `latest` shows a group's latest event.
+
+    Examples:
+
+    - `thamesthrive rejected groups`
+    - `thamesthrive rejected groups --source ID --json`
+    """
+    with open_readonly(db) as connection:
+        require_source(connection, source)
+        found = store.list_rejected_groups(
+            connection,
+            sources=None if source is None else [source],
+            reason=reason,
+            type=type_,
+            limit=limit,
+        )
+    show_list(
+        found,
+        {
+            "events": "events",
+            "reason": "reason",
+            "type": lambda group: group.type or "",
+            "pointer": "pointer",
+            "cause": lambda group: "; ".join(group.causes),
+            "first seen": "first_seen_at",
+            "last seen": "last_seen_at",
+            "latest": "latest",
+        },
+        empty=NONE_MATCH if source or type_ or reason else NONE,
+        as_json=as_json,
+        numbers=["events", "latest"],
+    )
+    if not as_json:
+        for one in {group.reason: group for group in found}.values():
+            note(f"{one.reason}: {one.cure}")
 
 
 @app.command("show")
@@ -133,7 +183,7 @@ def replay(
             source_id=source,
             event_type=type_,
             seq=seq,
-            progress=lambda looked: step(looked, None),
+            progress=lambda looked, _: step(looked, None),
         )
     counts = (
         f"{done.stored} stored, {done.duplicate} were stored already,"

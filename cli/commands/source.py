@@ -89,6 +89,41 @@ def show_(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = 
 
 
 @app.command()
+def rotate(
+    source_id: SourceArgument,
+    grace: Annotated[
+        str,
+        typer.Option(
+            help="How long the former id is accepted: 7d, 12h, a date, or 0 for not at all."
+        ),
+    ] = store.GRACE,
+    db: DbOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Gives a source a new id and prints it; events and settings stay with the source. The former id
+    is accepted for a while, so that pages can be changed one by one.
+
+    Examples:
+
+    - `thamesthrive source rotate ID`
+    - `thamesthrive source rotate ID --grace 12h`
+    """
+    with open_database(db) as database:
+        source = store.rotate_source(database, source_id, grace)
+        former = {one.id: one for one in store.list_former_ids(database.conn, source.id)}.get(
+            source_id
+        )
+    until = f"accepted until {former.accepted_until}" if former else "refused from now on"
+
+    def for_people() -> None:
+        data(source.id)
+        note(f"{source_id} is {until}. Next: thamesthrive snippet {source.id}")
+
+    result = {"id": source.id, "former": former.as_dict() if former else None}
+    show(result, for_people, as_json=as_json)
+
+
+@app.command()
 def enable(source_id: SourceArgument, db: DbOption = None, as_json: JsonOption = False) -> None:
     """Re-enables a source. Running collectors notice within a second.
 

@@ -24,8 +24,9 @@ from ..worker.http.connection import Connection
 from ..worker.http.connections import Connections
 from ..worker.http.console_door import ConsoleDoor, take_connection
 from ..worker.http.head import MAX_HEAD
+from ..worker.replays import Replays
 from ..worker.stopping import Stopping
-from ..worker.writer_client import WriterClient
+from ..worker.writer_client import WriterClient, write_from_thread
 from . import routes
 
 log = logging.getLogger("collector.console")
@@ -113,6 +114,7 @@ async def _serve(app: Sanic[Any, Any], door: socket.socket) -> None:
     await server.startup()
     await server.before_start()
     await app.ctx.writer.open()
+    app.ctx.replays = Replays(app.ctx.settings.db, write_from_thread(loop, app.ctx.writer))
     state = Signal()
     tasks: set[asyncio.Task[Any]] = set()
 

@@ -21,7 +21,7 @@ def frame(request: Request, session: ConsoleSession | None) -> dict[str, Any]:
         "done": done_of(request),
         "theme": theme_of(request),
         "version": __version__,
-        "files": request.app.ctx.files,
+        "files": request.app.ctx.files.addresses,
         "is_part": request.headers.get("hx-request") == "true",
     }
 

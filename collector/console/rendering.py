@@ -16,7 +16,7 @@ from ..settings import Settings
 
 _PACKAGE = Path(__file__).parent.parent
 NONE = "\u2013"  # a dash
-FILES = ("console.js", "console.css")
+FILES = ("console.js", "console.css", "icon.svg")
 NAVIGATION = (
     ("", "Inbound traffic"),
     ("/live", "Live"),
@@ -27,7 +27,7 @@ NAVIGATION = (
     ("/system", "System"),
 )
 # Of one source: what follows its address, and the title.
-SOURCE_PAGES = (("/install", "Install"), ("/settings", "Settings"))
+SOURCE_PAGES = (("/install", "Install"), ("/schemas", "Schemas"), ("/settings", "Settings"))
 
 
 def templates_folder() -> Path:

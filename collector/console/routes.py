@@ -23,9 +23,12 @@ from . import (
     overview,
     profiles,
     rejected,
+    replay,
+    schemas,
     source_settings,
     stream,
     system,
+    tokens,
 )
 from .calls import call_of
 from .frame import error_page, frame
@@ -44,12 +47,15 @@ PAGES: tuple[Page, ...] = (
     *home.PAGES,
     *install.PAGES,
     *source_settings.PAGES,
+    *schemas.PAGES,
     *live.PAGES,
     *overview.PAGES,
     *explore.PAGES,
     *rejected.PAGES,
+    *replay.PAGES,
     *profiles.PAGES,
     *system.PAGES,
+    *tokens.PAGES,
     *login.PAGES,
 )
 LOGIN = f"{ROOT}/login"

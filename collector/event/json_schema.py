@@ -1,8 +1,9 @@
 """JSON Schema for the properties of events: draft 2020-12, `$ref` within the schema only."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from jsonschema_rs import (
@@ -14,6 +15,7 @@ from jsonschema_rs import (
 )
 
 from ..errors import StoreError
+from .json_pointer import escape
 from .schema_cost import cost_of
 
 MAX_SCHEMA = 256 * 1024  # bytes
@@ -98,16 +100,39 @@ def _refuse_reference(_: str) -> Any:
     raise ValueError("a $ref may only point within the schema, as in #/$defs/price")
 
 
+class Fault(NamedTuple):
+    """The first thing that is wrong with an event's properties. `pointer`: of the value that fails,
+    within the event; `cause`: why, without the value; `keyword`: the pointer of the part of the
+    schema that it breaks."""
+
+    pointer: str
+    cause: str
+    keyword: str
+
+    def __str__(self) -> str:
+        return f"{self.pointer}: {self.cause}"[:500]
+
+
 def first_fault(validator: Draft202012Validator, properties: Any) -> str | None:
     """What is wrong with an event's properties, as JSON pointer and cause, e.g. `/properties/price:
     …`; None if nothing is.
 
     Values are not repeated: the answer goes to whoever sent the event.
     """
+    fault = find_fault(validator, properties)
+    return str(fault) if fault else None
+
+
+def find_fault(validator: Draft202012Validator, properties: Any) -> Fault | None:
+    """The first thing that is wrong with an event's properties; None if nothing is."""
     # Not `iter_errors`: it gathers all errors first, in a time that is the square of their number.
     try:
         validator.validate(properties)
     except ValidationError as error:
-        steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error.instance_path)
-        return f"{'/'.join(['/properties', *steps])}: {error.message}"[:500]
+        pointer = f"/properties{_pointer(error.instance_path)}"
+        return Fault(pointer, error.message, _pointer(error.schema_path))
     return None
+
+
+def _pointer(steps: Iterable[str | int]) -> str:
+    return "".join(f"/{escape(str(step))}" for step in steps)

@@ -7,6 +7,8 @@ from .connection import connect, connect_readonly, connect_writer, path_of, snap
 from .erasure import count_profile, export_profile, forget_profile, require_profile
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
+from .former_ids import GRACE, FormerId, list_former_ids, rotate_source
+from .growth import DatabaseSize, Forecast, Rows, Sizes, database_size
 from .install import (
     ACCEPT_BRIDGE,
     ALLOW_ORIGIN,
@@ -31,10 +33,23 @@ from .profiles import (
     list_profile_sessions,
 )
 from .redirects import Redirect, add_redirect, list_redirects, remove_redirect
-from .rejected import RejectedEvent, get_rejected, iter_rejected, list_rejected
+from .rejected import MAX_DAYS as MAX_REJECTED_DAYS
+from .rejected import RejectedEvent, count_rejected, get_rejected, iter_rejected, list_rejected
+from .rejected_groups import (
+    MAX_GROUPS,
+    RejectedGroup,
+    Rule,
+    Sample,
+    get_rejected_group,
+    iter_group,
+    list_rejected_groups,
+    sample_of,
+)
 from .retention import expire_rows, paused
 from .rollup_tables import KINDS
 from .rollups import rebuild_rollups
+from .schema_try import MAX_LIMIT as MAX_TRIED
+from .schema_try import SchemaTry, TriedFault, try_schema
 from .sightings import Sighting, list_sightings
 from .source_cache import SourceCache
 from .sources import (
@@ -57,7 +72,11 @@ __all__ = [
     "ALLOW_ORIGIN",
     "BRIDGES",
     "ENABLE",
+    "GRACE",
     "KINDS",
+    "MAX_GROUPS",
+    "MAX_REJECTED_DAYS",
+    "MAX_TRIED",
     "OPERATORS",
     "READ",
     "ROLES",
@@ -65,7 +84,10 @@ __all__ = [
     "Actor",
     "AuditEntry",
     "Cause",
+    "DatabaseSize",
     "EventSchema",
+    "Forecast",
+    "FormerId",
     "InstallState",
     "Lamp",
     "Profile",
@@ -73,11 +95,18 @@ __all__ = [
     "ProfileSession",
     "Redirect",
     "RejectedEvent",
+    "RejectedGroup",
+    "Rows",
+    "Rule",
+    "Sample",
+    "SchemaTry",
     "Sighting",
+    "Sizes",
     "Source",
     "SourceCache",
     "StoredEvent",
     "Token",
+    "TriedFault",
     "accept_clock",
     "acting_as",
     "add_redirect",
@@ -89,7 +118,9 @@ __all__ = [
     "connect_readonly",
     "connect_writer",
     "count_profile",
+    "count_rejected",
     "create_token",
+    "database_size",
     "database_state",
     "describe_clock",
     "expire_rows",
@@ -99,21 +130,25 @@ __all__ = [
     "forget_profile",
     "get_profile",
     "get_rejected",
+    "get_rejected_group",
     "get_schema",
     "get_source",
     "install_state",
     "is_listed",
     "iter_audit",
     "iter_events",
+    "iter_group",
     "iter_rejected",
     "last_known",
     "last_seq",
     "likely_causes",
     "list_events",
+    "list_former_ids",
     "list_profile_events",
     "list_profile_sessions",
     "list_redirects",
     "list_rejected",
+    "list_rejected_groups",
     "list_schemas",
     "list_sightings",
     "list_sources",
@@ -130,6 +165,8 @@ __all__ = [
     "remove_source",
     "require_profile",
     "revoke_token",
+    "rotate_source",
+    "sample_of",
     "seq_range",
     "set_schema",
     "snapshot",
@@ -137,5 +174,6 @@ __all__ = [
     "stats",
     "time_ago",
     "transaction",
+    "try_schema",
     "update_source",
 ]

@@ -162,11 +162,27 @@ def iter_audit(
     before: int | None = None,
     limit: int | None = None,
 ) -> Iterator[AuditEntry]:
-    """Changes, the latest first. `since`: the stored form of a time. See `select_rows`."""
-    terms = [*compared("=", {"source_id": source_id}), *compared(">=", {"at": since})]
+    """Changes, the latest first. Those of a source are also those made when it had another id.
+    `since`: the stored form of a time. See `select_rows`."""
+    ids = None if source_id is None else _ids_of(connection, source_id)
+    terms = compared(">=", {"at": since})
+    if ids is not None:
+        terms.append((f"source_id IN ({', '.join('?' * len(ids))})", ids))
     rows = select_rows(connection, Search("audit", terms), _NAMES, before=before, limit=limit)
     for row in rows:
         yield _entry(dict(zip(_NAMES, row, strict=True)))
+
+
+def _ids_of(connection: sqlite3.Connection, source_id: str) -> list[str]:
+    """A source's id, and those that it had before it was rotated."""
+    ids = [source_id]
+    find = (
+        "SELECT json_extract(changes, '$.id.from') FROM audit"
+        " WHERE source_id = ? AND action = 'source.rotate'"
+    )
+    while row := connection.execute(find, [ids[-1]]).fetchone():
+        ids.append(str(row[0]))
+    return ids
 
 
 def _entry(row: dict[str, Any]) -> AuditEntry:

@@ -84,7 +84,7 @@ def connect_writer(
     """Opens the writer's connection, which does not check references. `on_change`: called inside
     each transaction before which others have changed the database; it may raise.
 
-    What a row refers to is written in the same transaction, or looked up in it (`require_sources`).
+    What a row refers to is written in the same transaction, or looked up in it (`renamed_sources`).
     Having SQLite look it up for each row again costs a tenth of the writer's time.
     """
     connection = _open(path, WatchfulConnection)

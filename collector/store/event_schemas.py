@@ -33,9 +33,7 @@ def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> Ev
     """Sets or replaces a schema. Raises NotFound for the source, StoreError for what is no
     schema."""
     source = get_source(db, source_id)
-    event_type = event_type.strip()
-    if not 0 < len(event_type) <= MAX_TYPE:
-        raise StoreError(f"An event type must have 1 to {MAX_TYPE} characters.")
+    event_type = trimmed_type(event_type)
     compile_schema(schema)
     found = EventSchema(source.id, event_type, schema, now())
     with transaction(db.conn):
@@ -45,6 +43,14 @@ def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> Ev
         changes = {"schema": (_summary(before), _summary(schema))}
         add_entry(db.conn, "schema.set", event_type, source_id=source.id, changes=changes)
     return found
+
+
+def trimmed_type(event_type: str) -> str:
+    """An event type without surrounding blanks. Raises StoreError for one that cannot be."""
+    event_type = event_type.strip()
+    if not 0 < len(event_type) <= MAX_TYPE:
+        raise StoreError(f"An event type must have 1 to {MAX_TYPE} characters.")
+    return event_type
 
 
 def _summary(schema: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -80,13 +80,6 @@ def next_seq(connection: sqlite3.Connection) -> int:
 
 class MissingSource(Exception):
     """A source was removed while its request waited."""
-
-
-def require_sources(connection: sqlite3.Connection, source_ids: Collection[str]) -> None:
-    """Raises MissingSource if one of these does not exist."""
-    for source_id in source_ids:
-        if not connection.execute("SELECT 1 FROM sources WHERE id = ?", (source_id,)).fetchone():
-            raise MissingSource
 
 
 def stored_ids(connection: sqlite3.Connection, source_id: str, ids: Iterable[str]) -> set[str]:

@@ -7,6 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import NotFound
+from ..event.again import parse_again
+from ..event.types import Payload
 from .keys import source_key
 from .rollup_tables import OTHER
 from .rows import Search, compared, select_rows
@@ -205,6 +207,28 @@ def iter_rejected(
     for row in rows:
         found = dict(zip(_NAMES, row, strict=True))
         yield RejectedEvent(**{**found, "bot": bool(found["bot"])})
+
+
+def count_rejected(
+    connection: sqlite3.Connection,
+    *,
+    source_id: str | None = None,
+    type: str | None = None,  # noqa: A002 - the column's name
+) -> int:
+    """How many rejected events of a source and a type there are; None stands for any."""
+    terms = compared("=", {"source_id": source_id, "type": type})
+    where = " AND ".join(term for term, _ in terms) or "1"
+    values = [value for _, of_term in terms for value in of_term]
+    find = f"SELECT count(*) FROM rejected INDEXED BY rejected_groups WHERE {where}"
+    return int(connection.execute(find, values).fetchone()[0])
+
+
+def parsed_again(row: RejectedEvent) -> Payload | None:
+    """A rejected event as the only one of a request, as it would be parsed today. None if its payload
+    was cut, or it is not an event but a whole request."""
+    if len(row.payload) >= MAX_PAYLOAD or row.event_id == row.request_id:
+        return None
+    return parse_again(row.source_id, row.payload, row.request_id, row.received_at)
 
 
 def list_rejected(

@@ -122,6 +122,17 @@ def events_over_time(
         yield dict(zip(names, row, strict=True))
 
 
+def event_totals(
+    connection: sqlite3.Connection, source_id: str, grain: str, first: str, last: str
+) -> dict[str, int]:
+    """Events of all types in each hour, day or month that has any. See `events_over_time`."""
+    rows = connection.execute(
+        f"SELECT period, sum(count) FROM {_counts(_RANGE)} GROUP BY 1 HAVING sum(count) > 0",
+        (source_key(connection, source_id), "types", grain, first, last),
+    )
+    return dict(rows)
+
+
 def visits_over_time(
     connection: sqlite3.Connection, source_id: str, first: date, last: date
 ) -> list[dict[str, Any]]:

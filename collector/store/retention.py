@@ -11,6 +11,7 @@ from .audit import MAX_DAYS as AUDIT_DAYS
 from .audit import expire_audit
 from .clock import MAX_AHEAD, add_mark, describe_clock, is_ahead, reach_of
 from .connection import transaction
+from .former_ids import expire_former_ids
 from .rejected import MAX_DAYS
 from .rollups import removing
 from .sightings import MAX_DAYS as SIGHTING_DAYS
@@ -43,11 +44,12 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
     for source, days in kept:
         if count := _expire_requests(connection, source, today, days):
             return count
-    if count := _expire_rejected(connection, today):
-        return count
-    if count := expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK):
-        return count
-    if count := expire_sightings(connection, _before(today, SIGHTING_DAYS)):
+    if count := (
+        _expire_rejected(connection, today)
+        or expire_former_ids(connection)
+        or expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK)
+        or expire_sightings(connection, _before(today, SIGHTING_DAYS))
+    ):
         return count
     return sum(
         # Rejected events, too, have expired by then.

@@ -3,12 +3,15 @@
 import sqlite3
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
 from pathlib import Path
 
 from ..database_file import DatabaseFile
 from ..errors import NewerDatabase, ReplacedDatabase, StoreError
 from ..event.json_schema import Validator, broken_schema, compile_schema
 from .connection import connect_readonly
+from .former_ids import list_former_ids
 from .migrations import refuse_newer
 from .redirects import Redirect
 from .sources import Source, source_from_row
@@ -22,6 +25,7 @@ class _Snapshot:
     schemas: dict[str, dict[str, Validator]] = field(default_factory=dict)
     redirects: dict[str, Redirect] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)  # by hash
+    ends_at: float = inf  # when the first of the sources' former ids ends, in Unix time
 
 
 class SourceCache:
@@ -90,7 +94,7 @@ class SourceCache:
             return
         try:
             (version,) = self._connection.execute("SELECT version FROM registry").fetchone()
-            if version != self._version:
+            if version != self._version or time.time() >= self._now.ends_at:
                 refuse_newer(self._connection)
                 self._now = self._read()
                 self._version = version
@@ -106,6 +110,7 @@ class SourceCache:
         found = _Snapshot(
             {row["id"]: source_from_row(row) for row in rows("SELECT * FROM sources")}
         )
+        self._add_former_ids(found)
         for source_id, kind, schema in rows("SELECT source_id, type, schema FROM schemas"):
             try:
                 validator = compile_schema(schema)
@@ -120,6 +125,15 @@ class SourceCache:
             if row["source_id"] is None or row["source_id"] in found.sources
         }
         return found
+
+    def _add_former_ids(self, found: _Snapshot) -> None:
+        """Adds sources by the ids that they had before, so that a request which names one costs
+        nothing more."""
+        for former in list_former_ids(self._connection):
+            if source := found.sources.get(former.source_id):
+                found.sources.setdefault(former.id, source)
+                ends_at = datetime.fromisoformat(former.accepted_until).timestamp()
+                found.ends_at = min(found.ends_at, ends_at)
 
     def close(self) -> None:
         self._connection.close()

@@ -88,12 +88,13 @@ class Source:
         " e.g. purchase-order:price.",
         flag="number",
     )
+    first_id: str | None = None  # what it was called at first, if it was rotated
 
     @property
     def profile_scope(self) -> str:
         """What its profiles are known to: sources of the same scope."""
         if self.profiles == "per-source":
-            return f"source:{self.id}"
+            return f"source:{self.first_id or self.id}"
         return f"group:{self.profile_group}" if self.profile_group else ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class Source:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in asdict(self).items()
+            if name != "first_id"
         }
 
 
@@ -126,7 +128,7 @@ def add_columns(db: Database, names: list[str]) -> None:
 def source_from_row(row: Mapping[str, Any]) -> Source:
     """A row of `sources` as a Source."""
     values = {name: spec.kind.from_column(row[name]) for name, spec in SOURCE_FIELDS.items()}
-    return Source(id=row["id"], created_at=row["created_at"], **values)
+    return Source(id=row["id"], created_at=row["created_at"], first_id=row["first_id"], **values)
 
 
 def add_source(db: Database, name: str, **values: Any) -> Source:

@@ -4,16 +4,13 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import msgspec
-from msgspec import Raw, structs
+from msgspec import structs
 
 from ..errors import Refused, refusal
-from ..event import timestamps
-from ..event.parse import parse
 from ..ipc import SenderInfo, WriteRequest, WriteResult
 from ..store.audit import add_entry, complete_entry
 from ..store.connection import transaction
-from ..store.rejected import MAX_PAYLOAD, RejectedEvent, list_rejected
+from ..store.rejected import RejectedEvent, list_rejected, parsed_again
 from .admission import Admission
 from .pipeline import write_request
 
@@ -43,13 +40,14 @@ def replay(
     source_id: str | None = None,
     event_type: str | None = None,
     seq: int | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int, Replayed], None] = lambda _, __: None,
 ) -> Replayed:
     """Looks at all rejected events, those of a source or a type, or a single one.
 
     Valid ones go to the writer like every event (`write`), under their own id, and leave the
     rejected ones in the same transaction; those that are still invalid stay. `progress` is called
-    with the number looked at so far. Raises Refused if the writer cannot store at the moment.
+    with the number looked at so far, and what became of those; it may raise. Raises Refused if the
+    writer cannot store at the moment.
     """
     done, looked = Replayed(), 0
     with transaction(connection):
@@ -74,7 +72,7 @@ def replay(
             else:
                 done.stored += 1
         looked += len(page)
-        progress(looked)
+        progress(looked, done)
         before = page[-1].seq
         if seq is not None:
             break
@@ -85,15 +83,13 @@ def replay(
 
 def _request(admission: Admission, row: RejectedEvent) -> WriteRequest | None:
     """The event as it was received then, if it is valid now."""
-    if len(row.payload) >= MAX_PAYLOAD or row.event_id == row.request_id:
-        return None  # it was cut, or it is not an event but a whole request
-    wire = {"source": {"id": row.source_id}, "events": [Raw(row.payload.encode())]}
+    payload = parsed_again(row)
+    if payload is None:
+        return None
     try:
-        received = timestamps.stored(row.received_at)
-        payload = parse(msgspec.json.encode(wire), row.request_id, received)
         source = admission.find(row.source_id)
         payload = admission.judge(payload, source)
-    except (Refused, msgspec.MsgspecError):
+    except Refused:
         return None
     if not payload.events:
         return None

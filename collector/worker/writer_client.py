@@ -5,6 +5,7 @@ import logging
 import socket
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from msgspec import Struct
@@ -225,3 +226,14 @@ def _work_of(request: WriteRequest) -> int:
     payload = request.payload
     rejected = REJECTED_WORK * len(payload.rejected)
     return len(payload.events) + rejected + len(payload.known) + request.size // 512
+
+
+def write_from_thread(
+    loop: asyncio.AbstractEventLoop, writer: WriterClient
+) -> Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]:
+    """A call that has the writer store requests, for a thread beside the event loop."""
+
+    async def submit(requests: Sequence[WriteRequest]) -> list[WriteResult]:
+        return await asyncio.gather(*(writer.submit(request, 0, 0) for request in requests))
+
+    return lambda requests: asyncio.run_coroutine_threadsafe(submit(requests), loop).result()

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from ..errors import (
 from ..event.types import Event
 from ..ipc import WriteRequest, WriteResult
 from ..store.connection import BUSY_TIMEOUT, connect_writer, set_busy_timeout, transaction
-from ..store.events import EventWriter, MissingSource, Repeated, require_sources, stored_ids
+from ..store.events import EventWriter, MissingSource, Repeated, stored_ids
+from ..store.former_ids import renamed_sources
 from ..store.keys import Keys
 from ..store.migrations import refuse_newer
 from ..store.rejected import (
@@ -193,7 +194,9 @@ class Writer:
         try:
             with transaction(self._connection):
                 self._sessions.begin(self._connection)
-                require_sources(self._connection, {request.source_id for request in group})
+                ids = {request.source_id for request in group}
+                if renamed := renamed_sources(self._connection, ids):
+                    _rename(group, renamed)
                 results = self._write_rows(group, expect_repeats=expect_repeats)
         except BaseException:
             self._keys.rollback()
@@ -257,6 +260,12 @@ class Writer:
         if not old and not gone:
             return events_of, [()] * len(group)
         return _without(group, old, gone)
+
+
+def _rename(group: Sequence[WriteRequest], renamed: Mapping[str, str]) -> None:
+    """Gives requests the present ids of their sources."""
+    for request in group:
+        request.source_id = renamed.get(request.source_id, request.source_id)
 
 
 def _without(

@@ -77,6 +77,17 @@ def test_sources_are_shown_with_what_came_in(looker: Looker) -> None:
     looker.check_looks()
 
 
+def test_a_first_visit_is_small(looker: Looker) -> None:
+    for path in ("", "/live"):
+        page = looker.context.new_page()
+        page.goto(looker.root + path)
+        sizes = page.evaluate(
+            "performance.getEntries().filter((e) => e.encodedBodySize).map((e) => e.encodedBodySize)"
+        )
+        assert 20_000 < sum(sizes) < 80_000
+        page.close()
+
+
 def test_the_keyboard_is_enough(looker: Looker) -> None:
     page = looker.goto("")
     page.keyboard.press("Tab")

@@ -210,10 +210,11 @@ def test_who_may_only_look_is_shown_the_command_and_no_button(
     answer = page.goto(f"{collector.url}/console/sources/{other}/install")
     assert answer
     assert answer.status == 403
-    cookies = {str(c.get("name")): str(c.get("value")) for c in page.context.cookies()}
+    cookies = {c.get("name", ""): c.get("value", "") for c in page.context.cookies()}
+    csrf = page.locator("input[name=csrf]").first.get_attribute("value")
     for action in ("fix", "sample"):
         url = f"{collector.url}/console/sources/{source}/install/{action}"
-        tried = httpx.post(url, data={"action": "enable"}, cookies=cookies)
+        tried = httpx.post(url, data={"action": "enable", "csrf": csrf}, cookies=cookies)
         assert tried.status_code == 403
     page.close()
     assert collector.events(source) == []

@@ -115,6 +115,13 @@ def test_an_expired_token_does_not_log_in(console: Collector) -> None:
         assert browser.post("/login", data={"token": secret}).status_code == 403
 
 
+def test_a_session_ends_when_its_token_expires(console: Collector) -> None:
+    with logged_in(console, expires="90d") as browser:
+        assert is_in(browser)
+        change_sessions(console, "UPDATE tokens SET expires_at = '2020' WHERE expires_at > '2021'")
+        assert not is_in(browser)
+
+
 def test_a_link_is_good_once_and_looking_at_it_uses_nothing_up(console: Collector) -> None:
     secret = link_of(console)
     with client(console) as browser, client(console) as other:

@@ -27,8 +27,8 @@ ROOMS = {
     },
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
-        "collector", "database_file", "descriptors", "errors", "event", "ids", "install", "ipc", "printable",
-        "settings", "store", "worker",
+        "collector", "database_file", "descriptors", "doctor", "errors", "event", "ids", "install", "ipc",
+        "metrics", "printable", "settings", "store", "worker",
     },
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip

@@ -44,6 +44,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m009_clock",),
             ("m010_console",),
             ("m011_sightings",),
+            ("m012_rotation",),
         ]
 
 

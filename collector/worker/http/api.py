@@ -32,8 +32,8 @@ from ...store.connection import connect, connect_readonly
 from ...store.reports import NotCounted
 from ...store.tokens import ADMIN, READ
 from ..stopping import Stopping
-from ..writer_client import WriterClient
-from . import api_access, api_reports, api_stored, openapi
+from ..writer_client import WriterClient, write_from_thread
+from . import api_access, api_reports, api_schemas, api_stored, openapi
 from .api_call import CURSOR, Call, Operation, Reach, whole_list
 from .responses import json_response, json_text_response
 from .routes import Route, add_routes, query_parameter
@@ -85,7 +85,7 @@ def add(
         if isinstance(token, str):
             return json_response(401, {"detail": token}, {"WWW-Authenticate": "Bearer"})
         await use.note(token)
-        write = _write_from_thread(asyncio.get_running_loop(), writer)
+        write = write_from_thread(asyncio.get_running_loop(), writer)
         # The database may make this wait. Meanwhile the worker goes on taking events.
         async with reading if request.method == "GET" else nullcontext():
             arguments = (operation, token, request, names, database.path, write)
@@ -118,17 +118,6 @@ def _route(operation: Operation, handler: Callable[..., Any]) -> Route:
     )
 
 
-def _write_from_thread(
-    loop: asyncio.AbstractEventLoop, writer: WriterClient
-) -> Callable[[Sequence[WriteRequest]], Sequence[WriteResult]]:
-    """A call that has the writer store requests, for a thread beside the event loop."""
-
-    async def submit(requests: Sequence[WriteRequest]) -> list[WriteResult]:
-        return await asyncio.gather(*(writer.submit(request, 0, 0) for request in requests))
-
-    return lambda requests: asyncio.run_coroutine_threadsafe(submit(requests), loop).result()
-
-
 def _run(
     operation: Operation,
     token: store.Token,
@@ -153,7 +142,7 @@ def _work(
     try:
         api_access.require_role(operation, token)
         text = request.body.decode()
-        body = {} if operation.work is _set_schema or not text else _decode(text)
+        body = {} if operation.takes_text or not text else _decode(text)
         arguments = request.get_args(keep_blank_values=True)
         query = {name: values[0] for name, values in arguments.items() if values}
         api_access.keep_within_source(operation, token, names, query, body)
@@ -205,24 +194,13 @@ def _remove_source(call: Call) -> Any:
     return {"removed": True, "events": events}
 
 
-def _list_schemas(call: Call) -> Any:
-    source = store.get_source(call.db, call.path["source_id"])
-    found = store.list_schemas(call.db, source.id)
-    return whole_list(call, "schemas", ((schema.type, schema.as_dict()) for schema in found))
-
-
-def _get_schema(call: Call) -> Any:
-    return store.get_schema(call.db, call.path["source_id"], call.path["event_type"]).as_dict()
-
-
-def _set_schema(call: Call) -> Any:
-    source_id, event_type = call.path["source_id"], call.path["event_type"]
-    return store.set_schema(call.db, source_id, event_type, call.text).as_dict()
-
-
-def _remove_schema(call: Call) -> Any:
-    store.remove_schema(call.db, call.path["source_id"], call.path["event_type"])
-    return {"removed": True}
+def _rotate_source(call: Call) -> Any:
+    call.only("grace")
+    grace = call.optional("grace")
+    source = store.rotate_source(
+        call.db, call.path["source_id"], store.GRACE if grace is None else grace
+    )
+    return source.as_dict()
 
 
 def _list_redirects(call: Call) -> Any:
@@ -257,7 +235,6 @@ _REDIRECT = {
 }
 _WITH_EVENTS = query_parameter("with_events", {"enum": ["true", "false"]}, "Its events, too.")
 _OF_SOURCE = query_parameter("source_id", openapi.TEXT, "Only those of this source.")
-_SCHEMAS = "/api/sources/{source_id}/schemas"
 
 OPERATIONS = (
     Operation(
@@ -310,33 +287,17 @@ OPERATIONS = (
         query=(_WITH_EVENTS,),
     ),
     Operation(
-        "GET",
-        _SCHEMAS,
-        _list_schemas,
-        "List a source's schemas.",
-        READ,
-        Reach.PATH,
-        query=(CURSOR,),
-    ),
-    Operation("GET", f"{_SCHEMAS}/{{event_type}}", _get_schema, "Show a schema.", READ, Reach.PATH),
-    Operation(
-        "PUT",
-        f"{_SCHEMAS}/{{event_type}}",
-        _set_schema,
-        "Set a schema (JSON Schema, draft 2020-12).",
+        "POST",
+        "/api/sources/{source_id}/rotate",
+        _rotate_source,
+        "Give an event source a new id. The former one is accepted for `grace`: a length of time, a"
+        " date, or `0` for not at all; 7d by default.",
         ADMIN,
         Reach.PATH,
-        body={"type": ["object", "boolean"]},
-        body_required=True,
+        body=openapi.fields({"grace": openapi.GRACE}),
+        returns=_SOURCE,
     ),
-    Operation(
-        "DELETE",
-        f"{_SCHEMAS}/{{event_type}}",
-        _remove_schema,
-        "Remove a schema.",
-        ADMIN,
-        Reach.PATH,
-    ),
+    *api_schemas.OPERATIONS,
     Operation(
         "GET",
         "/api/redirects",

@@ -111,6 +111,7 @@ class Operation:
     query: tuple[dict[str, Any], ...] = ()
     body: dict[str, Any] | None = None  # the schema of its body
     body_required: bool = False
+    takes_text: bool = False  # the work reads the body as it came
     status: int = 200
     returns: dict[str, Any] | None = None  # the schema of its answer; None: any object
 

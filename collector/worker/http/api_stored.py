@@ -26,6 +26,17 @@ def _list_rejected(call: Call) -> Any:
     return page_of(call, "rejected", store.iter_rejected, ("source_id", "type", "reason"))
 
 
+def _rejected_groups(call: Call) -> Any:
+    source_id = call.query.get("source_id")
+    found = store.list_rejected_groups(
+        call.db.conn,
+        sources=None if source_id is None else [source_id],
+        reason=call.query.get("reason"),
+        type=call.query.get("type"),
+    )
+    return {"groups": [group.as_dict() for group in found]}
+
+
 def _replay(call: Call) -> Any:
     call.only("source_id", "type")
     with closing(store.SourceCache(call.database)) as sources:
@@ -93,6 +104,15 @@ OPERATIONS = (
         READ,
         Reach.QUERY,
         query=page_parameters("source_id", "type", "reason"),
+    ),
+    Operation(
+        "GET",
+        "/api/rejected/groups",
+        _rejected_groups,
+        "Rejected events by reason, type and the place that fails, the largest group first.",
+        READ,
+        Reach.QUERY,
+        query=page_parameters("source_id", "type", "reason")[:3],
     ),
     Operation(
         "POST",

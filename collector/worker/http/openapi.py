@@ -27,6 +27,7 @@ _ID = {"type": ["object", "null"], "properties": {"id": TEXT}}
 EVENT_TYPE = {"type": "string", "minLength": 1, "maxLength": MAX_TYPE, "pattern": r"\S"}
 REDIRECT_TARGET = {"type": "string", "pattern": f"^{TARGET}$", "maxLength": MAX_TARGET}
 SOURCE_FIELD_SCHEMAS = {name: spec.kind.schema for name, spec in SOURCE_FIELDS.items()}
+GRACE = {"type": "string", "pattern": "^(0|[1-9][0-9]{0,4}(min|h|d))$"}
 PAST = {
     "anyOf": [
         {"type": "string", "format": "date"},
