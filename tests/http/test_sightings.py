@@ -148,6 +148,19 @@ def test_sightings_are_stored_when_the_collector_stops(collector: Collector) -> 
     assert sightings(collector, origin=WRONG)[0]["count"] == 1
 
 
+def test_what_could_not_be_stored_is_stored_later(collector: Collector) -> None:
+    source = collector.add_source(origins=[SHOP])
+    with collector.database() as database:
+        database.conn.execute("BEGIN IMMEDIATE")
+        assert [send(collector, source, WRONG).status_code for _ in range(3)] == [403] * 3
+        failed = "sightings of refused pages were not stored: database is locked"
+        wait_for(lambda: any(failed in line for line in collector.log), "it to fail")
+        assert send(collector, source, WRONG).status_code == 403
+        database.conn.rollback()
+    wait_for_sighting(collector, 4, origin=WRONG)
+    assert sightings(collector)[0]["count"] == 4
+
+
 def test_two_workers_add_to_the_same_counts(two_workers: Collector) -> None:
     source = two_workers.add_source(origins=[SHOP])
     for _ in range(40):  # each on a connection of its own
