@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw
 
 MAX_VALUE = 200  # characters of a value
+MAX_OFFSET = 24 * 60  # minutes of a time zone
 MAX_CACHED = 2000  # characters of a context that is worth remembering
 DECIMALS = 6  # of a number; what is finer is rounded
 MAX_NUMBER = Decimal(10) ** 15  # larger ones are not counted
@@ -34,11 +35,14 @@ class Page(NamedTuple):
 
 
 class Client(NamedTuple):
-    """What a visit's browser says of itself. `screen`: width and height, as in `1280x720`."""
+    """What a visit's browser says of itself. `screen`: width and height, as in `1280x720`;
+    `time_zone`: a name, as in `Europe/Warsaw`, or else how far its clock is from UTC, as in
+    `UTC+01:00`."""
 
     browser: str = ""
     screen: str = ""
     language: str = ""
+    time_zone: str = ""
 
 
 def _remembered(read: Callable[[str], T]) -> Callable[[str], T]:
@@ -75,7 +79,7 @@ def origin_of(context: str) -> str:
 
 @_remembered
 def client_of(context: str) -> Client:
-    """The browser, screen and language in a session's context."""
+    """The browser, screen, language and time zone in a session's context."""
     parts = _dict(context)
     browser, screen = _dict(parts.get("browser")), _dict(parts.get("screen"))
     # Other trackers of this protocol put both one or two levels deeper.
@@ -86,6 +90,8 @@ def client_of(context: str) -> Client:
         _family(_text(browser.get("userAgent"))[:1000]),
         f"{width}x{height}" if width and height else "",
         _clean(_text(browser.get("language"))),
+        # Other trackers have its name.
+        _clean(_text(_dict(parts.get("time")).get("tz"))) or _time_zone(browser),
     )
 
 
@@ -145,6 +151,19 @@ def _text(raw: Raw | None) -> str:
         return _decode_text(raw)
     except msgspec.DecodeError:
         return ""
+
+
+def _time_zone(browser: dict[str, Raw]) -> str:
+    """A time zone by `timezoneOffset`, the minutes from local time to UTC."""
+    raw = browser.get("timezoneOffset")
+    try:
+        offset = int(str(raw, "utf-8")) if raw is not None and len(raw) < 6 else None
+    except ValueError:
+        return ""
+    if offset is None or abs(offset) > MAX_OFFSET:
+        return ""
+    hours, minutes = divmod(abs(offset), 60)
+    return f"UTC{'-' if offset > 0 else '+'}{hours:02}:{minutes:02}"
 
 
 def _digits(raw: Raw | None) -> str:

@@ -22,6 +22,7 @@ from . import (
     rejected,
     rejected_groups,
     rollup_tables,
+    saved_reports,
     sightings,
     tokens,
 )
@@ -111,6 +112,19 @@ def m011_sightings(db: Database) -> None:
 @migrations()
 def m012_rotation(db: Database) -> None:
     for statement in (*former_ids.TABLES, rejected_groups.INDEX):
+        db.execute(statement)
+
+
+@migrations()
+def m013_visits(db: Database) -> None:
+    """Rollups that know time zones, page-views of visits and visitors of any range. The collector
+    counts all events again in its quiet moments."""
+    rollup_tables.recount(db.conn)
+
+
+@migrations()
+def m014_saved_reports(db: Database) -> None:
+    for statement in saved_reports.TABLES:
         db.execute(statement)
 
 

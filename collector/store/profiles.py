@@ -10,8 +10,8 @@ from ..event.visit import campaign_of, client_of
 from .connection import snapshot
 from .erasure import no_profile, require_profile
 from .events import StoredEvent, last_seq, list_events
-from .rollup_changes import Visit, known_visits, visit_of
 from .rollup_tables import LIVE
+from .rollup_visits import Visit, known_visits, visit_of
 
 PROFILE, SESSION, EVENT = "profile", "session", "event"  # what an id may be
 MAX_MATCHES = 100  # of each kind
@@ -133,6 +133,7 @@ class ProfileSession:
     browser: str
     screen: str
     language: str
+    time_zone: str
 
     def as_dict(self) -> dict[str, Any]:
         """The session as JSON-ready data."""

@@ -4,12 +4,12 @@ All of it comes from the rollups and the few events that they have not counted y
 so it equals a count over the rows at that moment. Days are UTC, and both ends of a range are in it.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from math import sqrt
 from typing import Any
 
 from ..errors import StoreError
@@ -18,7 +18,8 @@ from .connection import snapshot
 from .events import last_seq, list_events
 from .keys import source_key
 from .rollup_changes import Changes, change_facts, changes_between, numbers_wanted
-from .rollup_tables import BUCKETS, DAY, HOUR, LENGTHS, LIVE, MONTH, OTHER
+from .rollup_tables import DAY, HOUR, LENGTHS, LIVE, MONTH, OTHER, RETURNS
+from .rollup_visits import Visit
 from .rollups import mark_of
 from .rows import insert_rows
 
@@ -26,10 +27,8 @@ GRAINS = tuple(LENGTHS)
 MAX_DAYS = 3660  # of a report
 # More would take a reader longer than a chart may.
 MAX_UNCOUNTED = 100_000
-# Up to so many visitors a day, added up, are counted one by one over a range; of more, a sample.
-MAX_EXACT = 30_000
 OVERVIEW = ("types", "pages", "referrers", "campaigns")  # whose most frequent values it has
-_TAIL = "temp.uncounted"
+UNCOUNTED = "temp.uncounted"  # what is after the mark, in `up_to_date`
 
 
 class NotCounted(StoreError):
@@ -71,35 +70,40 @@ def last_days(days: int) -> tuple[date, date]:
 def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
     """Puts what is not in the rollups into tables of this connection."""
     for table, columns in (
-        (_TAIL, "source, kind, grain, period, value, count, bots"),
-        (f"{_TAIL}_visitors", "source, bucket, day, profile"),
-        (f"{_TAIL}_numbers", "number, day, value, count, sum"),
+        (UNCOUNTED, "source, kind, grain, period, value, count, bots"),
+        (f"{UNCOUNTED}_visits", f"session INTEGER PRIMARY KEY, {', '.join(Visit._fields)}"),
+        (f"{UNCOUNTED}_hours", "source, hour, session, profile, events, page_views"),
+        (f"{UNCOUNTED}_numbers", "number, day, value, count, sum"),
     ):
         connection.execute(f"DROP TABLE IF EXISTS {table}")
         connection.execute(f"CREATE TABLE {table} ({columns})")
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}",
+        f"INSERT INTO {UNCOUNTED}",
         [(*key, *counts) for key, counts in changes.counts().items()],
     )
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}_visitors",
-        [(source, profile % BUCKETS, day, profile) for source, day, profile in changes.visitors],
+        f"INSERT INTO {UNCOUNTED}_visits",
+        [(session, *visit) for session, visit in changes.visits.items() if visit],
     )
     insert_rows(
         connection,
-        f"INSERT INTO {_TAIL}_numbers",
+        f"INSERT INTO {UNCOUNTED}_hours",
+        [(*key, *values) for key, values in changes.hours.items()],
+    )
+    insert_rows(
+        connection,
+        f"INSERT INTO {UNCOUNTED}_numbers",
         [(number, day, value, count, 0) for (number, day, value), count in changes.values.items()]
         + [(number, day, None, 0, str(total)) for (number, day), total in changes.sums.items()],
     )
 
 
-def _counts(where: str) -> str:
-    """A subquery of all counts that match, on both sides of the mark."""
-    return (
-        f"(SELECT * FROM {LIVE.counts} WHERE {where} UNION ALL SELECT * FROM {_TAIL} WHERE {where})"
-    )
+def counts_of(where: str) -> str:
+    """A subquery of all counts that match, on both sides of the mark. `where`: a test of columns of
+    the rollups' counts."""
+    return f"(SELECT * FROM {LIVE.counts} WHERE {where} UNION ALL SELECT * FROM {UNCOUNTED} WHERE {where})"
 
 
 _RANGE = "source = ?1 AND kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
@@ -113,7 +117,7 @@ def events_over_time(
     `first` and `last`: periods, as in `2026-11-27T09`, `2026-11-27` or `2026-11`.
     """
     rows = connection.execute(
-        f"SELECT period, value, sum(count), sum(bots) FROM {_counts(_RANGE)}"
+        f"SELECT period, value, sum(count), sum(bots) FROM {counts_of(_RANGE)}"
         " GROUP BY 1, 2 HAVING sum(count) > 0 ORDER BY 1, 3 DESC, 2",
         (source_key(connection, source_id), "types", grain, first, last),
     )
@@ -127,7 +131,7 @@ def event_totals(
 ) -> dict[str, int]:
     """Events of all types in each hour, day or month that has any. See `events_over_time`."""
     rows = connection.execute(
-        f"SELECT period, sum(count) FROM {_counts(_RANGE)} GROUP BY 1 HAVING sum(count) > 0",
+        f"SELECT period, sum(count) FROM {counts_of(_RANGE)} GROUP BY 1 HAVING sum(count) > 0",
         (source_key(connection, source_id), "types", grain, first, last),
     )
     return dict(rows)
@@ -141,7 +145,7 @@ def visits_over_time(
     days: dict[str, dict[str, Any]] = {}
     for kind in ("visitors", "sessions", "pages"):
         for day, count in connection.execute(
-            f"SELECT period, sum(count) FROM {_counts(_RANGE)} GROUP BY 1",
+            f"SELECT period, sum(count) FROM {counts_of(_RANGE)} GROUP BY 1",
             (source_key(connection, source_id), kind, DAY, first.isoformat(), last.isoformat()),
         ):
             found = days.setdefault(day, {"day": day, "visitors": 0, "sessions": 0, "pages": 0})
@@ -161,35 +165,30 @@ def visits_over_time(
 def visitors_between(
     connection: sqlite3.Connection, source_id: str, first: date, last: date
 ) -> dict[str, Any]:
-    """How many visitors came within some days, each counted once: `visitors`, `exact`, and `error`,
-    which the number is within in 19 of 20 cases, as a part of it.
+    """How many visitors came within some days, each counted once: `visitors`, `exact`, which is
+    true, and `error`, which is 0."""
+    found = count_visitors(connection, [source_key(connection, source_id)], first, last)
+    return {"visitors": found, "exact": True, "error": 0.0}
 
-    Up to MAX_EXACT visitors of single days are counted one by one. Of more, a part is counted.
-    """
-    source = source_key(connection, source_id)
-    days = (first.isoformat(), last.isoformat())
-    (total,) = connection.execute(
-        f"SELECT coalesce(sum(count), 0) FROM {_counts(_RANGE)}",
-        (source, "visitors", DAY, *days),
-    ).fetchone()
-    buckets = BUCKETS if total <= MAX_EXACT else max(1, BUCKETS * MAX_EXACT // total)
-    where = "source = ?1 AND bucket = b.value AND day BETWEEN ?2 AND ?3"
+
+def count_visitors(
+    connection: sqlite3.Connection, sources: Sequence[int], first: date, last: date
+) -> int:
+    """How many visitors of these sources (keys) came within some days. Each counts once in each of
+    the sources."""
+    # A look at each day: of its visitors, most had come within the range, and are not read.
     (found,) = connection.execute(
-        f"""WITH RECURSIVE b (value) AS
-            (SELECT 0 UNION ALL SELECT value + 1 FROM b WHERE value + 1 < ?4)
-        SELECT count(*) FROM (
-            SELECT v.profile FROM b CROSS JOIN {LIVE.visitors} v ON {where}
-            UNION SELECT v.profile FROM b CROSS JOIN {_TAIL}_visitors v ON {where})""",
-        (source, *days, buckets),
+        f"""WITH RECURSIVE days (day) AS
+            (SELECT ?2 UNION ALL SELECT date(day, '+1 day') FROM days WHERE day < ?3)
+        SELECT (SELECT coalesce(sum(c.count), 0) FROM json_each(?1) s CROSS JOIN days d
+                CROSS JOIN {LIVE.counts} c ON c.source = s.value AND c.kind = '{RETURNS}'
+                    AND c.grain = '{DAY}' AND c.period = d.day AND c.value < ?2)
+            + (SELECT coalesce(sum(count), 0) FROM {UNCOUNTED} WHERE kind = '{RETURNS}'
+                AND source IN (SELECT value FROM json_each(?1)) AND period BETWEEN ?2 AND ?3
+                AND value < ?2)""",
+        (json.dumps([*sources]), first.isoformat(), last.isoformat()),
     ).fetchone()
-    if buckets == BUCKETS:
-        return {"visitors": found, "exact": True, "error": 0.0}
-    spread = sqrt((BUCKETS / buckets - 1) / found) if found else 0.0
-    return {
-        "visitors": round(found * BUCKETS / buckets),
-        "exact": False,
-        "error": round(1.96 * spread, 4),
-    }
+    return int(found)
 
 
 def most_frequent(
@@ -209,7 +208,7 @@ def most_frequent(
     parts, values = [], []
     for grain, start, end in _split(first, last):
         parts.append(
-            _counts(f"source = {source} AND kind = ? AND grain = ? AND period BETWEEN ? AND ?")
+            counts_of(f"source = {source} AND kind = ? AND grain = ? AND period BETWEEN ? AND ?")
         )
         values += [kind, grain, start, end] * 2
     union = " UNION ALL ".join(f"SELECT value, count FROM {part}" for part in parts)
@@ -306,7 +305,7 @@ def numbers(
         for number, millionths in connection.execute(
             f"""SELECT count, sum FROM {LIVE.number_days} WHERE number = ?1
                 AND day BETWEEN ?2 AND ?3
-            UNION ALL SELECT count, sum FROM {_TAIL}_numbers WHERE number = ?1
+            UNION ALL SELECT count, sum FROM {UNCOUNTED}_numbers WHERE number = ?1
                 AND day BETWEEN ?2 AND ?3""",
             (key, *days),
         ):
@@ -319,7 +318,7 @@ def numbers(
                     (SELECT max(value) FROM {LIVE.number_values} v
                         WHERE v.number = d.number AND v.day = d.day) AS high
                 FROM {LIVE.number_days} d WHERE d.number = ?1 AND d.day BETWEEN ?2 AND ?3
-                UNION ALL SELECT value, value FROM {_TAIL}_numbers
+                UNION ALL SELECT value, value FROM {UNCOUNTED}_numbers
                 WHERE number = ?1 AND day BETWEEN ?2 AND ?3 AND value IS NOT NULL)""",
             (key, *days),
         ).fetchone()

@@ -1,40 +1,40 @@
 """What events change in the rollups, found by reading their rows. Nothing is written here.
 
 What is counted of an event: its type, in its hour. Of one that is no bot's and belongs to a session,
-also the visitor's day, and the page if it is a page-view. A session is counted once, with its entry
-page and so on, on the day of its first event.
+also the visitor's day, the session's hour, and the page if it is a page-view. A session is counted
+once, with its entry page and so on, on the day of its first event.
 """
 
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..event.visit import DECIMALS, Page, campaign_of, client_of, number_of, page_of
-from .rollup_tables import BUCKETS, DAY, HOUR, LENGTHS, LIVE, MONTH, SESSION_KINDS, RollupSet
+from ..event.visit import DECIMALS, Page, number_of, page_of
+from .rollup_tables import (
+    DAY,
+    HOUR,
+    LENGTHS,
+    LIVE,
+    MONTH,
+    MONTHLY_RETURNS,
+    RETURNS,
+    SESSION_KINDS,
+    RollupSet,
+)
+from .rollup_visits import VIEW_KEY, Visit, facts_of, known_visits, visit_of, with_facts
 
-PAGE_VIEW = "page-view"
-_GRAINS = {"types": (HOUR, DAY, MONTH), "visitors": (DAY,)}  # others: day and month
-_VIEW_KEY = f"(SELECT key FROM event_types WHERE name = '{PAGE_VIEW}')"
+_GRAINS = {  # others: day and month
+    "types": (HOUR, DAY, MONTH),
+    "visitors": (DAY,),
+    RETURNS: (DAY,),
+    MONTHLY_RETURNS: (MONTH,),
+}
 
 Found = tuple[int, str, str, str]  # source, kind, hour or day, value
 Key = tuple[int, str, str, str, str]  # source, kind, grain, period, value
-
-
-class Visit(NamedTuple):
-    """A session as it is counted."""
-
-    source: int
-    day: str
-    entry_page: str = ""
-    exit_page: str = ""
-    referrer: str = ""
-    campaign: str = ""
-    browser: str = ""
-    screen: str = ""
-    language: str = ""
 
 
 class Number(NamedTuple):
@@ -54,9 +54,11 @@ class Changes:
     # (source, kind, hour or day, value) → count, and the part of it that is bots'
     found: dict[Found, int] = field(default_factory=lambda: defaultdict(int))
     bots: dict[Found, int] = field(default_factory=lambda: defaultdict(int))
-    # (source, day, profile) → events
-    visitors: dict[tuple[int, str, int], int] = field(default_factory=dict)
+    # (source, profile, day) → events
+    visitors: dict[tuple[int, int, str], int] = field(default_factory=dict)
     visits: dict[int, Visit | None] = field(default_factory=dict)
+    # (source, hour, session) → profile, events, page-views
+    hours: dict[tuple[int, str, int], tuple[int, int, int]] = field(default_factory=dict)
     # (number, day, value) → events, and (number, day) → millionths
     values: dict[tuple[int, str, float], int] = field(default_factory=lambda: defaultdict(int))
     sums: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
@@ -67,17 +69,20 @@ class Changes:
             return
         self.visits[session] = new
         if old and new and old[:2] == new[:2]:  # mostly another page
-            source, day, *_ = new
-            for kind, before, after in zip(SESSION_KINDS, old[2:], new[2:], strict=True):
+            source, day = old.source, old.began[:10]
+            for kind, before, after in zip(SESSION_KINDS, old.kinds, new.kinds, strict=True):
                 if before != after:
                     self.found[source, kind, day, before] -= 1
                     self.found[source, kind, day, after] += 1
+            if old.is_bounce != new.is_bounce:
+                self.found[source, "bounces", day, ""] += 1 if new.is_bounce else -1
             return
         for visit, number in ((old, -1), (new, 1)):
             if visit:
-                source, day, *values = visit
+                source, day = visit.source, visit.began[:10]
                 self.found[source, "sessions", day, ""] += number
-                for kind, value in zip(SESSION_KINDS, values, strict=True):
+                self.found[source, "bounces", day, ""] += number * visit.is_bounce
+                for kind, value in zip(SESSION_KINDS, visit.kinds, strict=True):
                     self.found[source, kind, day, value] += number
 
     def counts(self) -> dict[Key, tuple[int, int]]:
@@ -86,6 +91,8 @@ class Changes:
         for (source, kind, period, value), number in self.found.items():
             for grain in _GRAINS.get(kind, (DAY, MONTH)):
                 counts[source, kind, grain, period[: LENGTHS[grain]], value] += number
+                if kind == "pages":
+                    counts[source, "page_views", grain, period[: LENGTHS[grain]], ""] += number
         bots: dict[Key, int] = defaultdict(int)
         for (source, kind, period, value), number in self.bots.items():
             for grain in _GRAINS[kind]:
@@ -134,20 +141,26 @@ def change_sessions(
     mark: int,
     changes: Changes,
 ) -> None:
-    """Adds to `changes` what sessions are now, by their events up to the mark."""
+    """Adds to `changes` what sessions are now, by their events up to the mark. What was removed of
+    them is in it already."""
+    gone: dict[int, int] = defaultdict(int)
+    for (_, _, session), (_, _, views) in changes.hours.items():
+        gone[session] += views
     for session, old in known_visits(connection, names, sessions).items():
-        changes.visit(session, old, visit_of(connection, session, mark))
+        new = visit_of(connection, session, mark)
+        views = old.page_views + gone[session]
+        changes.visit(session, old, new and new._replace(page_views=views))
 
 
 def change_facts(connection: sqlite3.Connection, changes: Changes, names: RollupSet = LIVE) -> None:
     """Adds to `changes` what sessions that were counted say otherwise now."""
     known = known_visits(connection, names, changed_sessions(connection))
-    facts = _facts(connection, known)
+    facts = facts_of(connection, known)
     for session, visit in known.items():
         # What the same changes have already made of it.
         now = changes.visits.get(session, visit)
         if now and session in facts:
-            changes.visit(session, now, _with(now, facts[session]))
+            changes.visit(session, now, with_facts(now, facts[session]))
 
 
 def changed_sessions(connection: sqlite3.Connection) -> list[int]:
@@ -155,19 +168,15 @@ def changed_sessions(connection: sqlite3.Connection) -> list[int]:
     return [key for (key,) in connection.execute("SELECT session FROM changed_sessions")]
 
 
-def with_facts_of(visit: Visit, other: Visit) -> Visit:
-    """A visit with what the session said when another form of it was counted."""
-    return _with(visit, _Facts(other.campaign, other.browser, other.screen, other.language))
-
-
 @dataclass
 class _Part:
-    """What some events say of their session: source and day of the first, first and last page."""
+    """What some events say of their session: source and minute of the first, first and last page."""
 
     source: int
-    day: str
+    began: str
     entry: Page | None = None
     exit: Page | None = None
+    page_views: int = 0
 
 
 class Tally:
@@ -183,14 +192,16 @@ class Tally:
         self._sign = sign
         self._changes = Changes()
         self._hours: dict[tuple[int, int, str, int], int] = defaultdict(int)
-        self._visitors: dict[tuple[int, str, int], int] = defaultdict(int)
+        # (source, hour, session) → profile, events, page-views
+        self._visit_hours: dict[tuple[int, str, int], list[int]] = {}
         self._sessions: dict[int, _Part] = {}
 
     @property
     def rows(self) -> int:
         """How many rows of rollups it takes to write this, about."""
         counts = len(self._hours) + len(self._changes.found)
-        return len(self._sessions) + len(self._visitors) + counts
+        # The hours of visits, and the days of visitors that they make.
+        return len(self._sessions) + len(self._visit_hours) + counts
 
     def read(self, after: int, upto: int, numbers: Iterable[Number]) -> None:
         """Adds the events numbered from `after` + 1 to `upto`, and these numbers of them."""
@@ -205,25 +216,30 @@ class Tally:
 
     def add(self, rows: _Rows, numbers: Iterable[Number]) -> None:
         """Adds some events, and these numbers of them."""
-        hours, visitors, sessions = self._hours, self._visitors, self._sessions
+        hours, visit_hours, sessions = self._hours, self._visit_hours, self._sessions
         found, sign = self._changes.found, self._sign
-        for source, kind, hour, bot, session, profile, context in self._connection.execute(
-            f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 13), r.bot, r.session, s.profile,
-                CASE WHEN e.type = {_VIEW_KEY} THEN coalesce(e.context, r.context) END
+        for source, kind, minute, bot, session, profile, context in self._connection.execute(
+            f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 16), r.bot, r.session, s.profile,
+                CASE WHEN e.type = {VIEW_KEY} THEN coalesce(e.context, r.context) END
             FROM {rows.tables} CROSS JOIN session_rows s ON s.key = r.session
             WHERE {rows.where} ORDER BY e.seq""",
             rows.values,
         ):
+            hour = minute[:13]
             hours[source, kind, hour, bot] += sign
             if bot or not session:
                 continue
-            day = hour[:10]
-            visitors[source, day, profile] += sign
+            within = visit_hours.get((source, hour, session))
+            if within is None:
+                within = visit_hours[source, hour, session] = [profile, 0, 0]
+            within[1] += sign
             part = sessions.get(session)
             if part is None:
-                part = sessions[session] = _Part(source, day)
+                part = sessions[session] = _Part(source, minute)
             if context and (page := page_of(context)):
-                found[source, "pages", day, page.path] += sign
+                found[source, "pages", hour[:10], page.path] += sign
+                within[2] += sign
+                part.page_views += 1
                 part.exit = page
                 part.entry = part.entry or page
         for number in numbers:
@@ -252,41 +268,72 @@ class Tally:
             changes.found[source, "types", hour, types[kind]] += events
             if bot:
                 changes.bots[source, "types", hour, types[kind]] += events
+        for place, (profile, events, views) in self._visit_hours.items():
+            changes.hours[place] = (profile, events, views)
         self._change_visitors()
         if with_sessions:
             self._change_sessions()
         return changes
 
     def _change_visitors(self) -> None:
+        changes = self._changes
+        visitors: dict[tuple[int, int, str], int] = defaultdict(int)
+        for (source, hour, _), (profile, events, _) in self._visit_hours.items():
+            visitors[source, profile, hour[:10]] += events
         known = {
-            (source, day, profile): events
-            for source, day, profile, events in self._connection.execute(
-                f"""SELECT v.source, v.day, v.profile, v.events FROM json_each(?) j
+            tuple(key): events
+            for *key, events in self._connection.execute(
+                f"""SELECT v.source, v.profile, v.day, v.events FROM json_each(?) j
                 CROSS JOIN {self._names.visitors} v ON v.source = j.value ->> 0
-                    AND v.bucket = (j.value ->> 2) % {BUCKETS} AND v.day = j.value ->> 1
-                    AND v.profile = j.value ->> 2""",
-                [json.dumps([*self._visitors])],
+                    AND v.profile = j.value ->> 1 AND v.day = j.value ->> 2""",
+                [json.dumps([*visitors])],
             )
         }
-        changes = self._changes
-        for key, events in self._visitors.items():
-            source, day, _ = key
+        # Days on which somebody came who was not known to have come then, or did not come after all.
+        changed: dict[tuple[int, int], set[str]] = defaultdict(set)
+        for key, events in visitors.items():
+            source, profile, day = key
+            changes.visitors[key] = events
             before = known.get(key, 0)
             if not before or before + events == 0:
                 changes.found[source, "visitors", day, ""] += 1 if events > 0 else -1
-            changes.visitors[key] = events
+                changed[source, profile].add(day)
+        self._change_returns(changed)
+
+    def _change_returns(self, changed: dict[tuple[int, int], set[str]]) -> None:
+        """Counts visitors by the day on which they came before. `changed`: days of a visitor (source,
+        profile) that are new, or that are known and gone."""
+        days: dict[tuple[int, int], list[str]] = defaultdict(list)
+        for source, profile, day in self._connection.execute(
+            f"""SELECT v.source, v.profile, v.day FROM json_each(?) j
+            CROSS JOIN {self._names.visitors} v ON v.source = j.value ->> 0
+                AND v.profile = j.value ->> 1
+            ORDER BY j.key, v.day""",
+            [json.dumps([*changed])],
+        ):
+            days[source, profile].append(day)
+        found = self._changes.found
+        for visitor, differ in changed.items():
+            before = days.get(visitor, [])
+            after = sorted(differ.symmetric_difference(before))
+            for came, number in ((before, -1), (after, 1)):
+                months = sorted({day[: LENGTHS[MONTH]] for day in came})
+                for kind, periods in ((RETURNS, came), (MONTHLY_RETURNS, months)):
+                    for last, period in zip(["", *periods], periods, strict=False):
+                        found[visitor[0], kind, period, last] += number
 
     def _change_sessions(self) -> None:
         connection, seen = self._connection, self._sessions
         known = known_visits(connection, self._names, seen)
-        facts = _facts(connection, [session for session in seen if session not in known])
+        facts = facts_of(connection, [session for session in seen if session not in known])
         for session, part in seen.items():
             old = known.get(session)
-            new = old or _with(Visit(part.source, part.day), facts.get(session))
+            new = old or with_facts(Visit(part.source, part.began), facts.get(session))
             if part.entry and part.exit:
                 if not new.entry_page:
                     new = new._replace(entry_page=part.entry.path, referrer=part.entry.referrer)
-                new = new._replace(exit_page=part.exit.path)
+                views = new.page_views + part.page_views
+                new = new._replace(exit_page=part.exit.path, page_views=views)
             self._changes.visit(session, old, new)
 
 
@@ -311,69 +358,3 @@ def numbers_wanted(connection: sqlite3.Connection, names: RollupSet, mark: int) 
         known.get((source, kind, name)) or Number(-index, source, kind, name, mark)
         for index, (source, kind, name) in enumerate(wanted, 1)
     ]
-
-
-def known_visits(
-    connection: sqlite3.Connection, names: RollupSet, sessions: Iterable[int]
-) -> dict[int, Visit]:
-    """Sessions as a set has counted them."""
-    rows = connection.execute(
-        f"SELECT v.* FROM json_each(?) j CROSS JOIN {names.visits} v ON v.session = j.value",
-        [json.dumps(list(sessions))],
-    )
-    return {session: Visit(*values) for session, *values in rows}
-
-
-class _Facts(NamedTuple):
-    """What a session, not its events, says of a visit."""
-
-    campaign: str = ""
-    browser: str = ""
-    screen: str = ""
-    language: str = ""
-
-
-def _with(visit: Visit, facts: _Facts | None) -> Visit:
-    campaign, browser, screen, language = facts or _Facts()
-    return visit._replace(campaign=campaign, browser=browser, screen=screen, language=language)
-
-
-def _facts(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int, _Facts]:
-    """What sessions say of campaign and browser."""
-    rows = connection.execute(
-        "SELECT s.key, s.context, s.first_utm FROM json_each(?) j"
-        " CROSS JOIN session_rows s ON s.key = j.value",
-        [json.dumps(list(sessions))],
-    )
-    return {key: _Facts(campaign_of(utm or ""), *client_of(context)) for key, context, utm in rows}
-
-
-def visit_of(
-    connection: sqlite3.Connection, session: int, upto: int, *, with_bots: bool = False
-) -> Visit | None:
-    """A session as its events up to a number make it; None if it has none. `with_bots`: also by
-    those that are not counted."""
-
-    def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:
-        return connection.execute(
-            f"""SELECT e.source, substr(e.occurred_at, 1, 10), coalesce(e.context, r.context)
-            FROM request_rows r CROSS JOIN event_rows e
-                ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
-            WHERE r.session = ? AND (r.bot = 0 OR ?) AND e.seq <= ? {where}
-            ORDER BY r.key {order}, e.seq {order}""",
-            (session, with_bots, upto),
-        )
-
-    first = next(events("ASC", ""), None)
-    if first is None:
-        return None
-    is_view = f"AND e.type = {_VIEW_KEY}"
-    views = [
-        next((page for *_, text in events(order, is_view) if (page := page_of(text))), None)
-        for order in ("ASC", "DESC")
-    ]
-    visit = Visit(first[0], first[1])
-    entry, last = views
-    if entry and last:
-        visit = visit._replace(entry_page=entry.path, exit_page=last.path, referrer=entry.referrer)
-    return _with(visit, _facts(connection, [session]).get(session))

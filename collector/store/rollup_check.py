@@ -3,14 +3,9 @@
 import sqlite3
 from collections.abc import Callable
 
-from .rollup_changes import (
-    Changes,
-    changed_sessions,
-    changes_between,
-    known_visits,
-    with_facts_of,
-)
+from .rollup_changes import Changes, changed_sessions, changes_between
 from .rollup_tables import LIVE, OTHER, RollupSet, schema_of
+from .rollup_visits import known_visits, with_facts_of
 from .rollups import STEP, apply_changes, mark_of
 
 
@@ -77,6 +72,7 @@ def _differences(again: RollupSet) -> dict[str, str]:
     tables = {
         "visitors": "visitors",
         "sessions": "visits",
+        "hours of sessions": "hours",
         "days of numbers": "number_days",
         "values of numbers": "number_values",
     }

@@ -1,14 +1,18 @@
 """The tables of the rollups (rollups.py), and what they count."""
 
+import sqlite3
 from typing import NamedTuple
 
 OTHER = "(other)"
-# Visitors are spread over these by their key. A few buckets are a sample of all visitors.
-BUCKETS = 64
 # Of a session, each with a value.
 SESSION_KINDS = (
-    "entry_pages", "exit_pages", "referrers", "campaigns", "browsers", "screens", "languages"
+    "entry_pages", "exit_pages", "referrers", "campaigns", "browsers", "screens", "languages",
+    "time_zones",
 )  # fmt: skip
+# Visitors of a day by the day on which they came before; empty for those who never did. Visitors of
+# a range are those of its days who came before its beginning or never.
+RETURNS = "returns"
+MONTHLY_RETURNS = "monthly_returns"  # the same by months
 KINDS = ("types", "pages", *SESSION_KINDS)  # those that have values
 HOUR, DAY, MONTH = "hour", "day", "month"
 LENGTHS = {HOUR: 13, DAY: 10, MONTH: 7}  # of the text of a time
@@ -22,6 +26,7 @@ class RollupSet(NamedTuple):
     counts: str
     visitors: str
     visits: str
+    hours: str
     numbers: str
     number_days: str
     number_values: str
@@ -32,7 +37,10 @@ class RollupSet(NamedTuple):
 
 
 def _set(name: str, end: str) -> RollupSet:
-    tables = ("rollups", "visitor_days", "visits", "numbers", "number_days", "number_values")
+    tables = (
+        "rollups", "visitor_days", "visits", "visit_hours", "numbers", "number_days",
+        "number_values",
+    )  # fmt: skip
     return RollupSet(name, *(table + end for table in tables))
 
 
@@ -58,26 +66,39 @@ def schema_of(names: RollupSet) -> tuple[str, ...]:
         f"""
         CREATE TABLE {names.visitors} (
             source INTEGER NOT NULL,
-            bucket INTEGER NOT NULL,
-            day TEXT NOT NULL,
             profile INTEGER NOT NULL,
+            day TEXT NOT NULL,
             events INTEGER NOT NULL,
-            PRIMARY KEY (source, bucket, day, profile)
+            PRIMARY KEY (source, profile, day)
         ) WITHOUT ROWID
         """,
         f"""
         CREATE TABLE {names.visits} (
             session INTEGER PRIMARY KEY,
             source INTEGER NOT NULL,
-            day TEXT NOT NULL,
+            began TEXT NOT NULL,
             entry_page TEXT NOT NULL,
             exit_page TEXT NOT NULL,
             referrer TEXT NOT NULL,
             campaign TEXT NOT NULL,
             browser TEXT NOT NULL,
             screen TEXT NOT NULL,
-            language TEXT NOT NULL
+            language TEXT NOT NULL,
+            time_zone TEXT NOT NULL,
+            page_views INTEGER NOT NULL
         )
+        """,
+        # Each session in each hour in which it had events: the way to the sessions of some hours.
+        f"""
+        CREATE TABLE {names.hours} (
+            source INTEGER NOT NULL,
+            hour TEXT NOT NULL,
+            session INTEGER NOT NULL,
+            profile INTEGER NOT NULL,
+            events INTEGER NOT NULL,
+            page_views INTEGER NOT NULL,
+            PRIMARY KEY (source, hour, session)
+        ) WITHOUT ROWID
         """,
         f"""
         CREATE TABLE {names.numbers} (
@@ -120,3 +141,17 @@ TABLES = (
     # Sessions that have changed since they were counted.
     "CREATE TABLE changed_sessions (session INTEGER PRIMARY KEY)",
 )
+
+
+def recount(connection: sqlite3.Connection) -> None:
+    """Replaces the tables of before by empty ones, inside the caller's transaction. All is counted
+    again; a number from where its owner named it."""
+    numbers = connection.execute(f"SELECT * FROM {LIVE.numbers}").fetchall()
+    for names in (LIVE, NEXT):
+        for table in names.tables:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+    for statement in schema_of(LIVE):
+        connection.execute(statement)
+    connection.executemany(f"INSERT INTO {LIVE.numbers} VALUES (?, ?, ?, ?, ?)", numbers)
+    connection.execute("DELETE FROM rollup_marks")
+    connection.execute("INSERT INTO rollup_marks VALUES (?, 0)", [LIVE.name])

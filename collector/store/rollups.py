@@ -10,6 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from .audit import add_entry, complete_entry
 from .connection import changes_of_others, transaction
@@ -18,7 +19,6 @@ from .rollup_changes import (
     Changes,
     Key,
     Tally,
-    Visit,
     change_facts,
     change_sessions,
     changed_sessions,
@@ -27,7 +27,8 @@ from .rollup_changes import (
     numbers_of,
     numbers_wanted,
 )
-from .rollup_tables import BUCKETS, LIVE, NEXT, OTHER, RollupSet, schema_of
+from .rollup_tables import LIVE, MONTHLY_RETURNS, NEXT, OTHER, RETURNS, RollupSet, schema_of
+from .rollup_visits import Visit
 from .rows import insert_rows
 
 # Events counted in one transaction. The more, the less each costs; and the longer a sender waits.
@@ -169,7 +170,7 @@ def remove_source_counts(connection: sqlite3.Connection, source: int) -> None:
         for number in numbers_of(connection, names):
             if number.source == source:
                 _remove_number(connection, names, number.key)
-        for table in (names.counts, names.visitors, names.visits):
+        for table in (names.counts, names.visitors, names.visits, names.hours):
             connection.execute(f"DELETE FROM {table} WHERE source = ?", [source])
 
 
@@ -179,20 +180,19 @@ def remove_source_counts(connection: sqlite3.Connection, source: int) -> None:
 def apply_changes(connection: sqlite3.Connection, names: RollupSet, changes: Changes) -> None:
     """Writes changes, inside the caller's transaction."""
     _apply_counts(connection, names.counts, changes.counts())
-    visitors = [
-        (source, profile % BUCKETS, day, profile, events)
-        for (source, day, profile), events in sorted(changes.visitors.items())
-    ]
-    insert_rows(
+    _add(
         connection,
-        f"INSERT INTO {names.visitors} (source, bucket, day, profile, events)",
-        visitors,
-        "ON CONFLICT DO UPDATE SET events = events + excluded.events",
+        f"{names.visitors} (source, profile, day, events)",
+        [(*key, events) for key, events in sorted(changes.visitors.items())],
+        ("source", "profile", "day"),
+        ("events",),
     )
-    connection.executemany(
-        f"DELETE FROM {names.visitors} WHERE source = ? AND bucket = ? AND day = ? AND profile = ?"
-        " AND events <= 0",
-        [row[:4] for row in visitors if row[4] < 0],
+    _add(
+        connection,
+        f"{names.hours} (source, hour, session, profile, events, page_views)",
+        [(*key, *values) for key, values in sorted(changes.hours.items())],
+        ("source", "hour", "session", "profile"),
+        ("events", "page_views"),
     )
     connection.executemany(
         f"DELETE FROM {names.visits} WHERE session = ?",
@@ -204,6 +204,24 @@ def apply_changes(connection: sqlite3.Connection, names: RollupSet, changes: Cha
         [(session, *visit) for session, visit in sorted(changes.visits.items()) if visit],
     )
     _apply_numbers(connection, names, changes)
+
+
+def _add(
+    connection: sqlite3.Connection,
+    table: str,
+    rows: list[tuple[Any, ...]],
+    keys: Sequence[str],
+    sums: Sequence[str],
+) -> None:
+    """Adds to sums, or takes off where they are negative. Rows are removed when the first of their
+    sums becomes 0. `table`: with its columns, which are `keys` and then `sums`."""
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in sums)
+    insert_rows(connection, f"INSERT INTO {table}", rows, f"ON CONFLICT DO UPDATE SET {added}")
+    where = " AND ".join(f"{name} = ?" for name in keys)
+    connection.executemany(
+        f"DELETE FROM {table.split(maxsplit=1)[0]} WHERE {where} AND {sums[0]} <= 0",
+        [row[: len(keys)] for row in rows if row[len(keys)] < 0],
+    )
 
 
 def _apply_counts(
@@ -238,6 +256,11 @@ def _bounded(
     What is taken off is taken from the value's own row first: a value may have been counted in
     both, if the period was full for some time. So the sum is right, and no count negative.
     """
+    if period[1] in (
+        RETURNS,
+        MONTHLY_RETURNS,
+    ):  # days, of which nobody makes up more than there are
+        return [(value, *change) for value, change in sorted(changed.items())]
     where = "source = ? AND kind = ? AND grain = ? AND period = ?"
     values, others = connection.execute(
         f"SELECT count(*), coalesce(sum(value = '{OTHER}'), 0) FROM {table} WHERE {where}", period

@@ -37,8 +37,14 @@ PATHS = ("/", "/a", "/b")
 REFERRERS = ("", "https://shop.example/x", "https://www.Search.example/?q=1")
 CLIENTS: tuple[dict[str, Any], ...] = (
     {},
-    {"browser": {"userAgent": "Mozilla/5.0 Firefox/140.0", "language": "de"}},
-    {"screen": {"width": 800, "height": 600}},
+    {
+        "browser": {
+            "userAgent": "Mozilla/5.0 Firefox/140.0",
+            "language": "de",
+            "timezoneOffset": -330,
+        }
+    },
+    {"screen": {"width": 800, "height": 600}, "time": {"tz": "Europe/Warsaw"}},
 )
 
 
@@ -391,19 +397,27 @@ def test_a_number_is_counted_from_when_it_is_named_and_before_after_a_rebuild(
     assert counted.admin.execute("SELECT * FROM number_values").fetchall() == []
 
 
-def test_many_visitors_are_estimated_within_the_error_that_is_said(
-    counted: Counted, monkeypatch: pytest.MonkeyPatch
+def test_visitors_of_a_range_count_once_in_whatever_order_their_days_come(
+    counted: Counted,
 ) -> None:
-    for number in range(2000):
-        counted.send([view(str(number))], session=f"s{number}")
+    days = [TODAY - timedelta(days=n) for n in range(5)]
+    for number, day in enumerate([days[2], days[4], days[0], days[2]]):
+        counted.send([view(str(number), day=day)], session="s")
+        roll_up(counted)
+    counted.send([view("9", day=days[1])], session="t")
+
+    def visitors(first: int, last: int) -> int:
+        with (
+            closing(store.connect_readonly(counted.path)) as connection,
+            reports.up_to_date(connection),
+        ):
+            source = counted.sources[0]
+            found = reports.visitors_between(connection, source, days[first], days[last])
+            return int(found["visitors"])
+
+    assert [visitors(4, 0), visitors(4, 3), visitors(3, 3), visitors(2, 1)] == [2, 1, 0, 2]
     roll_up(counted)
-    exact = counted.reports(0)["visitors"]
-    assert exact == {"visitors": 2000, "exact": True, "error": 0.0}
-    monkeypatch.setattr(reports, "MAX_EXACT", 500)
-    estimate = counted.reports(0)["visitors"]
-    assert estimate["exact"] is False
-    assert 0.05 < estimate["error"] < 0.2
-    assert abs(estimate["visitors"] - 2000) <= 2000 * estimate["error"]
+    assert [visitors(4, 0), visitors(4, 3), visitors(3, 3), visitors(2, 1)] == [2, 1, 0, 2]
 
 
 def test_reports_say_when_the_events_are_not_counted_yet(
@@ -415,6 +429,46 @@ def test_reports_say_when_the_events_are_not_counted_yet(
         counted.reports(0)
     roll_up(counted)
     assert counted.reports(0)["pages"] == {"/": 2}
+
+
+BEFORE_VISITS = (
+    "DROP TABLE visit_hours",
+    "DROP TABLE visits",
+    "CREATE TABLE visits (session INTEGER PRIMARY KEY, source INTEGER NOT NULL, day TEXT NOT NULL)",
+    "INSERT INTO visits VALUES (1, 1, '2026-11-27')",
+    "DROP TABLE visitor_days",
+    "CREATE TABLE visitor_days (source INTEGER, bucket INTEGER, day TEXT, profile INTEGER,"
+    " events INTEGER, PRIMARY KEY (source, bucket, day, profile)) WITHOUT ROWID",
+    # Counted while it was made again.
+    "CREATE TABLE visits_next (session INTEGER PRIMARY KEY)",
+    "INSERT INTO rollup_marks VALUES ('next', 1)",
+    "DELETE FROM _sqlite_migrations WHERE name = 'm013_visits'",
+)
+
+
+def test_a_database_of_before_is_counted_again(
+    counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, source = Database(counted.admin), counted.sources[0]
+    store.update_source(database, source, {"numbers": []})
+    counted.send([view("1"), buy("2", "5")], client=CLIENTS[2])
+    roll_up(counted)
+    store.update_source(database, source, {"numbers": ["buy:price"]})
+    counted.send([view("3"), buy("4", "7")])
+    roll_up(counted)
+    for statement in BEFORE_VISITS:
+        counted.admin.execute(statement)
+    store.migrate(counted.path)
+    monkeypatch.setattr(reports, "MAX_UNCOUNTED", 3)
+    with pytest.raises(reports.NotCounted, match="0 of 4 events are counted"):
+        counted.reports(0)
+    roll_up(counted)
+    found = counted.reports(0)
+    assert found["time_zones"] == {"Europe/Warsaw": 1}
+    # What was stored before the number was named is still not counted.
+    assert found["numbers"] == [(1, 7.0, 7.0, 7.0)]
+    with closing(store.connect_readonly(counted.path)) as connection:
+        assert store.check_database(connection) == []
 
 
 DAYS = st.sampled_from([TODAY, TODAY - timedelta(days=1), TODAY - timedelta(days=40)])

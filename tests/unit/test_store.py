@@ -45,6 +45,8 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m010_console",),
             ("m011_sightings",),
             ("m012_rotation",),
+            ("m013_visits",),
+            ("m014_saved_reports",),
         ]
 
 
