@@ -361,6 +361,27 @@ def test_the_command_says_what_is_missing(collector: Collector) -> None:
     assert run("source", "status", UNKNOWN, "--db", str(collector.db)).returncode == 1
 
 
+def test_the_same_is_said_over_http(collector: Collector) -> None:
+    source = collector.add_source(origins=[SHOP])
+    assert send(collector, source, WRONG).status_code == 403
+    wait_for_sighting(collector, 1, origin=WRONG)
+    with collector.database() as database:
+        token = store.create_token(database, "x", role="read", source_id=source)[1]
+    look = httpx.get(
+        f"{collector.url}/api/sources/{source}/status",
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()
+    command = run("source", "status", source, "--db", str(collector.db), "--json")
+    shown = json.loads(command.stdout)
+    assert look["causes"] == shown["causes"]
+    assert (look["script"]["origin"], look["event"]["at"]) == (WRONG, None)
+    look = httpx.get(
+        f"{collector.url}/api/sources/{source}/status?since=2100-01-01",
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()
+    assert [cause["code"] for cause in look["causes"]] == ["nothing_fetched"]
+
+
 def test_following_ends_with_the_first_event(collector: Collector) -> None:
     source = collector.add_source()
     command = [*COMMAND, "source", "status", source, "--follow", "--db", str(collector.db)]
