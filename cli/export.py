@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from collector.printable import printable
+from collector.printable import csv_cell, printable
 from collector.store import StoredEvent
 
 from .errors import Missing
@@ -16,8 +16,6 @@ from .errors import Missing
 BATCH = 5000
 BATCH_SIZE = 2 * 1024 * 1024
 _JSON = ("properties", "context")
-# What a spreadsheet takes for a formula, or skips before one.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def _ndjson(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
@@ -34,17 +32,10 @@ def _csv(events: Iterator[StoredEvent], out: IO[bytes]) -> int:
     writer.writeheader()
     count = 0
     for event in events:
-        writer.writerow({name: _cell(value) for name, value in _flat(event).items()})
+        writer.writerow({name: csv_cell(value) for name, value in _flat(event).items()})
         count += 1
     text.detach()
     return count
-
-
-def _cell(value: Any) -> Any:
-    """A cell that neither spreadsheets nor terminals obey. An apostrophe makes it a text."""
-    if not isinstance(value, str):
-        return value
-    return printable(f"'{value}" if value.startswith(_FORMULA) else value)
 
 
 def _parquet(events: Iterator[StoredEvent], out: IO[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""`thamesthrive stats`: what comes in, at a glance."""
+"""`thamesthrive stats`: what comes in, at a glance. Its commands look closer."""
 
 from typing import Annotated, Any
 
@@ -7,6 +7,7 @@ import typer
 from collector.store import reports
 
 from ..output import Table, data, note, show, tables
+from .analyses import explore, funnel, retention
 from .options import DbOption, JsonOption, complete_sources, open_readonly
 from .report import (
     NO_SOURCE,
@@ -17,6 +18,13 @@ from .report import (
     value_text,
     visitors_text,
 )
+from .saved_reports import app as saved
+
+app = typer.Typer(invoke_without_command=True)
+app.command()(explore)
+app.command()(funnel)
+app.command()(retention)
+app.add_typer(saved, name="saved")
 
 _COUNTED = {"types": "Events", "pages": "Page-views"}  # everything else is counted by sessions
 _NUMBERS = {
@@ -27,7 +35,9 @@ _NUMBERS = {
 }
 
 
+@app.callback()
 def stats(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Option(autocompletion=complete_sources, help="Only the source with this id."),
@@ -43,7 +53,8 @@ def stats(
     frequent types, pages, referrers and campaigns, for each source.
 
     Days are UTC. Bots' events are among the events and types, and in nothing else. It takes
-    milliseconds however many events there are; `thamesthrive report` has each part in more detail.
+    milliseconds however many events there are; `thamesthrive report` has each part in more detail,
+    and the commands below answer other questions. Their options come after their names.
 
     Examples:
 
@@ -51,6 +62,8 @@ def stats(
     - `thamesthrive stats --days 30 -n 10`
     - `thamesthrive stats --source ID --json`
     """
+    if context.invoked_subcommand is not None:
+        return
     with open_readonly(db) as connection, reports.up_to_date(connection):
         first, last = reports.last_days(days)
         found = [

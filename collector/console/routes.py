@@ -32,6 +32,7 @@ from . import (
 )
 from .calls import call_of
 from .frame import error_page, frame
+from .jobs import Jobs
 from .page import Call, Download, Html, Page, Redirect, Result
 from .rendering import render
 from .responses import (
@@ -104,6 +105,7 @@ class Readers:
 def add(app: Sanic[Any, Any]) -> None:
     """Adds /console to the app."""
     app.ctx.readers = Readers(app)
+    app.ctx.jobs = Jobs(app.ctx.settings.db)
     for page in PAGES:
         _add(app, page.method, page.path, _handler(app, page))
     files.add(app)

@@ -11,7 +11,8 @@ from ..errors import StoreError
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 COLUMNS = ("properties", "context")
 _KEY = r'(?:"(?:[^"\\]|\\.)*"|[^"=!<>.]+)'
-_CONDITION = re.compile(rf"({_KEY}\s*(?:\.\s*{_KEY}\s*)*)([=!<>]+)(.*)", re.DOTALL)
+_PATH = re.compile(rf"{_KEY}\s*(?:\.\s*{_KEY}\s*)*")
+_CONDITION = re.compile(rf"({_PATH.pattern})([=!<>]+)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 MAX_KEYS = 32  # SQLite joins no more than 64 tables; events are not deeper either
 _WORDS = ("true", "false", "null")
@@ -86,10 +87,28 @@ def parse_condition(text: str) -> Condition:
             f"{text!r} is not a condition. Write a path, an operator and a value, in quotes because of"
             f" the shell, as in 'price>10'. The operators are {' '.join(OPERATORS)}."
         )
+    column, keys = _column_of(text, parts)
+    is_quoted = value[:1] in ('"', "'")
+    return Condition(column, keys, found[2], _unquoted(text, value), is_quoted)
+
+
+def parse_path(text: str) -> tuple[str, tuple[str, ...]]:
+    """Reads the path of a condition: the column and the keys. Raises StoreError."""
+    found = _PATH.fullmatch(text.strip())
+    parts = [part.strip() for part in re.findall(_KEY, found[0])] if found else []
+    if not found or not all(parts) or len(parts) > MAX_KEYS:
+        raise StoreError(
+            f"{text!r} is not a path. Write the name of a property, as in price or cart.items, or a"
+            " path in the context, as in context.page.path."
+        )
+    return _column_of(text, parts)
+
+
+def _column_of(text: str, parts: list[str]) -> tuple[str, tuple[str, ...]]:
+    """The column that a path begins with, or else that of properties, and the keys in it."""
     keys = [_unquoted(text, part) for part in parts]
     column = keys.pop(0) if len(keys) > 1 and parts[0] in COLUMNS else COLUMNS[0]
-    is_quoted = value[:1] in ('"', "'")
-    return Condition(column, tuple(keys), found[2], _unquoted(text, value), is_quoted)
+    return column, tuple(keys)
 
 
 def _unquoted(condition: str, text: str) -> str:

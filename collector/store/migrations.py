@@ -22,6 +22,7 @@ from . import (
     rejected,
     rejected_groups,
     rollup_tables,
+    saved_reports,
     sightings,
     tokens,
 )
@@ -119,6 +120,12 @@ def m013_visits(db: Database) -> None:
     """Rollups that know time zones, page-views of visits and visitors of any range. The collector
     counts all events again in its quiet moments."""
     rollup_tables.recount(db.conn)
+
+
+@migrations()
+def m014_saved_reports(db: Database) -> None:
+    for statement in saved_reports.TABLES:
+        db.execute(statement)
 
 
 def migrate(path: Path) -> None:

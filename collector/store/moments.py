@@ -7,6 +7,7 @@ from ..errors import StoreError
 from ..event.timestamps import iso, utc
 
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
+_LENGTH = r"([0-9]{1,5})(min|h|d)"
 
 
 def time_ahead(text: str) -> str:
@@ -29,9 +30,25 @@ def time_ago(text: str) -> str:
     return iso(_moment(text, -1))
 
 
+def length_of(text: str) -> timedelta:
+    """A length of time: `15min`, `2h` or `7d`. Raises StoreError."""
+    found = re.fullmatch(_LENGTH, text)
+    if not found or not int(found[1]):
+        raise StoreError(f"{text!r} is not a length of time. Write one as in 7d, 2h or 15min.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def length_text(seconds: float) -> str:
+    """A length of time in the largest unit of which there is one: `1.5 h`."""
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def _moment(text: str, sign: int) -> datetime:
     try:
-        if length := re.fullmatch(r"([0-9]{1,5})(min|h|d)", text):
+        if length := re.fullmatch(_LENGTH, text):
             unit = _UNITS[length[2]]
             return datetime.now(UTC) + sign * timedelta(**{unit: int(length[1])})
         return utc(datetime.fromisoformat(text)).astimezone(UTC)

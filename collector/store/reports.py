@@ -100,8 +100,9 @@ def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
     )
 
 
-def _counts(where: str) -> str:
-    """A subquery of all counts that match, on both sides of the mark."""
+def counts_of(where: str) -> str:
+    """A subquery of all counts that match, on both sides of the mark. `where`: a test of columns of
+    the rollups' counts."""
     return f"(SELECT * FROM {LIVE.counts} WHERE {where} UNION ALL SELECT * FROM {UNCOUNTED} WHERE {where})"
 
 
@@ -116,7 +117,7 @@ def events_over_time(
     `first` and `last`: periods, as in `2026-11-27T09`, `2026-11-27` or `2026-11`.
     """
     rows = connection.execute(
-        f"SELECT period, value, sum(count), sum(bots) FROM {_counts(_RANGE)}"
+        f"SELECT period, value, sum(count), sum(bots) FROM {counts_of(_RANGE)}"
         " GROUP BY 1, 2 HAVING sum(count) > 0 ORDER BY 1, 3 DESC, 2",
         (source_key(connection, source_id), "types", grain, first, last),
     )
@@ -130,7 +131,7 @@ def event_totals(
 ) -> dict[str, int]:
     """Events of all types in each hour, day or month that has any. See `events_over_time`."""
     rows = connection.execute(
-        f"SELECT period, sum(count) FROM {_counts(_RANGE)} GROUP BY 1 HAVING sum(count) > 0",
+        f"SELECT period, sum(count) FROM {counts_of(_RANGE)} GROUP BY 1 HAVING sum(count) > 0",
         (source_key(connection, source_id), "types", grain, first, last),
     )
     return dict(rows)
@@ -144,7 +145,7 @@ def visits_over_time(
     days: dict[str, dict[str, Any]] = {}
     for kind in ("visitors", "sessions", "pages"):
         for day, count in connection.execute(
-            f"SELECT period, sum(count) FROM {_counts(_RANGE)} GROUP BY 1",
+            f"SELECT period, sum(count) FROM {counts_of(_RANGE)} GROUP BY 1",
             (source_key(connection, source_id), kind, DAY, first.isoformat(), last.isoformat()),
         ):
             found = days.setdefault(day, {"day": day, "visitors": 0, "sessions": 0, "pages": 0})
@@ -207,7 +208,7 @@ def most_frequent(
     parts, values = [], []
     for grain, start, end in _split(first, last):
         parts.append(
-            _counts(f"source = {source} AND kind = ? AND grain = ? AND period BETWEEN ? AND ?")
+            counts_of(f"source = {source} AND kind = ? AND grain = ? AND period BETWEEN ? AND ?")
         )
         values += [kind, grain, start, end] * 2
     union = " UNION ALL ".join(f"SELECT value, count FROM {part}" for part in parts)

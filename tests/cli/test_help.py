@@ -18,6 +18,8 @@ from sqlite_utils import Database
 
 from cli.builder.command_reference import commands, examples_of
 from collector import Settings, running, store
+from collector.store import saved_reports
+from collector.store.analyses import Explore
 
 from ..support import ROOT, run, wait_for
 
@@ -92,6 +94,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]
         store.set_schema(database, source, "purchase-order", schema)
         redirect = store.add_redirect(database, source, "https://example.com/").id
         token, _ = store.create_token(database, "script")
+        saved_reports.add_saved_report(database, "Purchases by campaign", Explore(by="campaign"))
         events = [{"type": "purchase-order", "properties": {"price": 1}}]
         wrong = [{"type": "purchase-order", "id": f"wrong-{n}"} for n in range(17)]
         body = {"source": {"id": source}, "session": {"id": "s"}, "events": events + wrong}

@@ -23,7 +23,7 @@ from ..support import Collector, run
 NO_CHANGES = {
     "console",  # who follows its link is recorded then
     "source list", "source show", "source status", "snippet", "schema list", "schema show", "redirect list",
-    "stats", "token list", "events list", "events export", "rejected list", "rejected show",
+    "stats saved list", "stats saved show", "stats saved run", "token list", "events list", "events export", "rejected list", "rejected show",
     "rejected groups", "schema try",
     "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
     "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site",
@@ -31,7 +31,7 @@ NO_CHANGES = {
     "serve", "dev", "demo",
 }  # fmt: skip
 CHANGED = (
-    "sources", "schemas", "redirects", "tokens", "registry", "event_rows", "request_rows",
+    "sources", "schemas", "redirects", "tokens", "saved_reports", "registry", "event_rows", "request_rows",
     "session_rows", "profile_rows", "rejected", "tombstones",
 )  # fmt: skip
 SCHEMAS = "/api/sources/{source_id}/schemas"
@@ -117,6 +117,10 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
         "redirect remove": ([shop.redirect], "redirect.remove", source),
         "token create": (["x", "--source", source], "token.create", source),
         "token revoke": ([shop.token.id], "token.revoke", None),
+        "stats explore": (["--save", "A", "--source", source], "report.add", source),
+        "stats funnel": (["a", "b", "--save", "B"], "report.add", None),
+        "stats retention": (["--save", "C"], "report.add", None),
+        "stats saved remove": (["A"], "report.remove", source),
         "rejected replay": (["--source", source], "rejected.replay", source),
         "profile forget": ([shop.profile, "--yes"], "profile.forget", None),
         "db clock": (["--accept"], "clock.accept", None),

@@ -96,7 +96,7 @@ def test_sql_is_only_in_the_store(path: Path) -> None:
     )
 
 
-ADMINISTERED = r"(sources|schemas|redirects|tokens)\b"
+ADMINISTERED = r"(sources|schemas|redirects|tokens|saved_reports)\b"
 CHANGE = re.compile(rf"\s*(INSERT( OR \w+)? INTO|UPDATE( OR \w+)?|DELETE FROM) {ADMINISTERED}")
 TABLE_CHANGES = ("insert", "upsert", "update", "delete", "insert_all", "upsert_all", "delete_where")
 

@@ -46,6 +46,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m011_sightings",),
             ("m012_rotation",),
             ("m013_visits",),
+            ("m014_saved_reports",),
         ]
 
 
