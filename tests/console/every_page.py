@@ -11,7 +11,11 @@ from collector.console.routes import PAGES
 from ..support import Collector, wait_for
 
 # Not pages: files to keep, and parts of a page.
-PARTS = {"/sources/{source_id}/install/lamps", "/origins"}
+PARTS = {
+    "/sources/{source_id}/install/lamps",
+    "/sources/{source_id}/install/test-page",  # a page of the site, as it were
+    "/origins",
+}
 FILES = {path for page in PAGES if (path := page.path).endswith(("/csv", "/download", "/export"))}
 
 
