@@ -11,7 +11,7 @@ from ..event.again import parse_again
 from ..event.types import Payload
 from .keys import source_key
 from .rollup_tables import OTHER
-from .rows import Search, compared, select_rows
+from .rows import Search, Term, compared, select_rows
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
@@ -208,10 +208,12 @@ def iter_rejected(
     after: int | None = None,
     before: int | None = None,
     limit: int | None = None,
+    terms: Sequence[Term] = (),
 ) -> Iterator[RejectedEvent]:
-    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`."""
+    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`. `terms`: others
+    that they must meet."""
     equal = {"source_id": source_id, "type": type, "reason": reason, "profile_id": profile_id}
-    search = Search("rejected", compared("=", equal))
+    search = Search("rejected", [*compared("=", equal), *terms])
     rows = select_rows(connection, search, _NAMES, after=after, before=before, limit=limit)
     for row in rows:
         found = dict(zip(_NAMES, row, strict=True))
