@@ -199,6 +199,18 @@ def test_the_system_shows_how_it_is_doing(anybody: Looker) -> None:
     )
 
 
+def test_the_load_follows_what_comes_in(looker: Looker) -> None:
+    collector = looker.collector
+    source = add_source(collector)
+    page = looker.goto("/system")
+    with page.expect_response(lambda answer: answer.url.endswith("/system/load")) as answered:
+        collector.post({"source": {"id": source}, "events": [{"type": "a"}]})
+    assert "<html" not in answered.value.text()
+    expect(page.locator("#load")).to_contain_text("events per commit")
+    looker.goto("/system/load")
+    looker.check_looks()
+
+
 def test_a_token_is_made_shown_once_and_revoked(anybody: Looker) -> None:
     page = anybody.goto("/system/tokens")
     page.get_by_label("Name").fill("The laptop of Anna")
