@@ -10,6 +10,7 @@ from ..errors import StoreError
 from ..store import get_rejected
 from ..store.events import StoredEvent
 from ..store.feed import (
+    MAX_LOOKED_AT,
     STATUSES,
     Cursor,
     FeedFilter,
@@ -102,6 +103,7 @@ def _live(call: Call) -> Html:
             "filters": {name: call.query.get(name, "") for name in NAMES},
             "minutes": _minutes.get(call, call.chosen_sources()),
             "stream": _stream_of(call, cursor),
+            "looked_at": MAX_LOOKED_AT if wanted.text or wanted.since else None,
         },
     )
 

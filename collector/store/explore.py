@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..errors import StoreError
 from . import reports
 from .connection import snapshot
 from .explore_counts import COUNTED, counted, has_hours, knows_types
@@ -32,6 +33,7 @@ PERIODS = {
 }
 INTERVALS = tuple(PERIODS)
 MAX_GROUPS = 1000  # by name
+MAX_ROWS = 100_000  # of an answer
 OTHER = "(other)"
 MEMORY = 65_536  # KiB of what is found that is kept in memory; what is more is in a file
 _FOUND = "temp.explored"
@@ -157,7 +159,8 @@ class Exploration:
         return f"coalesce('=' || {text}, '')", values
 
     def rows(self) -> list[Row]:
-        """The answer as far as it was computed: by period, then by rank."""
+        """The answer as far as it was computed: by period, then by rank. Raises StoreError if it has
+        more than MAX_ROWS rows."""
         self._rank()
         query = self._query
         if query.measure in (MEDIAN, P95):
@@ -165,8 +168,12 @@ class Exploration:
         else:
             found = self._connection.execute(
                 f"SELECT f.period, t.place, t.name, {_VALUES[query.measure]}"
-                f" FROM {_RANKED} GROUP BY 1, 2 ORDER BY 1, t.place IS NULL, 2"
+                f" FROM {_RANKED} GROUP BY 1, 2 ORDER BY 1, t.place IS NULL, 2 LIMIT {MAX_ROWS + 1}"
             ).fetchall()
+        if len(found) > MAX_ROWS:
+            raise StoreError(
+                f"The answer has more than {MAX_ROWS:,} rows. Choose a longer interval or fewer groups."
+            )
         return [self._row(*row) for row in found]
 
     def _rank(self) -> None:
@@ -190,9 +197,11 @@ class Exploration:
         totals = {
             (row[0], row[1]): row[2]
             for row in self._connection.execute(
-                f"SELECT f.period, t.place, sum(f.n) FROM {_RANKED} GROUP BY 1, 2"
+                f"SELECT f.period, t.place, sum(f.n) FROM {_RANKED} GROUP BY 1, 2 LIMIT {MAX_ROWS + 1}"
             )
         }
+        if len(totals) > MAX_ROWS:
+            return [()] * len(totals)
         found: list[tuple[Any, ...]] = []
         before: Any = None
         seen = 0

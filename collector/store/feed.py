@@ -3,21 +3,21 @@ looked at while it grows."""
 
 import heapq
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple
 
 from ..errors import NotFound
 from .events import StoredEvent, count_events, iter_events, last_seq
 from .keys import source_key
 from .rejected import RejectedEvent, iter_rejected
-from .rows import Term
+from .rows import Term, compared
 
 STORED, REJECTED = "stored", "rejected"
 STATUSES = (STORED, REJECTED)
-MAX_LOOKED_AT = 200_000  # events, the latest, among which a page searches for a text
-_TEXT = ("type", "properties", "context")
+MAX_LOOKED_AT = 20_000  # events, the latest, among which a page searches for a text
+_TEXTS = ("type", "properties", "context")
+_REJECTED_TEXTS = ("coalesce(type, '')", "detail", "payload")
 
 
 class Cursor(NamedTuple):
@@ -61,27 +61,14 @@ class FeedFilter:
     since: str | None = None
     until: str | None = None
 
-    def matches_rejected(self, row: RejectedEvent) -> bool:
-        """Whether a rejected event is wanted."""
-        text = f"{row.type or ''}\n{row.detail}\n{row.payload}".lower()
-        return (
-            (self.sources is None or row.source_id in self.sources)
-            and self.type in (None, row.type)
-            and self.session in (None, row.session_id)
-            and self.profile in (None, row.profile_id)
-            and (self.since is None or row.received_at >= self.since)
-            and (self.until is None or row.received_at < self.until)
-            and (self.text is None or self.text.lower() in text)
-        )
-
-    def terms(self) -> list[Term]:
-        """What EventFilter does not know, as terms of a WHERE clause over `events`."""
+    def terms(self, texts: Sequence[str]) -> list[Term]:
+        """The sources, and a text in one of these columns, as terms of a WHERE clause."""
         terms: list[Term] = []
         if self.sources is not None:
             marks = ", ".join("?" * len(self.sources))
             terms.append((f"source_id IN ({marks})", list(self.sources)))
         if self.text is not None:
-            parts = [f"instr(lower({name}), lower(?)) > 0" for name in _TEXT]
+            parts = [f"instr(lower({name}), lower(?)) > 0" for name in texts]
             terms.append((f"({' OR '.join(parts)})", [self.text] * len(parts)))
         return terms
 
@@ -95,9 +82,9 @@ def latest(
     """The latest rows up to a cursor, the latest first. A text is searched for among the latest
     MAX_LOOKED_AT events."""
     after = max(0, upto.stored - MAX_LOOKED_AT) if wanted.text or wanted.since else 0
-    stored = islice(_stored(connection, wanted, after, upto.stored + 1), limit)
-    rejected = islice(_rejected(connection, wanted, 0, upto.rejected + 1), limit)
-    return list(islice(_merged(stored, rejected), limit))
+    stored = _stored(connection, wanted, after, upto.stored + 1, limit)
+    rejected = _rejected(connection, wanted, 0, upto.rejected + 1, limit)
+    return _merged(stored, rejected)[:limit]
 
 
 def between(
@@ -108,34 +95,30 @@ def between(
     limit: int,
 ) -> tuple[list[Row], int]:
     """The latest rows between two cursors, the latest first, and how many there are in all."""
-    stored = islice(_stored(connection, wanted, after.stored, upto.stored + 1), limit)
-    # There are never many: a source keeps ten thousand.
-    rejected = [*_rejected(connection, wanted, after.rejected, upto.rejected + 1)]
-    rows = list(islice(_merged(stored, iter(rejected)), limit))
+    stored = _stored(connection, wanted, after.stored, upto.stored + 1, limit)
+    rejected = _rejected(connection, wanted, after.rejected, upto.rejected + 1)
+    rows = _merged(stored, rejected)[:limit]
     if wanted.status == REJECTED or upto.stored <= after.stored:
         return rows, len(rejected)
     count = count_events(connection, after.stored, upto.stored + 1, **_filters(wanted))
     return rows, len(rejected) + count
 
 
-def _merged(stored: Iterator[Row], rejected: Iterator[Row]) -> Iterator[Row]:
-    return heapq.merge(stored, rejected, key=lambda row: row.received_at, reverse=True)
+def _merged(stored: list[Row], rejected: list[Row]) -> list[Row]:
+    return [*heapq.merge(stored, rejected, key=lambda row: row.received_at, reverse=True)]
 
 
 def _stored(
-    connection: sqlite3.Connection, wanted: FeedFilter, after: int, before: int
-) -> Iterator[Row]:
-    """Stored events between two numbers, both excluded, the latest first."""
+    connection: sqlite3.Connection, wanted: FeedFilter, after: int, before: int, limit: int
+) -> list[Row]:
+    """The latest stored events between two numbers, both excluded, the latest first."""
     if wanted.status == REJECTED or after >= before - 1:
-        return
+        return []
     filters = _filters(wanted)
     if after:
         # Without this, a search that finds nothing goes back to the first event.
         filters["terms"] = [*filters["terms"], ("seq > ?", [after])]
-    for event in iter_events(connection, before=before, **filters):
-        if event.seq <= after:
-            return
-        yield event
+    return [*iter_events(connection, before=before, limit=limit, **filters)]
 
 
 def _filters(wanted: FeedFilter) -> dict[str, Any]:
@@ -146,21 +129,37 @@ def _filters(wanted: FeedFilter) -> dict[str, Any]:
         "profile_id": wanted.profile,
         "since": wanted.since,
         "until": wanted.until,
-        "terms": wanted.terms(),
+        "terms": wanted.terms(_TEXTS),
     }
 
 
 def _rejected(
-    connection: sqlite3.Connection, wanted: FeedFilter, after: int, before: int
-) -> Iterator[Row]:
+    connection: sqlite3.Connection,
+    wanted: FeedFilter,
+    after: int,
+    before: int,
+    limit: int | None = None,
+) -> list[Row]:
+    """The same of rejected events; all of them without a limit, as a source keeps ten thousand."""
     if wanted.status == STORED:
-        return
-    one = wanted.sources[0] if wanted.sources and len(wanted.sources) == 1 else None
-    for row in iter_rejected(connection, source_id=one, type=wanted.type, before=before):
-        if row.seq <= after:
-            return
-        if wanted.matches_rejected(row):
-            yield row
+        return []
+    terms = [
+        *wanted.terms(_REJECTED_TEXTS),
+        *compared("=", {"session_id": wanted.session}),
+        *compared(">=", {"received_at": wanted.since}),
+        *compared("<", {"received_at": wanted.until}),
+        *compared(">", {"seq": after or None}),
+    ]
+    return [
+        *iter_rejected(
+            connection,
+            type=wanted.type,
+            profile_id=wanted.profile,
+            before=before,
+            limit=limit,
+            terms=terms,
+        )
+    ]
 
 
 def get_stored(connection: sqlite3.Connection, seq: int) -> StoredEvent:

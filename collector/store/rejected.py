@@ -11,7 +11,7 @@ from ..event.again import parse_again
 from ..event.types import Payload
 from .keys import source_key
 from .rollup_tables import OTHER
-from .rows import Search, compared, select_rows
+from .rows import Search, Term, compared, select_rows
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
@@ -169,7 +169,7 @@ def _count(
     number: int,
 ) -> None:
     """Counts a rejected event, or takes one off, in the hour that it came in."""
-    hour = (source_key(connection, source_id), at[:13])
+    hour = (_key_of(connection, source_id), at[:13])
     name = kind or ""
     find = "SELECT 1 FROM rejected_hours WHERE source = ? AND hour = ? AND reason = ? AND type = ?"
     if not connection.execute(find, (*hour, reason, name)).fetchone():
@@ -189,6 +189,15 @@ def _count(
         )
 
 
+def _key_of(connection: sqlite3.Connection, source_id: str) -> int:
+    """The number of a source. It may be the first that is stored of it."""
+    key = source_key(connection, source_id)
+    if not key:
+        added = connection.execute("INSERT INTO source_keys (id) VALUES (?)", (source_id,))
+        key = int(added.lastrowid or 0)
+    return key
+
+
 def iter_rejected(
     connection: sqlite3.Connection,
     *,
@@ -199,10 +208,12 @@ def iter_rejected(
     after: int | None = None,
     before: int | None = None,
     limit: int | None = None,
+    terms: Sequence[Term] = (),
 ) -> Iterator[RejectedEvent]:
-    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`."""
+    """Rejected events, the latest first; with `after`, oldest first. See `select_rows`. `terms`: others
+    that they must meet."""
     equal = {"source_id": source_id, "type": type, "reason": reason, "profile_id": profile_id}
-    search = Search("rejected", compared("=", equal))
+    search = Search("rejected", [*compared("=", equal), *terms])
     rows = select_rows(connection, search, _NAMES, after=after, before=before, limit=limit)
     for row in rows:
         found = dict(zip(_NAMES, row, strict=True))

@@ -453,6 +453,20 @@ def test_what_others_store_and_remove_meanwhile_changes_nothing(
         assert sum(row.value for row in found.rows()) == EVENTS
 
 
+@pytest.mark.parametrize("measure", ["count", "p95"])
+def test_an_answer_that_is_too_long_says_what_to_do(
+    history: History, monkeypatch: pytest.MonkeyPatch, measure: str
+) -> None:
+    number = JsonPath.of("price") if measure == "p95" else None
+    query = Query(Selection(), measure, number, JsonPath.of("plan"), "day", 100)
+    rows = len(history.found(query))
+    monkeypatch.setattr("collector.store.explore.MAX_ROWS", rows)
+    assert len(history.found(query)) == rows
+    monkeypatch.setattr("collector.store.explore.MAX_ROWS", rows - 1)
+    with pytest.raises(StoreError, match=r"more than .* rows\. Choose a longer interval"):
+        history.found(query)
+
+
 def test_an_interrupt_ends_it(history: History) -> None:
     with closing(store.connect_readonly(history.path)) as connection:
         connection.set_progress_handler(lambda: 1, 1000)
