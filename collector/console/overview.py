@@ -50,7 +50,7 @@ LABELS = {
     "sessions": "Sessions",
     "page_views": "Page-views",
     "events": "Events",
-    "views_a_visit": "Views a visit",
+    "views_a_visit": "Page-views a session",
     "bounce_rate": "Bounce rate",
 }
 _UNKNOWN = {"referrer": "(direct)", "campaign": "(none)"}  # the value that is not known
