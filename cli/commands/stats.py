@@ -9,6 +9,7 @@ from collector.store import reports
 from ..output import Table, data, note, show, tables
 from .analyses import explore, funnel, retention
 from .options import DbOption, JsonOption, complete_sources, open_readonly
+from .overview import overview
 from .report import (
     NO_SOURCE,
     DaysOption,
@@ -21,6 +22,7 @@ from .report import (
 from .saved_reports import app as saved
 
 app = typer.Typer(invoke_without_command=True)
+app.command()(overview)
 app.command()(explore)
 app.command()(funnel)
 app.command()(retention)

@@ -1,11 +1,14 @@
 """Overview: visitors, sessions and events of a range of time, and where they come from."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import Overloaded, StoreError
+from ..printable import csv_lines
 from ..store import reports
 from ..store.overview import (
     FILTERS,
@@ -13,15 +16,14 @@ from ..store.overview import (
     Overview,
     Question,
     Top,
-    finish,
     live_now,
     read_overview,
 )
 from ..store.overview_sql import MEASURES, queries_of
-from ..store.ranges import CUSTOM, Range, custom_range, named_range
-from .page import Call, Download, Html, Page, get
+from ..store.ranges import CUSTOM, MINUTE, Range, custom_range, named_range
+from .jobs import Job, Jobs
+from .page import Call, Download, Html, Page, Redirect, get
 from .responses import ROOT
-from .spreadsheet import CSV, csv_lines
 
 RANGES = {
     "30min": "Last 30 minutes",
@@ -48,11 +50,13 @@ LABELS = {
     "sessions": "Sessions",
     "page_views": "Page-views",
     "events": "Events",
-    "views_a_visit": "Views a visit",
+    "views_a_visit": "Page-views a session",
     "bounce_rate": "Bounce rate",
 }
 _UNKNOWN = {"referrer": "(direct)", "campaign": "(none)"}  # the value that is not known
 _NAME_OF = {kind: name for name, kind in KIND_OF.items()}
+WAIT = 0.7  # seconds until a page shows how far it is
+FILE_WAIT = 20.0  # the same for a file
 SHOWN = 10  # values of a kind
 MOST = 10_000  # in a file
 
@@ -89,6 +93,23 @@ class Panel:
         return self.top.rows[0][1] if self.top and self.top.rows else 0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What a page asks for: an overview, perhaps that of the time before, and its slow kinds."""
+
+    question: Question
+    compare: bool
+    details: bool
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it takes as long as a page may, however much is stored."""
+        is_short = self.question.range.grain == MINUTE
+        return is_short or not (
+            self.question.filters or (self.details and self.question.slow_kinds)
+        )
+
+
 def _range_of(call: Call) -> Range:
     """The range that the address names. Raises StoreError."""
     name = call.query.get("range") or "7d"
@@ -121,54 +142,114 @@ def _filtered(call: Call, name: str, value: str | None) -> str:
     unknown = {part for part in call.query.get("unknown", "").split(",") if part in FILTERS}
     unknown = unknown | {name} if value == "" else unknown - {name}
     changes = {name: value or None, "unknown": ",".join(sorted(unknown)) or None}
-    return call.with_query(f"{ROOT}/overview", part=None, **changes)
+    return call.with_query(f"{ROOT}/overview", part=None, job=None, run=None, **changes)
+
+
+class _Work:
+    """A question as a job: the overview, and that of the time before if it is compared."""
+
+    def __init__(self, connection: sqlite3.Connection, asked: _Asked) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._found: list[Overview] = []
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        question, details = self._asked.question, self._asked.details
+        found = yield from read_overview(self._connection, question, limit=MOST, details=details)
+        before = []
+        if self._asked.compare:
+            earlier = replace(question, range=question.range.before())
+            before = [(yield from read_overview(self._connection, earlier, limit=1, details=False))]
+        self._found = [found, *before]
+
+    def rows(self) -> list[Any]:
+        """Both overviews once they are there."""
+        return self._found
+
+
+@contextmanager
+def _begin(connection: sqlite3.Connection, asked: _Asked) -> Iterator[_Work]:
+    with reports.up_to_date(connection):
+        yield _Work(connection, asked)
+
+
+def _ask(call: Call, asked: _Asked, wait: float) -> Job:
+    """The job of a question, which may be running. One that takes a moment is not kept."""
+    if asked.is_quick:
+        job = Job(call.session.hash, asked)
+        with _begin(call.db, asked) as work:
+            for _ in work.steps():
+                pass
+            job.rows, job.is_done = work.rows(), True
+        job.ended.set()
+        return job
+    jobs: Jobs = call.app.jobs
+    again = "job" not in call.query
+    return jobs.ask(
+        call.session.hash, asked, lambda connection: _begin(connection, asked), wait, again=again
+    )
 
 
 def _overview(call: Call) -> Html:
-    asked = _question(call)
+    question = _question(call)
     if part := call.query.get("part"):
-        return _part(call, asked, part)
-    has_details = call.query.get("details") == "yes"
-    with reports.up_to_date(call.db):
-        found = finish(read_overview(call.db, asked, limit=SHOWN, details=has_details))
-        before = None
-        if call.query.get("compare"):
-            earlier = replace(asked, range=asked.range.before())
-            before = finish(read_overview(call.db, earlier, limit=1, details=False))
-        live = live_now(call.db, asked.sources)
-    measure = call.query.get("measure", "visitors")
-    measure = measure if measure in MEASURES else "visitors"
-    queries = queries_of(asked, SHOWN)
-    panels = [_panel(kind, found, queries) for kind in TITLES]
+        return _part(call, question, part)
+    details = call.query.get("details") == "yes"
+    asked = _Asked(question, bool(call.query.get("compare")), details)
+    is_stopped = call.query.get("run") == "no"
+    job = None if is_stopped else _ask(call, asked, WAIT)
     shown = {
-        **_frame(call, asked),
-        "found": found,
-        "before": before,
-        "live": live,
-        "tiles": _tiles(found, before),
-        "measure": measure,
-        "chart": _chart(found, before, measure),
-        "panels": panels,
-        "queries": queries,
-        "measures": MEASURES,
+        **_frame(call, question),
+        "job": job,
+        "found": None,
+        "live": live_now(call.db, question.sources),
+        "compare": asked.compare,
     }
+    if job:
+        shown["follow"] = call.with_query(f"{ROOT}/overview", job=job.id)
+        if job.rows:
+            shown |= _numbers(call, question, job)
+        job.is_shown = job.is_shown or job.ended.is_set()
     return Html("overview.html", shown)
 
 
-def _part(call: Call, asked: Question, kind: str) -> Html:
+def _numbers(call: Call, question: Question, job: Job) -> dict[str, Any]:
+    found, before = job.rows[0], job.rows[1] if job.rows[1:] else None
+    measure = call.query.get("measure", "visitors")
+    measure = measure if measure in MEASURES else "visitors"
+    queries = queries_of(question, SHOWN)
+    return {
+        "found": found,
+        "before": before,
+        "tiles": _tiles(found, before),
+        "measure": measure,
+        "chart": _chart(found, before, measure),
+        "panels": [_panel(kind, found, queries) for kind in TITLES],
+        "queries": queries,
+        "measures": MEASURES,
+    }
+
+
+def _part(call: Call, question: Question, kind: str) -> Html:
     """A panel that takes longer than the page."""
     if kind not in TITLES:
         raise StoreError(f"There is no {kind!r} here.")
-    with reports.up_to_date(call.db):
-        found = finish(read_overview(call.db, asked, limit=SHOWN))
-    panel = _panel(kind, found, queries_of(asked, SHOWN))
-    return Html("overview-panel.html", {**_frame(call, asked), "panel": panel})
+    job = _ask(call, _Asked(question, compare=False, details=True), WAIT)
+    found = job.rows[0] if job.rows else None
+    panel = _panel(kind, found, queries_of(question, SHOWN))
+    return Html("overview-panel.html", {**_frame(call, question), "panel": panel, "job": job})
 
 
-def _frame(call: Call, asked: Question) -> dict[str, Any]:
+def _stop(call: Call) -> Redirect:
+    jobs: Jobs = call.app.jobs
+    jobs.stop(call.session.hash, call.form.get("job", ""))
+    return Redirect(call.with_query(f"{ROOT}/overview", run="no", job=None), "Stopped.")
+
+
+def _frame(call: Call, question: Question) -> dict[str, Any]:
     return {
         "sources": call.sources(),
-        "asked": asked,
+        "asked": question,
         "ranges": RANGES,
         "labels": LABELS,
         "value_text": value_text,
@@ -177,9 +258,13 @@ def _frame(call: Call, asked: Question) -> dict[str, Any]:
     }
 
 
-def _panel(kind: str, found: Overview, queries: Mapping[str, str]) -> Panel:
+def _panel(kind: str, found: Overview | None, queries: Mapping[str, str]) -> Panel:
     counts = {"types": "Events", "pages": "Page-views"}.get(kind, "Sessions")
-    return Panel(kind, TITLES[kind], counts, found.tops.get(kind), queries[kind])
+    top = found.tops.get(kind) if found else None
+    if top:
+        rest = top.rest + sum(count for _, count in top.rows[SHOWN:])
+        top = replace(top, rows=top.rows[:SHOWN], rest=rest)
+    return Panel(kind, TITLES[kind], counts, top, queries[kind])
 
 
 def _tiles(found: Overview, before: Overview | None) -> list[Tile]:
@@ -204,13 +289,16 @@ def _chart(found: Overview, before: Overview | None, measure: str) -> dict[str, 
 
 def _csv(call: Call) -> Download:
     """The chart's table, or all values of a kind, as a file."""
-    asked, kind = _question(call), call.query.get("kind", "chart")
+    question, kind = _question(call), call.query.get("kind", "chart")
     if kind != "chart" and kind not in TITLES:
         raise StoreError(f"kind must be chart, or one of {', '.join(TITLES)}.")
-    with reports.up_to_date(call.db):
-        details = kind in asked.slow_kinds
-        found = finish(read_overview(call.db, asked, limit=MOST, details=details))
-    return Download(f"{kind}.csv", CSV, _lines(found, kind))
+    details = kind in question.slow_kinds
+    job = _ask(call, _Asked(question, compare=False, details=details), FILE_WAIT)
+    if job.error:
+        raise StoreError(job.error)
+    if not job.rows:
+        raise Overloaded("This takes longer than a file may. Open the page, and then its file.")
+    return Download(f"{kind}.csv", "text/csv; charset=utf-8", _lines(job.rows[0], kind))
 
 
 def _lines(found: Overview, kind: str) -> Iterator[str]:
@@ -220,4 +308,8 @@ def _lines(found: Overview, kind: str) -> Iterator[str]:
     return csv_lines([_NAME_OF[kind], "count"], found.tops[kind].rows)
 
 
-PAGES: tuple[Page, ...] = (get("/overview", _overview), get("/overview/csv", _csv))
+PAGES: tuple[Page, ...] = (
+    get("/overview", _overview),
+    get("/overview/csv", _csv),
+    Page("POST", "/overview/stop", _stop),
+)

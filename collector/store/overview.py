@@ -16,7 +16,7 @@ What the numbers are:
 
 import json
 import sqlite3
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -140,11 +140,11 @@ def read_overview(
     return _overview(asked.range, part, kinds, limit)
 
 
-def finish(answer: Answer) -> Overview:
-    """The overview, when it is ready."""
+def finish(answer: Answer, progress: Callable[[int, int], object] = lambda _, __: None) -> Overview:
+    """The overview, when it is ready. `progress` is called with how much is done, and of how much."""
     while True:
         try:
-            next(answer)
+            progress(*next(answer))
         except StopIteration as stop:
             found: Overview = stop.value
             return found

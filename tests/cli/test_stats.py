@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ..support import Collector, on_terminal, run
+from ..support import Collector, on_terminal, run, wait_for
 
 NOW = datetime.now(UTC)
 TODAY = NOW.date().isoformat()
@@ -156,3 +156,67 @@ def test_an_unknown_source_or_database_is_an_error(
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: There is no event source 'nobody'.")
     assert run("stats", "--db", str(tmp_path / "none.db")).returncode == 3
+
+
+def overview(collector: Collector, *options: str) -> dict[str, Any]:
+    done = run("stats", "overview", "--json", "--db", str(collector.db), *options)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_an_overview_filters_and_compares(shops: tuple[Collector, str, str]) -> None:
+    collector, shop, _ = shops
+    found = overview(collector, "--source", shop, "--compare")
+    names = ("visitors", "sessions", "page_views", "events", "bounces", "bots")
+    assert [found[name] for name in names] == [2, 2, 3, 4, 1, 1]
+    assert found["before"]["visitors"] == 0
+    assert len(found["points"]) == 7
+    assert found["top"]["pages"]["values"][0] == {"value": "/", "count": 2}
+    found = overview(collector, "--filter", "type=order", "--filter", "campaign=spring")
+    assert (found["events"], found["visitors"]) == (1, 1)
+    assert overview(collector, "--filter", "campaign=")["sessions"] == 2
+    today = overview(collector, "--source", shop, "--first", TODAY)
+    assert (today["sessions"], len(today["points"])) == (1, 24)
+
+
+def test_an_overview_is_read_by_people(shops: tuple[Collector, str, str]) -> None:
+    collector, shop, _ = shops
+    done = run(
+        "stats", "overview", "--db", str(collector.db), "--source", shop, "--compare", "-n", "1"
+    )
+    assert re.search(r"Visitors +2 +0 +-\n", done.stdout)
+    assert re.search(r"Type +Events\npage-view +3\nAll others +1", done.stdout)
+    assert "Bots sent 1 more events" in done.stderr
+    old = ("--first", "2020-01-01", "--last", "2020-01-02")
+    done = run("stats", "overview", "--db", str(collector.db), *old)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing in this time.\n")
+
+
+def test_queries_of_an_overview_run_in_any_program(shops: tuple[Collector, str, str]) -> None:
+    collector, shop, _ = shops
+    done = run("stats", "overview", "--db", str(collector.db), "--source", shop, "--sql")
+    queries = dict(part.split("\n", 1) for part in done.stdout.split("-- ")[1:])
+    wait_for(lambda: collector.rows(queries["sessions"])[0]["sessions"] == 2, "two sessions")
+    assert collector.rows(queries["events"])[0]["events"] == 4
+    assert collector.rows(queries["pages"])[0]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--range", "1y"), "'1y' is not a range. Choose from 30min, 24h, 7d, 30d, 12mo."),
+        (("--filter", "colour=red"), "Write a filter as NAME=VALUE"),
+        (("--filter", "browser"), "Write a filter as NAME=VALUE"),
+        (("--filter", "type=a", "--filter", "type=b"), "Each filter can be given once."),
+        (("--first", "yesterday"), "Write days as in 2026-11-27."),
+        (("--first", "2026-02-02", "--last", "2026-02-01"), "is no range"),
+        (("--source", "nobody"), "There is no event source 'nobody'"),
+    ],
+)
+def test_an_overview_says_what_is_wrong(
+    shops: tuple[Collector, str, str], options: tuple[str, ...], said: str
+) -> None:
+    done = run("stats", "overview", "--db", str(shops[0].db), *options)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr

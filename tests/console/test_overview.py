@@ -2,12 +2,15 @@
 
 import csv
 import io
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from collector import store
 from collector.event.timestamps import iso
 
 from ..support import Collector, wait_for
@@ -169,6 +172,57 @@ def test_bots_are_apart_and_nothing_is_said_in_a_sentence(looker: Looker) -> Non
     expect(page.locator(".tiles")).to_be_visible()
 
 
+MANY = 900_000
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector with so many events of a type that they take a while."""
+    collector = Collector(tmp_path_factory.mktemp("large")).start()
+    source = collector.add_source()
+    at = iso(datetime.now(UTC) - timedelta(days=20))
+    with closing(store.connect(collector.db)) as connection, store.transaction(connection):
+        numbers = f"WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MANY})"
+        connection.execute("INSERT INTO source_keys (id) VALUES (?)", [source])
+        connection.execute("INSERT INTO event_types (name) VALUES ('a')")
+        connection.execute(
+            "INSERT INTO request_rows (key, events, source, session, request_id, received_at)"
+            f" {numbers} SELECT i, 1, 1, 0, i, '{at}' FROM n"
+        )
+        connection.execute(
+            "INSERT INTO event_rows (request, source, type, id, occurred_at)"
+            f" {numbers} SELECT i, 1, 1, i, '{at}' FROM n"
+        )
+        connection.execute("UPDATE rollup_marks SET seq = ?", [MANY])  # as if they were counted
+    yield collector
+    collector.end()
+
+
+def test_what_takes_long_says_how_far_it_is_and_can_be_stopped(
+    browser: Browser, large: Collector
+) -> None:
+    with Looker(browser, large) as looker:
+        page = looker.goto("/overview?range=12mo&type=a")
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        looker.check_looks()
+        page.get_by_role("button", name="Stop").click()
+        expect(page.locator("#answer")).to_contain_text("Stopped.")
+        page.get_by_role("link", name="Ask again").click()
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        expect(page.locator(".tiles")).to_be_visible(timeout=60_000)
+        assert tile(looker, "Events") == f"{MANY:,}"
+
+
+def test_what_takes_long_is_there_in_the_end_without_a_script(
+    browser: Browser, large: Collector
+) -> None:
+    with Looker(browser, large, java_script_enabled=False) as looker:
+        page = looker.goto("/overview?range=30d&type=a")
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        expect(page.locator(".tiles")).to_be_visible(timeout=60_000)
+        assert tile(looker, "Events") == f"{MANY:,}"
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -189,10 +243,10 @@ def test_some_days_are_chosen(looker: Looker) -> None:
     today = datetime.now(UTC).date()
     page = looker.goto(f"/overview?source={source}")
     page.locator("select[name=range]").select_option("Chosen days")
-    expect(page.get_by_label("To")).to_have_value(f"{today}")
+    expect(page.get_by_label("To", exact=True)).to_have_value(f"{today}")
     assert tile(looker, "Visitors") == "3"
-    page.get_by_label("From").fill(f"{today - timedelta(days=200)}")
+    page.get_by_label("From", exact=True).fill(f"{today - timedelta(days=200)}")
     page.wait_for_url(f"**first={today - timedelta(days=200)}*")
-    page.get_by_label("To").fill(f"{today - timedelta(days=100)}")
+    page.get_by_label("To", exact=True).fill(f"{today - timedelta(days=100)}")
     expect(page.locator(".empty")).to_be_visible()
     looker.check_looks()
