@@ -26,15 +26,16 @@ def _groups(call: Call) -> Html:
         sources=call.chosen_sources(),
         reason=call.query.get("reason") or None,
         type=call.query.get("type") or None,
+        limit=None,
     )
     shown = {
-        "groups": found,
+        "groups": found[: store.MAX_GROUPS],
+        "others": max(0, len(found) - store.MAX_GROUPS),
         "names": {source.id: source.name for source in sources},
         "sources": sources,
         "filters": {name: call.query.get(name, "") for name in ("source", "type", "reason")},
         "reasons": sorted({group.reason for group in found}),
         "events": sum(group.events for group in found),
-        "max_groups": store.MAX_GROUPS,
         "days": store.MAX_REJECTED_DAYS,
     }
     return Html("rejected.html", shown)

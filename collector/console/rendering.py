@@ -134,7 +134,7 @@ def ago(at: str | None) -> str:
 def shown(text: Any) -> str:
     """A sender's text so that nothing in it acts: control characters and those that turn the
     direction of writing are shown as escapes."""
-    return printable(str(text))
+    return "" if text is None else printable(str(text))
 
 
 def pretty(value: Any) -> str:

@@ -74,20 +74,20 @@ def _page(
 
 def _save(call: Call) -> Result:
     source = call.source()
-    given: dict[str, Any] = {}
+    given = {name: _given(call, name) for _, names in GROUPS for name in names}
     try:
-        for _, names in GROUPS:
-            for name in names:
-                given[name] = _value(call, name)
-        store.update_source(call.utils, source.id, given)
+        values = {name: _value(name, value) for name, value in given.items()}
+        store.update_source(call.utils, source.id, values)
     except StoreError as error:
         kept = {**source.as_dict(), **given}
         return _page(call, source, status=422, problem=str(error), given=kept)
-    return Redirect(_address(source.id), "The settings are stored. The collector goes by them now.")
+    return Redirect(
+        _address(source.id), "The settings are saved. The collector uses them within a second."
+    )
 
 
-def _value(call: Call, name: str) -> Any:
-    """What a form says of a field. Raises StoreError."""
+def _given(call: Call, name: str) -> Any:
+    """What a form says of a field, as the form shows it again."""
     text = call.form.get(name, "")
     match kind_of(SOURCE_FIELDS[name]):
         case "flag":
@@ -96,13 +96,15 @@ def _value(call: Call, name: str) -> Any:
             return list(call.lists.get(name, ()))
         case "lines":
             return [line.strip() for line in text.splitlines() if line.strip()]
-        case "count":
-            return _count(name, text.strip())
         case _:
             return text
 
 
-def _count(name: str, text: str) -> int | None:
+def _value(name: str, given: Any) -> Any:
+    """What a form says of a field, as the library takes it. Raises StoreError."""
+    if kind_of(SOURCE_FIELDS[name]) != "count":
+        return given
+    text = given.strip()
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 10):

@@ -73,6 +73,12 @@ def rotate_source(db: Database, source_id: str, grace: str = GRACE) -> Source:
         db.execute("UPDATE source_keys SET id = ? WHERE id = ?", [new, old])
         for table in _tables_with_source_ids(connection):
             db.execute(f"UPDATE {table} SET source_id = ? WHERE source_id = ?", [new, old])
+        # A saved report also names its source inside.
+        db.execute(
+            "UPDATE saved_reports SET definition = json_set(definition, '$.source', ?)"
+            " WHERE json_extract(definition, '$.source') = ?",
+            [new, old],
+        )
         db.execute("INSERT INTO former_ids VALUES (?, ?, ?, ?)", [old, new, at, until])
         changes = {"id": (old, new), "accepted_until": (None, until)}
         add_entry(connection, "source.rotate", new, source_id=new, changes=changes)

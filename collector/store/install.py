@@ -18,6 +18,7 @@ from ..errors import (
 )
 from ..event.visit import origin_of
 from .connection import snapshot
+from .keys import source_key
 from .origins import is_listed
 from .sightings import ODD, OTHERS, TRACKER_FILE, Sighting, list_sightings
 from .sources import Source, get_source, list_sources, source_names, update_source
@@ -27,6 +28,11 @@ SAMPLE = "thamesthrive-sample"  # the type of events that the console sends itse
 GUESSES = ("nothing_sent", "nothing_fetched", "loopback_address", "insecure_address")
 """Codes of causes that follow from what has not come; all others from what has."""
 ALLOW_ORIGIN, ENABLE, ACCEPT_BRIDGE = "allow_origin", "enable", "accept_bridge"  # see Cause.action
+
+_NO_SAMPLE = (  # an event of a request `r` that a page, or a server, has sent
+    "FROM event_rows e WHERE e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key"
+    " AND e.type IS NOT (SELECT key FROM event_types WHERE name = ?)"
+)
 
 
 @dataclass(frozen=True)
@@ -143,15 +149,16 @@ def _state(db: Database, source: Source, since: str) -> InstallState:
 
 
 def _first_event(connection: sqlite3.Connection, source: Source, since: str) -> Lamp:
-    # In the order of the index by arrival, so that it ends with the first row of twenty million. With
-    # the plus, SQLite does not make an index of all events for this.
+    # By the index of a source's requests. Joined with their events, SQLite would rather look at all
+    # events of the source.
     row = connection.execute(
-        "SELECT r.received_at, coalesce(e.context, r.context) FROM source_keys k"
-        " CROSS JOIN request_rows r ON r.source = k.key"
-        " CROSS JOIN event_rows e ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND +e.request = r.key"
-        " WHERE k.id = ? AND r.received_at >= ? AND e.type IS NOT"
-        " (SELECT key FROM event_types WHERE name = ?) ORDER BY r.received_at, r.key LIMIT 1",
-        (source.id, since, SAMPLE),
+        f"""
+        SELECT r.received_at, (SELECT coalesce(e.context, r.context) {_NO_SAMPLE} LIMIT 1)
+        FROM request_rows r
+        WHERE r.source = ? AND r.received_at >= ? AND EXISTS (SELECT 1 {_NO_SAMPLE})
+        ORDER BY r.received_at LIMIT 1
+        """,
+        (SAMPLE, source_key(connection, source.id), since, SAMPLE),
     ).fetchone()
     return Lamp("event_stored", row[0], origin_of(row[1]) or None) if row else Lamp("event_stored")
 

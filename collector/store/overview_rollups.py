@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
 from .overview_parts import Part
-from .ranges import MINUTE, TEXTS, Range
+from .ranges import TEXTS, Range
 from .reports import UNCOUNTED, count_visitors
-from .rollup_tables import DAY, HOUR, LIVE, MONTH, MONTHLY_RETURNS, SESSION_KINDS
+from .rollup_tables import DAY, HOUR, LIVE, MONTH, MONTHLY_RETURNS, OTHER, SESSION_KINDS
+
+Span = tuple[str, str, str]  # grain, first and last period
 
 _DAY = timedelta(days=1)
 
@@ -18,12 +20,11 @@ def count_events(
     connection: sqlite3.Connection, sources: Sequence[int], asked: Range, part: Part
 ) -> None:
     """Adds events by period and type, and those of bots. `asked`: whole hours or days."""
-    whole = HOUR if asked.grain in (MINUTE, HOUR) else DAY
-    for grain, first, last in _spans(asked, whole):
-        for period, kind, events, bots in _read(connection, sources, "types", grain, first, last):
+    for span in _spans(asked):
+        for period, events, bots in _read(connection, sources, "events", span):
             part.events[period[: TEXTS[asked.grain]]] += events - bots
-            part.tops["types"][kind] += events - bots
             part.bots += bots
+    part.tops["types"] += count_values(connection, sources, "types", asked)
 
 
 def count_visits(
@@ -31,15 +32,14 @@ def count_visits(
 ) -> None:
     """Adds visitors, sessions and page-views by period, bounces, and what visits have in common.
     `asked`: whole days, in days or months."""
-    for grain, first, last in _spans(asked, DAY):
-        for _, _, count, _ in _read(connection, sources, "bounces", grain, first, last):
-            part.bounces += count
+    for span in _spans(asked):
+        part.bounces += sum(count for _, count, _ in _read(connection, sources, "bounces", span))
         for kind, counter in (("sessions", part.sessions), ("page_views", part.page_views)):
-            for period, _, count, _ in _read(connection, sources, kind, grain, first, last):
+            for period, count, _ in _read(connection, sources, kind, span):
                 counter[period[: TEXTS[asked.grain]]] += count
     part.all_sessions = part.sessions.total()
     part.visitors = _visitors_by_period(connection, sources, asked)
-    part.all_visitors = count_visitors(connection, sources, asked.first, asked.last)
+    part.all_visitors = _visitors_of(connection, sources, asked.start, asked.end)
     for kind in ("pages", *SESSION_KINDS):
         part.tops[kind] += count_values(connection, sources, kind, asked)
 
@@ -47,21 +47,40 @@ def count_visits(
 def count_values(
     connection: sqlite3.Connection, sources: Sequence[int], kind: str, asked: Range
 ) -> Counter[str]:
-    """How often each value of a kind came in a range of whole days."""
-    found: Counter[str] = Counter()
-    for grain, first, last in _spans(asked, DAY):
-        where = "kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
+    """How often each value of a kind came in a range of whole hours or days, bots left out."""
+    found = Counter[str]()
+    if asked.grain != HOUR or asked.is_days:
+        found = _add_up(connection, sources, kind, _signed_spans(asked))
+        if OTHER not in found:
+            return found
+        # Which values are by name differs between a month and its days.
+        asked = Range(
+            asked.name, asked.start, asked.end, DAY if asked.grain == HOUR else asked.grain
+        )
+    return _add_up(connection, sources, kind, ((1, span) for span in _spans(asked)))
+
+
+def _add_up(
+    connection: sqlite3.Connection,
+    sources: Sequence[int],
+    kind: str,
+    spans: Iterable[tuple[int, Span]],
+) -> Counter[str]:
+    """Sums over spans, each of which is added or taken off."""
+    found: dict[str, int] = defaultdict(int)
+    where = "kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
+    for sign, span in spans:
         for value, count in connection.execute(
-            f"""SELECT value, sum(count) FROM (
-                SELECT c.value, c.count FROM json_each(?1) s
+            f"""SELECT value, sum(count - bots) FROM (
+                SELECT c.value, c.count, c.bots FROM json_each(?1) s
                 CROSS JOIN {LIVE.counts} c ON c.source = s.value AND {where}
-                UNION ALL SELECT value, count FROM {UNCOUNTED}
+                UNION ALL SELECT value, count, bots FROM {UNCOUNTED}
                 WHERE source IN (SELECT value FROM json_each(?1)) AND {where})
             GROUP BY 1""",
-            (json.dumps([*sources]), kind, grain, first, last),
+            (json.dumps([*sources]), kind, *span),
         ):
-            found[value] += count
-    return +found
+            found[value] += sign * count
+    return Counter({value: count for value, count in found.items() if count or value == OTHER})
 
 
 def _visitors_by_period(
@@ -69,51 +88,79 @@ def _visitors_by_period(
 ) -> Counter[str]:
     found: Counter[str] = Counter()
     if asked.grain == DAY:
-        days = asked.first.isoformat(), asked.last.isoformat()
-        for period, _, count, _ in _read(connection, sources, "visitors", DAY, *days):
+        span = _span(DAY, asked.start, asked.end)
+        for period, count, _ in _read(connection, sources, "visitors", span):
             found[period] += count
         return found
     for start, end in asked.parts():
-        month = start.isoformat()[:7]
-        if start.day == 1 and end.day == 1:
-            for *_, count, _ in _read(connection, sources, MONTHLY_RETURNS, MONTH, month, month):
-                found[month] += count
-        else:
-            last_day = (end - _DAY).date()
-            found[month] = count_visitors(connection, sources, start.date(), last_day)
+        month = start.isoformat()[: TEXTS[MONTH]]
+        found[month] = _visitors_of(connection, sources, start, end)
     return found
 
 
+def _visitors_of(
+    connection: sqlite3.Connection, sources: Sequence[int], start: datetime, end: datetime
+) -> int:
+    """Visitors of whole days."""
+    if start.day > 1 or end.day > 1:
+        last = (end - _DAY).date()
+        return count_visitors(connection, sources, start.date(), last)
+    _, first, last_month = _span(MONTH, start, end)
+    where = f"kind = '{MONTHLY_RETURNS}' AND grain = '{MONTH}' AND period BETWEEN ?2 AND ?3"
+    (found,) = connection.execute(
+        f"""SELECT coalesce(sum(count), 0) FROM (
+            SELECT c.count FROM json_each(?1) s CROSS JOIN {LIVE.counts} c
+            ON c.source = s.value AND {where} AND c.value < ?2
+            UNION ALL SELECT count FROM {UNCOUNTED}
+            WHERE source IN (SELECT value FROM json_each(?1)) AND {where} AND value < ?2)""",
+        (json.dumps([*sources]), first, last_month),
+    ).fetchone()
+    return int(found)
+
+
 def _read(
-    connection: sqlite3.Connection,
-    sources: Sequence[int],
-    kind: str,
-    grain: str,
-    first: str,
-    last: str,
-) -> Iterator[tuple[str, str, int, int]]:
-    """Period, value, count and bots of counts, on both sides of the mark, which are to be added."""
+    connection: sqlite3.Connection, sources: Sequence[int], kind: str, span: Span
+) -> Iterator[tuple[str, int, int]]:
+    """Period, count and bots of what has no values, on both sides of the mark: to be added."""
     where = "kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
     return connection.execute(
-        f"""SELECT c.period, c.value, c.count, c.bots FROM json_each(?1) s
+        f"""SELECT c.period, c.count, c.bots FROM json_each(?1) s
         CROSS JOIN {LIVE.counts} c ON c.source = s.value AND {where}
-        UNION ALL SELECT period, value, count, bots FROM {UNCOUNTED}
+        UNION ALL SELECT period, count, bots FROM {UNCOUNTED}
         WHERE source IN (SELECT value FROM json_each(?1)) AND {where}""",
-        (json.dumps([*sources]), kind, grain, first, last),
+        (json.dumps([*sources]), kind, *span),
     )
 
 
-def _spans(asked: Range, whole: str) -> Iterator[tuple[str, str, str]]:
-    """A range as grain, first and last period of the rollups: whole months where it shows months, as
-    far as they are whole."""
+def _spans(asked: Range) -> Iterator[Span]:
+    """A range as periods of the rollups: whole months where it shows months, as far as they are
+    whole."""
     if asked.grain != MONTH:
-        yield _span(whole, asked.start, asked.end)
+        yield _span(asked.grain, asked.start, asked.end)
         return
     for start, end in asked.parts():
         yield _span(MONTH if start.day == 1 and end.day == 1 else DAY, start, end)
 
 
-def _span(grain: str, start: datetime, end: datetime) -> tuple[str, str, str]:
+def _signed_spans(asked: Range) -> Iterator[tuple[int, Span]]:
+    """The same with as few periods as possible: of most of a month, all of it, and then the other
+    days are taken off. Days that are yet to come cost nothing."""
+    today = datetime.now(UTC)
+    for start, end in Range(asked.name, asked.start, asked.end, MONTH).parts():
+        first = start.replace(day=1)
+        next_first = (first + 31 * _DAY).replace(day=1)
+        others = [(first, start), (end, next_first)]
+        rest = sum((min(b, today) - a for a, b in others if a < min(b, today)), timedelta())
+        if rest >= end - start:
+            yield 1, _span(DAY, start, end)
+            continue
+        yield 1, _span(MONTH, start, end)
+        for a, b in others:
+            if a < b:
+                yield -1, _span(DAY, a, b)
+
+
+def _span(grain: str, start: datetime, end: datetime) -> Span:
     length = TEXTS[grain]
     last = end - timedelta(microseconds=1)
     return grain, start.isoformat()[:length], last.isoformat()[:length]

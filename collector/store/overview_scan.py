@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from ..event.timestamps import FUTURE, iso
-from ..event.visit import page_of
+from ..event.visit import path_of
 from .events import last_seq
 from .overview_parts import Part, VisitRow
 from .ranges import MINUTE, TEXTS, Range
@@ -255,6 +255,5 @@ def _read(
             AND e.source IN (SELECT value FROM json_each(:sources))""",
         {**asked.values, **values},
     ):
-        page = page_of(context) if context else None
-        visitor = source << 48 | profile
-        yield _Event(period, kind, bool(bot), session, visitor, page.path if page else None)
+        page = path_of(context) if context else None
+        yield _Event(period, kind, bool(bot), session, source << 48 | profile, page)

@@ -52,8 +52,11 @@ class Range:
         return self.grain in (DAY, MONTH) or self.name == CUSTOM
 
     def before(self) -> "Range":
-        """The range of the same length that ends where this one begins."""
-        return Range(self.name, self.start - (self.end - self.start), self.start, self.grain)
+        """The range of the same length that ends where this one begins; before 12 months, 12 others."""
+        length = self.end - self.start
+        if self.name == "12mo":
+            return Range(self.name, _year_before(self.start), self.start, self.grain)
+        return Range(self.name, self.start - length, self.start, self.grain)
 
     def periods(self) -> list[str]:
         """The names of its periods, as in `2026-11-27T09:41`, `2026-11-27T09`, `2026-11-27` or
@@ -64,10 +67,7 @@ class Range:
         """Its periods: start and end, of which the second is excluded. Months may be in part."""
         start = self.start
         while start < self.end:
-            if self.grain == MONTH:
-                after = (start.replace(day=28) + timedelta(days=4)).replace(day=1)
-            else:
-                after = start + _STEPS[self.grain]
+            after = _next_month(start) if self.grain == MONTH else start + _STEPS[self.grain]
             yield start, min(after, self.end)
             start = after
 
@@ -86,10 +86,19 @@ def named_range(name: str, now: datetime | None = None) -> Range:
     if name in ("7d", "30d"):
         return Range(name, end - timedelta(days=int(name[:-1])), end, DAY)
     if name == "12mo":
-        month = now.month % 12 + 1
-        year = now.year if now.month == 12 else now.year - 1
-        return Range(name, datetime(year, month, 1, tzinfo=UTC), end, MONTH)
+        end = _next_month(now.replace(minute=0, hour=0))
+        return Range(name, _year_before(end), end, MONTH)
     raise StoreError(f"{name!r} is not a range. Choose from {', '.join(NAMED)}.")
+
+
+def _next_month(at: datetime) -> datetime:
+    """The first day of the next month."""
+    return (at.replace(day=28) + timedelta(days=4)).replace(day=1)
+
+
+def _year_before(first: datetime) -> datetime:
+    """The same first day of a month in the year before."""
+    return first.replace(year=first.year - 1)
 
 
 def custom_range(first: date, last: date) -> Range:

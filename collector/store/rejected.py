@@ -169,7 +169,7 @@ def _count(
     number: int,
 ) -> None:
     """Counts a rejected event, or takes one off, in the hour that it came in."""
-    hour = (source_key(connection, source_id), at[:13])
+    hour = (_key_of(connection, source_id), at[:13])
     name = kind or ""
     find = "SELECT 1 FROM rejected_hours WHERE source = ? AND hour = ? AND reason = ? AND type = ?"
     if not connection.execute(find, (*hour, reason, name)).fetchone():
@@ -187,6 +187,15 @@ def _count(
             " AND events <= 0",
             (*hour, reason, name),
         )
+
+
+def _key_of(connection: sqlite3.Connection, source_id: str) -> int:
+    """The number of a source. It may be the first that is stored of it."""
+    key = source_key(connection, source_id)
+    if not key:
+        added = connection.execute("INSERT INTO source_keys (id) VALUES (?)", (source_id,))
+        key = int(added.lastrowid or 0)
+    return key
 
 
 def iter_rejected(

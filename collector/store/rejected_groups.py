@@ -101,9 +101,10 @@ def list_rejected_groups(
     reason: str | None = None,
     type: str | None = None,  # noqa: A002 - the column's name
     pointer: str | None = None,
-    limit: int = MAX_GROUPS,
+    limit: int | None = MAX_GROUPS,
 ) -> list[RejectedGroup]:
-    """Groups of rejected events, the largest first. `sources`: ids; None for all. `pointer`: only
+    """Groups of rejected events, the largest first. `sources`: ids; None for all. `limit`: how many,
+    None for all. `pointer`: only
     the group of this one, as `RejectedGroup` has it."""
     groups: dict[tuple[Any, ...], RejectedGroup] = {}
     for row in _count_by_detail(connection, sources, reason, type):

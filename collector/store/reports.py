@@ -202,7 +202,7 @@ def most_frequent(
     """The most frequent values of a kind (see KINDS) within some days: `value`, `count`.
 
     The empty value stands for what is not known: no referrer, no campaign. OTHER stands for values
-    beyond the thousand that are counted by name in each day or month; it is the last.
+    beyond the 5,000 that are counted by name in each day or month; it is the last.
     """
     source = source_key(connection, source_id)
     parts, values = [], []

@@ -33,6 +33,8 @@ _GRAINS = {  # others: day and month
     MONTHLY_RETURNS: (MONTH,),
 }
 
+_SUMS = {"types": "events", "pages": "page_views"}  # all values together
+
 Found = tuple[int, str, str, str]  # source, kind, hour or day, value
 Key = tuple[int, str, str, str, str]  # source, kind, grain, period, value
 
@@ -91,12 +93,13 @@ class Changes:
         for (source, kind, period, value), number in self.found.items():
             for grain in _GRAINS.get(kind, (DAY, MONTH)):
                 counts[source, kind, grain, period[: LENGTHS[grain]], value] += number
-                if kind == "pages":
-                    counts[source, "page_views", grain, period[: LENGTHS[grain]], ""] += number
+                if kind in _SUMS:
+                    counts[source, _SUMS[kind], grain, period[: LENGTHS[grain]], ""] += number
         bots: dict[Key, int] = defaultdict(int)
         for (source, kind, period, value), number in self.bots.items():
             for grain in _GRAINS[kind]:
                 bots[source, kind, grain, period[: LENGTHS[grain]], value] += number
+                bots[source, _SUMS[kind], grain, period[: LENGTHS[grain]], ""] += number
         return {key: (count, bots.get(key, 0)) for key, count in counts.items() if count}
 
 

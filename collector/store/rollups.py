@@ -33,7 +33,7 @@ from .rows import insert_rows
 
 # Events counted in one transaction. The more, the less each costs; and the longer a sender waits.
 STEP = 5000
-MAX_VALUES = 1000  # of a kind in an hour, day or month of a source; the rest is OTHER
+MAX_VALUES = 5000  # of a kind in an hour, day or month of a source; the rest is OTHER
 
 Period = tuple[int, str, str, str]  # source, kind, grain, period
 
@@ -256,18 +256,10 @@ def _bounded(
     What is taken off is taken from the value's own row first: a value may have been counted in
     both, if the period was full for some time. So the sum is right, and no count negative.
     """
-    if period[1] in (
-        RETURNS,
-        MONTHLY_RETURNS,
-    ):  # days, of which nobody makes up more than there are
+    # Days and months, of which nobody makes up more than there are.
+    if period[1] in (RETURNS, MONTHLY_RETURNS):
         return [(value, *change) for value, change in sorted(changed.items())]
     where = "source = ? AND kind = ? AND grain = ? AND period = ?"
-    values, others = connection.execute(
-        f"SELECT count(*), coalesce(sum(value = '{OTHER}'), 0) FROM {table} WHERE {where}", period
-    ).fetchone()
-    room = MAX_VALUES - (values - others)
-    if room >= len(changed) and not others:
-        return [(value, *change) for value, change in sorted(changed.items())]
     known = {
         value: (count, bots)
         for value, count, bots in connection.execute(
@@ -276,6 +268,14 @@ def _bounded(
             (json.dumps([*changed]), *period),
         )
     }
+    if len(known) == len(changed) and all(count > 0 for count, _ in changed.values()):
+        return [(value, *change) for value, change in sorted(changed.items())]
+    values, others = connection.execute(
+        f"SELECT count(*), coalesce(sum(value = '{OTHER}'), 0) FROM {table} WHERE {where}", period
+    ).fetchone()
+    room = MAX_VALUES - (values - others)
+    if room >= len(changed) and not others:
+        return [(value, *change) for value, change in sorted(changed.items())]
     result: list[tuple[str, int, int]] = []
     other, other_bots = 0, 0
     for value, (count, bots) in sorted(changed.items()):

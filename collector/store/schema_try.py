@@ -1,8 +1,11 @@
 """Trying a schema: what it would say of the latest events of a type. Nothing is stored."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
@@ -137,13 +140,18 @@ def _fault_of(validator: Validator, properties: str) -> str | None:
 def _stored(
     connection: sqlite3.Connection, source_id: str, event_type: str, limit: int
 ) -> Iterator[_Tried]:
+    source = source_key(connection, source_id)
+    of_type = connection.execute(
+        "SELECT seq, source FROM event_rows"
+        " WHERE type = (SELECT key FROM event_types WHERE name = ?) ORDER BY seq DESC LIMIT ?",
+        [event_type, LOOKED_AT],
+    )
+    with closing(of_type):  # read up to the last that is wanted
+        numbers = [*islice((seq for seq, of_source in of_type if of_source == source), limit)]
     rows = connection.execute(
-        "SELECT e.seq, e.properties, r.received_at FROM"
-        " (SELECT seq, request, source, properties FROM event_rows"
-        "  WHERE type = (SELECT key FROM event_types WHERE name = ?) ORDER BY seq DESC LIMIT ?) e"
-        " CROSS JOIN request_rows r ON r.key = e.request"
-        " WHERE e.source = ? ORDER BY e.seq DESC LIMIT ?",
-        [event_type, LOOKED_AT, source_key(connection, source_id), limit],
+        "SELECT e.seq, e.properties, r.received_at FROM json_each(?) j"
+        " CROSS JOIN event_rows e ON e.seq = j.value CROSS JOIN request_rows r ON r.key = e.request",
+        [json.dumps(numbers)],
     )
     for seq, properties, received_at in rows.fetchall():
         yield _Tried(received_at, True, seq, properties)

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from ..database_file import DatabaseFile
 from ..errors import ReplacedDatabase
@@ -17,7 +18,6 @@ INTERVAL = 1.0  # seconds until something new is stored
 LATER = 5.0  # the same for what was stored lately: every change costs the writer its page cache
 LATELY = 60.0  # seconds
 MAX_KEYS = 64  # kinds of requests that are told apart between two times of storing
-ATTEMPTS = 4  # to get the write lock
 MAX_KNOWN = 256  # that are remembered as stored lately
 
 log = logging.getLogger("collector.worker")
@@ -40,7 +40,8 @@ class Sightings:
         self._seen: dict[_Key, _Seen] = {}
         self._stored: dict[_Key, float] = {}  # when, monotonic seconds
         self._timer: asyncio.TimerHandle | None = None
-        self._storing: asyncio.Future[None] | None = None
+        self._storing: asyncio.Future[bool] | None = None
+        self._failed = False  # the last time
 
     def note(self, source_id: str | None, origin: str | None, what: str) -> None:
         """Counts a request. `source_id` and `origin`: as the request names them, whatever that is;
@@ -66,7 +67,7 @@ class Sightings:
         if self._timer:
             self._timer.cancel()
         if self._seen:
-            self._store(self._take(), attempts=1)
+            self._store(self._take())
 
     def _delay(self, key: _Key) -> float:
         stored = self._stored.get(key)
@@ -84,10 +85,12 @@ class Sightings:
         if self._storing and not self._storing.done():
             self._store_within(INTERVAL)  # the disk is slow
             return
+        seen = self._take()
         loop = asyncio.get_running_loop()
-        self._storing = loop.run_in_executor(None, self._store, self._take())
+        self._storing = loop.run_in_executor(None, self._store, seen)
+        self._storing.add_done_callback(partial(self._finish, seen))
 
-    def _take(self) -> list[Sighting]:
+    def _take(self) -> dict[_Key, _Seen]:
         seen, self._seen = self._seen, {}
         now = time.monotonic()
         for key in seen:
@@ -95,18 +98,37 @@ class Sightings:
             self._stored[key] = now  # the last one
         while len(self._stored) > MAX_KNOWN:
             del self._stored[next(iter(self._stored))]
-        return [Sighting(*key, s.count, _iso(s.first), _iso(s.last)) for key, s in seen.items()]
+        return seen
 
-    def _store(self, seen: list[Sighting], attempts: int = ATTEMPTS) -> None:
-        """What cannot be stored is lost: it is no event, and pages that are refused come again."""
+    def _store(self, seen: dict[_Key, _Seen]) -> bool:
+        """Returns whether it need not be tried again."""
+        rows = [Sighting(*key, s.count, _iso(s.first), _iso(s.last)) for key, s in seen.items()]
         try:
             self._file.require()  # first: this must not write to another database
-            add_sightings(self._file.path, seen)
+            add_sightings(self._file.path, rows)
         except (sqlite3.Error, ReplacedDatabase) as error:
-            if isinstance(error, sqlite3.OperationalError) and attempts > 1:
-                self._store(seen, attempts - 1)
-            else:
+            if not self._failed:
+                self._failed = True
                 log.info("sightings of refused pages were not stored: %s", error)
+            # Others write, or the disk is full. Whatever else it is, it stays so.
+            return not isinstance(error, sqlite3.OperationalError)
+        self._failed = False
+        return True
+
+    def _finish(self, seen: dict[_Key, _Seen], storing: "asyncio.Future[bool]") -> None:
+        """Keeps what could not be stored for the next time."""
+        if storing.cancelled() or storing.exception() or storing.result():
+            return
+        for found, old in seen.items():
+            key = found
+            if key not in self._seen and len(self._seen) >= MAX_KEYS:
+                key = ("", OTHERS, found[2])
+            new = self._seen.get(key)
+            if new:
+                old.last = max(old.last, new.last)
+                old.count += new.count
+            self._seen[key] = old
+        self._store_within(INTERVAL)
 
 
 def _iso(seconds: float) -> str:

@@ -6,6 +6,21 @@ const announce = (text: string): void => {
   document.getElementById("announce")!.textContent = text;
 };
 
+/** The stream as its extension has it. */
+interface Connection {
+  abortController: { abort(): void };
+}
+
+/** Ends the stream before the page does: to Firefox it would be one that broke. */
+const endInTime = (list: HTMLElement): void => {
+  let connection: Connection | undefined;
+  list.addEventListener("htmx:sse:after:connection", (event) => {
+    connection = (event as CustomEvent<{ connection: Connection }>).detail.connection;
+  });
+  // If the page stays after all, the extension connects again.
+  addEventListener("beforeunload", () => connection?.abortController.abort());
+};
+
 /** Rows that came while the list was paused, the latest first. */
 const held: Element[] = [];
 
@@ -24,6 +39,7 @@ export const startLive = (): void => {
     rate.textContent =
       count > shown ? `showing ${shown} of ${count.toLocaleString("en")} in a second` : "";
   });
+  endInTime(list);
   let paused = false;
   pause.hidden = false;
   const show = (): void => {

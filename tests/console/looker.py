@@ -56,7 +56,7 @@ class Looker:
     def __exit__(self, *error: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.context.close()
         if error[0] is None:
-            assert self.problems == []
+            assert not self.problems, "\n".join(self.problems)
 
     def goto(self, path: str) -> Page:
         """Opens a page of the console by what follows `/console`."""

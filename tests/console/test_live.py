@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, expect
 
 from collector import store
 
+from ..browser.install import ENGINE
 from ..support import Collector, wait_for
 from .looker import Looker
 
@@ -153,6 +154,7 @@ def test_a_bar_leads_to_its_minute(looker: Looker) -> None:
     assert page.locator("#live-rows").get_attribute("hx-sse:connect") is None
 
 
+@pytest.mark.skipif(ENGINE == "firefox", reason="its driver cannot turn scripts off")
 @pytest.mark.parametrize("status", ["stored", "rejected"])
 def test_it_works_without_a_script(
     browser: Browser, console_collector: Collector, status: str

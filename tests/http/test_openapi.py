@@ -22,6 +22,6 @@ def test_the_server_does_what_its_docs_say(collector: Collector, tmp_path: Path)
         capture_output=True, text=True, timeout=150, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
-    assert "Tested: 39" in done.stdout
+    assert "Tested: 40" in done.stdout
     assert not [line for line in collector.log if " error " in line]
     assert secret not in "\n".join(collector.log)

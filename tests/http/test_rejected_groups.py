@@ -13,6 +13,7 @@ import pytest
 from collector import store
 from collector.errors import InUse, StoreError
 from collector.ipc import WriteRequest, WriteResult
+from collector.store import reports
 from collector.worker.replays import ReplayJob, Replays
 from collector.writer.group import Writer
 
@@ -124,6 +125,17 @@ def test_a_sample_of_whatever_was_sent(
     assert sample.payload.marked == marked
     assert sample.rule.cause in group.causes[0]
     assert not sample.rule.is_valid_now
+
+
+def test_what_is_rejected_first_of_all_is_counted_for_its_source(running: Collector) -> None:
+    """Nothing of the source is stored yet that has a number for it."""
+    sources = [running.add_source() for _ in range(2)]
+    for source in sources:
+        assert running.post({"source": {"id": source}, "events": 7}).status_code == 422
+    with closing(store.connect_readonly(running.db)) as connection:
+        for source in sources:
+            counted = [*reports.rejections(connection, source, "day", "2000", "2100")]
+            assert [row["events"] for row in counted] == [1]
 
 
 def test_the_command_prints_the_groups_with_their_cure(running: Collector, source: str) -> None:

@@ -16,6 +16,8 @@ from collector.errors import NotFound, StoreError
 from collector.event.timestamps import iso
 from collector.event.types import Event, Payload
 from collector.ipc import SenderInfo, WriteRequest
+from collector.store.analyses import Explore
+from collector.store.saved_reports import add_saved_report, list_saved_reports
 from collector.writer.group import Writer
 
 from ..support import Collector, run, wait_for
@@ -110,10 +112,13 @@ def test_everything_that_names_a_source_stays_with_it(shared_collector: Collecto
         store.set_schema(database, source, "order", '{"required": ["total"]}')
         redirect = store.add_redirect(database, source, "https://a.example.com/")
         _, secret = store.create_token(database, "own", source_id=source, role=store.READ)
+        add_saved_report(database, source, Explore(source=source))
     wait_until_rejected(shared_collector, source)
     new = rotate(shared_collector, source)
     with shared_collector.database() as database:
         assert [one.type for one in store.list_schemas(database, new)] == ["order"]
+        (report,) = list_saved_reports(database, [new])
+        assert (report.source_id, report.analysis.source) == (new, new)
         assert store.get_source(database, new).profile_scope == f"source:{source}"
         assert database.conn.execute("PRAGMA foreign_key_check").fetchall() == []
     count = "SELECT count(*) AS n FROM rejected WHERE source_id = ? AND type = 'order'"
@@ -137,7 +142,7 @@ def test_everything_that_names_a_source_stays_with_it(shared_collector: Collecto
         last, *before = store.iter_audit(database.conn, source_id=new)
         assert list(store.iter_audit(database.conn, source_id=source)) == before
     assert [entry.action for entry in before] == [
-        "token.create", "redirect.add", "schema.set", "source.add",
+        "report.add", "token.create", "redirect.add", "schema.set", "source.add",
     ]  # fmt: skip
     assert (last.action, last.changes["id"]) == ("source.rotate", {"from": source, "to": new})
 

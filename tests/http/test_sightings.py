@@ -148,6 +148,19 @@ def test_sightings_are_stored_when_the_collector_stops(collector: Collector) -> 
     assert sightings(collector, origin=WRONG)[0]["count"] == 1
 
 
+def test_what_could_not_be_stored_is_stored_later(collector: Collector) -> None:
+    source = collector.add_source(origins=[SHOP])
+    with collector.database() as database:
+        database.conn.execute("BEGIN IMMEDIATE")
+        assert [send(collector, source, WRONG).status_code for _ in range(3)] == [403] * 3
+        failed = "sightings of refused pages were not stored: database is locked"
+        wait_for(lambda: any(failed in line for line in collector.log), "it to fail")
+        assert send(collector, source, WRONG).status_code == 403
+        database.conn.rollback()
+    wait_for_sighting(collector, 4, origin=WRONG)
+    assert sightings(collector)[0]["count"] == 4
+
+
 def test_two_workers_add_to_the_same_counts(two_workers: Collector) -> None:
     source = two_workers.add_source(origins=[SHOP])
     for _ in range(40):  # each on a connection of its own
@@ -346,6 +359,27 @@ def test_the_command_says_what_is_missing(collector: Collector) -> None:
     assert shown["event"]["at"]
     assert [cause["action"] for cause in shown["causes"]] == ["allow_origin"]
     assert run("source", "status", UNKNOWN, "--db", str(collector.db)).returncode == 1
+
+
+def test_the_same_is_said_over_http(collector: Collector) -> None:
+    source = collector.add_source(origins=[SHOP])
+    assert send(collector, source, WRONG).status_code == 403
+    wait_for_sighting(collector, 1, origin=WRONG)
+    with collector.database() as database:
+        token = store.create_token(database, "x", role="read", source_id=source)[1]
+    look = httpx.get(
+        f"{collector.url}/api/sources/{source}/status",
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()
+    command = run("source", "status", source, "--db", str(collector.db), "--json")
+    shown = json.loads(command.stdout)
+    assert look["causes"] == shown["causes"]
+    assert (look["script"]["origin"], look["event"]["at"]) == (WRONG, None)
+    look = httpx.get(
+        f"{collector.url}/api/sources/{source}/status?since=2100-01-01",
+        headers={"Authorization": f"Bearer {token}"},
+    ).json()
+    assert [cause["code"] for cause in look["causes"]] == ["nothing_fetched"]
 
 
 def test_following_ends_with_the_first_event(collector: Collector) -> None:

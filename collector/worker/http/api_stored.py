@@ -55,6 +55,14 @@ def _list_audit(call: Call) -> Any:
     return page_of(call, "audit", find, ("source_id",))
 
 
+def _status(call: Call) -> Any:
+    since = store.time_ago(call.query.get("since", "24h"))
+    source_id = call.path["source_id"]
+    state = store.install_state(call.db, source_id, since)
+    causes = store.likely_causes(call.db, source_id, since)
+    return {**state.as_dict(), "causes": [cause.as_dict() for cause in causes]}
+
+
 def _stats(call: Call) -> Any:
     return store.stats(call.db.conn)
 
@@ -140,6 +148,15 @@ OPERATIONS = (
         ADMIN,
         Reach.QUERY,
         query=(*page_parameters("source_id"), _SINCE),
+    ),
+    Operation(
+        "GET",
+        "/api/sources/{source_id}/status",
+        _status,
+        "How far the pages of a source have come in the last 24 hours, and why no further.",
+        READ,
+        Reach.PATH,
+        query=(_SINCE,),
     ),
     Operation("GET", "/api/stats", _stats, "Totals and counts by source.", READ, Reach.ALL),
     Operation(
