@@ -1,11 +1,17 @@
+import os
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from .browser.install import ENGINE, find_chromium, find_firefox, launch
+from .browser.install import ENGINE, find_chromium, find_firefox, find_webkit, launch
 from .support import Collector
+
+if TYPE_CHECKING:
+    from selenium.webdriver.webkitgtk.webdriver import WebDriver
 
 
 @pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
@@ -86,3 +92,42 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]
     collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
     yield collector
     collector.end()
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[str]:
+    """A display that nobody sees."""
+    reader, writer = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x800x24"]
+    with subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL) as process:
+        os.close(writer)
+        with os.fdopen(reader) as lines:
+            yield f":{lines.readline().strip()}"
+        process.terminate()
+
+
+@pytest.fixture
+def webkit(screen: str) -> "Iterator[WebDriver]":
+    """A browser without a past."""
+    from selenium import webdriver
+    from selenium.webdriver.webkitgtk.options import Options
+    from selenium.webdriver.webkitgtk.service import Service
+
+    driver, browser = find_webkit()
+    assert driver, "no WebKitGTK: python -m tests.browser.install webkit"
+    assert browser
+    options = Options()
+    options.binary_location = str(browser)
+    options.add_argument("--automation")
+    # No sound, no accessibility bus, no graphics card.
+    env = {
+        **os.environ,
+        "DISPLAY": screen,
+        "GDK_BACKEND": "x11",
+        "NO_AT_BRIDGE": "1",
+        "WEBKIT_DISABLE_DMABUF_RENDERER": "1",
+    }
+    opened = webdriver.WebKitGTK(options=options, service=Service(driver, env=env))
+    opened.set_script_timeout(20)
+    yield opened
+    opened.quit()

@@ -112,7 +112,7 @@ def _range_of(name: str, first: str, last: str) -> ranges.Range:
 
 
 def _filters_of(texts: Sequence[str]) -> dict[str, str]:
-    found = dict(text.partition("=")[::2] for text in texts)
+    found = {name: value for name, _, value in (text.partition("=") for text in texts)}
     if any("=" not in text for text in texts) or set(found) - {*overviews.FILTERS}:
         raise Usage(
             "Write a filter as NAME=VALUE, as in campaign=spring. The names are"

@@ -1,6 +1,7 @@
 """`thamesthrive snippet`."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -117,7 +118,9 @@ def snippet(
             " its events are refused."
         )
     if rendered.csp_hash and not nonce:
+        parts = urlsplit(address)
+        origin = f"{parts.scheme}://{parts.netloc}"  # a path would stand for that one file
         note(
             "If your pages have a Content-Security-Policy, add:"
-            f" script-src '{rendered.csp_hash}' {address}; connect-src {address}"
+            f" script-src '{rendered.csp_hash}' {origin}; connect-src {origin}"
         )

@@ -153,8 +153,8 @@ def _save(call: Call) -> Redirect:
 
 
 def _remove(call: Call) -> Redirect:
-    report = saved_reports.get_saved_report(call.utils, call.form.get("id", ""), call.source_ids)
-    saved_reports.remove_saved_report(call.utils, report.id, call.source_ids)
+    id_ = call.form.get("id", "")
+    report = saved_reports.remove_saved_report(call.utils, id_, call.source_ids)
     return Redirect(f"{ROOT}/explore/saved", f"Removed {report.name}.")
 
 

@@ -30,6 +30,11 @@ def _system(call: Call) -> Html:
     return Html("system.html", shown)
 
 
+def _load(_: Call) -> Html:
+    """What of the page changes all the time."""
+    return Html("system-load.html", {"load": metrics.load()})
+
+
 def _doctor(call: Call) -> Html:
     found = sorted(examine(call.settings, from_collector=True), key=lambda one: SEVERITY[one.state])
     return Html("doctor.html", {"findings": found, "summary": _summary(found)})
@@ -85,6 +90,7 @@ def _said(value: Any) -> str:
 
 PAGES: tuple[Page, ...] = (
     get("/system", _system, all_sources=True),
+    get("/system/load", _load, all_sources=True),
     get("/system/doctor", _doctor, all_sources=True),
     Page("GET", "/system/audit", _audit, store.ADMIN, all_sources=True),
 )

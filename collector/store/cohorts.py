@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from . import reports
 from .connection import snapshot
+from .explore_counts import slices, visitors_of
 from .json_values import inlined
-from .rollup_tables import LIVE
 from .rows import Term
-from .selection import VISITOR, Rows, has_scopes
+from .selection import VISITOR, Rows, Selection, has_scopes
 from .steps import IS_VISITOR, Step, columns_of, selection_of, type_of_view
 
 # The number of a period, by the text of a day or a time; and its name, by its number.
@@ -34,7 +34,6 @@ _NAMES = {
     "month": "printf('%04d-%02d', {0} / 12, {0} % 12 + 1)",
 }
 INTERVALS = tuple(_NUMBERS)
-PROFILES = 20_000  # keys of them that a step of the counted way looks at
 _FIRST, _BACK = "temp.cohorts", "temp.returns"
 
 
@@ -84,11 +83,11 @@ class Retention:
     def steps(self) -> Iterator[tuple[int, int]]:
         """Computes a step at a time, and yields how much is done, and of how much."""
         if self.is_counted:
-            (last,) = self._connection.execute("SELECT max(key) FROM profile_rows").fetchone()
-            for low in range(1, last + 1, PROFILES):
-                days = self._days(low, low + PROFILES)
+            parts = [*slices(self._connection)]
+            for low, high in parts:
+                days = self._days(low, high)
                 self._add(days, days)
-                yield min(last, low + PROFILES - 1), last
+                yield high - 1, parts[-1][1] - 1
             return
         query = self._query
         steps = (query.first, query.back)
@@ -122,24 +121,11 @@ class Retention:
         )
 
     def _days(self, low: int, high: int) -> Term:
-        """A statement for visitor and period of all visitors from a key up to another, excluded, from
-        the rollups and what they have not counted yet."""
+        """A statement for visitor and period of all visitors of a slice, from the rollups."""
         query = self._query
-        sources = "SELECT key FROM source_keys"
-        values: list[object] = []
-        if query.sources is not None:
-            sources += f" WHERE id IN ({', '.join('?' * len(query.sources))})"
-            values += query.sources
-        where = f"source IN ({sources}) AND profile >= ? AND profile < ?"
-        values += [low, high]
-        until = query.until[:10]
-        return (
-            f"SELECT profile AS visitor, {self._number.format('day')} AS period FROM ("
-            f"SELECT profile, day FROM {LIVE.visitors} WHERE {where} AND day < ?"
-            f" UNION ALL SELECT profile, substr(hour, 1, 10) FROM {reports.UNCOUNTED}_hours"
-            f" WHERE {where} AND events > 0 AND hour < ?)",
-            [*values, until, *values, until],
-        )
+        text, values = visitors_of(Selection(query.sources, until=query.until), low, high)
+        period = self._number.format("day")
+        return f"SELECT profile AS visitor, {period} AS period FROM ({text})", values
 
     def rows(self) -> list[Cohort]:
         """The cohorts, as far as they were computed. Those without visitors are left out."""

@@ -16,7 +16,15 @@ from typing import Any, NamedTuple
 from ..errors import StoreError
 from . import reports
 from .connection import snapshot
-from .explore_counts import COUNTED, counted, has_hours, knows_types
+from .explore_counts import (
+    COUNTED,
+    counted,
+    counted_visitors,
+    has_hours,
+    knows_types,
+    knows_visitors,
+    slices,
+)
 from .json_values import TYPE, UNITS, JsonPath
 from .rows import Term
 from .selection import VISITOR, Rows, Selection, joined, label_of_rows
@@ -95,8 +103,15 @@ class Exploration:
     def steps(self) -> Iterator[tuple[int, int]]:
         """Computes the answer a step at a time, and yields how many numbers of events were looked
         at, and of how many."""
+        query = self._query
+        if self.is_counted and query.measure == VISITORS:
+            parts = [*slices(self._connection)]
+            for low, high in parts:
+                self._add(counted_visitors(query.selection, query.interval, low, high))
+                yield high - 1, parts[-1][1] - 1
+            return
         if self.is_counted:
-            self._add(counted(self._connection, self._query.selection, *self._counted_by()))
+            self._add(counted(self._connection, query.selection, *self._counted_by()))
             return
         rows = Rows(self._connection, self._query.selection, self._columns())
         windows = [*rows.windows()]
@@ -167,7 +182,7 @@ class Exploration:
             found: Sequence[Any] = self._quantiles(query.measure)
         else:
             found = self._connection.execute(
-                f"SELECT f.period, t.place, t.name, {_VALUES[query.measure]}"
+                f"SELECT f.period, t.place, t.name, {_VALUES[COUNT if self.is_counted else query.measure]}"
                 f" FROM {_RANKED} GROUP BY 1, 2 ORDER BY 1, t.place IS NULL, 2 LIMIT {MAX_ROWS + 1}"
             ).fetchall()
         if len(found) > MAX_ROWS:
@@ -250,7 +265,7 @@ def exploration(connection: sqlite3.Connection, query: Query) -> Iterator[Explor
     connection's `interrupt`. No other snapshot of the connection may be open."""
     with ExitStack() as stack:
         is_ready = False
-        if query.measure == COUNT and query.group in COUNTED and has_hours(query.selection):
+        if _may_be_known(query):
             try:
                 stack.enter_context(reports.up_to_date(connection))
                 is_ready = _is_known(connection, query)
@@ -261,7 +276,16 @@ def exploration(connection: sqlite3.Connection, query: Query) -> Iterator[Explor
         yield Exploration(connection, query, is_counted=is_ready)
 
 
+def _may_be_known(query: Query) -> bool:
+    """Whether it is worth a look at the rollups, which takes a moment."""
+    if query.measure == VISITORS:
+        return query.group is None and query.interval != "hour"
+    return query.measure == COUNT and query.group in COUNTED and has_hours(query.selection)
+
+
 def _is_known(connection: sqlite3.Connection, query: Query) -> bool:
-    selection = query.selection
-    is_by_type = bool(selection.types) or query.group == TYPE
-    return not is_by_type or knows_types(connection, selection, query.interval)
+    """Whether the rollups know the answer."""
+    if query.measure == VISITORS:
+        return knows_visitors(connection, query.selection)
+    is_by_type = bool(query.selection.types) or query.group == TYPE
+    return not is_by_type or knows_types(connection, query.selection, query.interval)

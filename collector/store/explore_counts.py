@@ -7,13 +7,15 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from .json_values import SOURCE, TYPE
-from .reports import counts_of
-from .rollup_tables import DAY, HOUR, LENGTHS, MONTH, OTHER
+from .reports import UNCOUNTED, counts_of
+from .rollup_tables import DAY, HOUR, LENGTHS, LIVE, MONTH, OTHER
 from .rows import Term
-from .selection import Selection
+from .selection import Selection, has_scopes
 
+PROFILES = 20_000  # of which the days are read at a time
 COUNTED = (None, TYPE, SOURCE)
 """By what the rollups know counts."""
 
@@ -36,6 +38,58 @@ def has_hours(selection: Selection) -> bool:
     """Whether the rollups count this: whole hours, and no conditions."""
     times = (selection.since, selection.until)
     return not selection.where and all(time is None or time[13:] == ":00:00.000Z" for time in times)
+
+
+def knows_visitors(connection: sqlite3.Connection, selection: Selection) -> bool:
+    """Whether the rollups know these visitors: whole days, of all types, and no id twice."""
+    times = (selection.since, selection.until)
+    return (
+        not selection.types
+        and not selection.where
+        and all(time is None or time[10:] == "T00:00:00.000Z" for time in times)
+        and not has_scopes(connection)
+    )
+
+
+def slices(connection: sqlite3.Connection) -> Iterator[tuple[int, int]]:
+    """Ranges of visitors, by their keys, that together have all; the second end is excluded."""
+    (last,) = connection.execute("SELECT max(key) FROM profile_rows").fetchone()
+    for low in range(1, last + 1, PROFILES):
+        yield low, min(last + 1, low + PROFILES)
+
+
+def visitors_of(selection: Selection, low: int, high: int) -> Term:
+    """A statement for `profile` and `day` of the visitors of a slice, one row or several for each,
+    from the rollups and what they have not counted yet."""
+    sources, values = "SELECT key FROM source_keys", list[Any]()
+    if selection.sources is not None:
+        sources += f" WHERE id IN ({', '.join('?' * len(selection.sources))})"
+        values += selection.sources
+    where = f"source IN ({sources}) AND profile >= ? AND profile < ?"
+    values += [low, high]
+    for test, time in (("{0} >= ?", selection.since), ("{0} < ?", selection.until)):
+        if time is not None:
+            where += f" AND {test}"
+            values.append(time[:10])
+    day = "substr(hour, 1, 10)"
+    return (
+        f"SELECT profile, day FROM {LIVE.visitors} WHERE {where.format('day')}"
+        f" UNION ALL SELECT profile, {day} FROM {UNCOUNTED}_hours"
+        f" WHERE {where.format(day)} AND events > 0",
+        [*values, *values],
+    )
+
+
+def counted_visitors(selection: Selection, interval: str | None, low: int, high: int) -> Term:
+    """A statement for what an Exploration keeps of a slice: period, no name, 0, how many visitors,
+    0, 0."""
+    text, values = visitors_of(selection, low, high)
+    period = _INTERVALS[interval][0].replace("period", "day")
+    return (
+        f"SELECT {period} AS of, '', 0, count(DISTINCT profile), 0, 0 FROM ({text}) WHERE 1"
+        " GROUP BY 1",
+        values,
+    )
 
 
 def knows_types(connection: sqlite3.Connection, selection: Selection, interval: str | None) -> bool:

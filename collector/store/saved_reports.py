@@ -109,13 +109,17 @@ def get_saved_report(db: Database, name: str, sources: Sequence[str] | None = No
     )
 
 
-def remove_saved_report(db: Database, name: str, sources: Sequence[str] | None = None) -> None:
-    """Removes a saved report by its name or id. Raises NotFound."""
+def remove_saved_report(
+    db: Database, name: str, sources: Sequence[str] | None = None
+) -> SavedReport:
+    """Removes a saved report by its name or id, and returns it. `sources`: see
+    `list_saved_reports`. Raises NotFound."""
     with transaction(db.conn):
         report = get_saved_report(db, name, sources)
         db.table("saved_reports").delete(report.id)
         changes = {"name": (report.name, None), "kind": (report.kind, None)}
         add_entry(db.conn, "report.remove", report.id, source_id=report.source_id, changes=changes)
+    return report
 
 
 def _report(row: Mapping[str, Any]) -> SavedReport:

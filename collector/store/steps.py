@@ -16,11 +16,9 @@ ANY = "*"
 _WHERE = re.compile(r"\s+where(?:\s+|\Z)")
 _AND = re.compile(r"""((?:"(?:[^"\\]|\\.)*"|'[^']*'|.)+?)(?:\s+and\s+|\Z)""", re.DOTALL)
 
-# Milliseconds since 1970.
-TIME = (
-    "CAST(strftime('%s', substr(e.occurred_at, 1, 19)) AS INTEGER) * 1000"
-    " + CAST(substr(e.occurred_at, 21, 3) AS INTEGER)"
-)
+# Milliseconds since 1970. A Julian day is exact to less than a tenth of one, and `strftime` takes six
+# times as long.
+TIME = "CAST(round((julianday(e.occurred_at) - 2440587.5) * 86400000) AS INTEGER)"
 IS_VISITOR = f"NOT e.bot AND e.{VISITOR} IS NOT NULL"
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ..database_file import DatabaseFile
-from ..errors import ReplacedDatabase
+from ..errors import DisabledSource, ReplacedDatabase, UnknownSource
 from ..event.timestamps import iso
 from ..store.sightings import OTHERS, Sighting, add_sightings, clean_origin, clean_source
 
@@ -19,6 +19,9 @@ LATER = 5.0  # the same for what was stored lately: every change costs the write
 LATELY = 60.0  # seconds
 MAX_KEYS = 64  # kinds of requests that are told apart between two times of storing
 MAX_KNOWN = 256  # that are remembered as stored lately
+# A refused source costs no write: these are stored with the next sighting of another kind, such as
+# that of the page that fetched the tracker.
+PASSENGERS = {UnknownSource.code, DisabledSource.code}
 
 log = logging.getLogger("collector.worker")
 
@@ -57,7 +60,8 @@ class Sightings:
         now = time.time()
         if seen is None:
             self._seen[key] = _Seen(1, now, now)
-            self._store_within(self._delay(key))
+            if what not in PASSENGERS:
+                self._store_within(self._delay(key))
         else:
             seen.count += 1
             seen.last = now
@@ -66,7 +70,7 @@ class Sightings:
         """Stores what is left."""
         if self._timer:
             self._timer.cancel()
-        if self._seen:
+        if any(what not in PASSENGERS for *_, what in self._seen):
             self._store(self._take())
 
     def _delay(self, key: _Key) -> float:

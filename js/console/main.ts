@@ -1,5 +1,6 @@
 /** The console's script. All of its pages work without it, but for what is live. */
 
+import "./locale";
 import "./htmx";
 import "htmx.org/dist/ext/hx-sse.js";
 import { startCharts } from "./charts";
@@ -53,10 +54,22 @@ addEventListener("pageshow", () => {
     field.disabled = false;
 });
 
+interface Context {
+  request: { abort(): void };
+}
+const contextOf = (event: Event): Context => (event as CustomEvent<{ ctx: Context }>).detail.ctx;
+
 // What a page asks for by itself waits while nobody sees it. (A condition in `hx-trigger` would be
 // code in an attribute, which the policy forbids.)
+const running = new Set<Context>();
 document.addEventListener("htmx:before:request", (event) => {
   if (document.hidden) event.preventDefault();
+  else running.add(contextOf(event));
+});
+document.addEventListener("htmx:finally:request", (event) => running.delete(contextOf(event)));
+// Ended before the page is left: Firefox would report it as a failure.
+addEventListener("beforeunload", () => {
+  for (const context of running) context.request.abort();
 });
 
 startTheme();

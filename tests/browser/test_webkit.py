@@ -4,15 +4,12 @@ machine can install.
 Runs with ENGINE=webkit only: `make test-browsers`.
 """
 
-import os
-import subprocess
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ..support import Collector, wait_for
-from .install import ENGINE, find_webkit
+from .install import ENGINE
 from .visitor import EVENTS, TYPES, Network, Reply, Site, settled, snippet, split_snippet
 
 pytestmark = [
@@ -26,45 +23,6 @@ if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
 
 READY = "return !!(window.tracker && window.tracker.ready && document.readyState == 'complete')"
-
-
-@pytest.fixture(scope="module")
-def screen() -> Iterator[str]:
-    """A display that nobody sees."""
-    reader, writer = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1280x800x24"]
-    with subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL) as process:
-        os.close(writer)
-        with os.fdopen(reader) as lines:
-            yield f":{lines.readline().strip()}"
-        process.terminate()
-
-
-@pytest.fixture
-def webkit(screen: str) -> "Iterator[WebDriver]":
-    """A browser without a past."""
-    from selenium import webdriver
-    from selenium.webdriver.webkitgtk.options import Options
-    from selenium.webdriver.webkitgtk.service import Service
-
-    driver, browser = find_webkit()
-    assert driver, "no WebKitGTK: python -m tests.browser.install webkit"
-    assert browser
-    options = Options()
-    options.binary_location = str(browser)
-    options.add_argument("--automation")
-    # No sound, no accessibility bus, no graphics card.
-    env = {
-        **os.environ,
-        "DISPLAY": screen,
-        "GDK_BACKEND": "x11",
-        "NO_AT_BRIDGE": "1",
-        "WEBKIT_DISABLE_DMABUF_RENDERER": "1",
-    }
-    opened = webdriver.WebKitGTK(options=options, service=Service(driver, env=env))
-    opened.set_script_timeout(20)
-    yield opened
-    opened.quit()
 
 
 def result_of(webkit: "WebDriver", call: str) -> dict[str, object]:

@@ -186,6 +186,12 @@ def test_snippet_one_line_below_a_path_names_the_collector(db: str) -> None:
         assert (attributes["src"] or "").startswith("https://site.example/t/tracker/tracker.")
 
 
+def test_a_policy_names_the_origin_of_a_collector_below_a_path(db: str) -> None:
+    """A path in a policy stands for that one file."""
+    done = run("snippet", add(db), "--api", "https://shop.example.com/t/", "--db", db)
+    assert " https://shop.example.com; connect-src https://shop.example.com\n" in done.stderr
+
+
 def test_snippet_with_integrity_and_nonce(db: str) -> None:
     tags = _Tags()
     tags.feed(

@@ -98,12 +98,18 @@ def test_its_pages_are_for_everybody(looker: Looker) -> None:
 
 def test_what_strangers_have_written_is_shown_and_does_nothing(looker: Looker) -> None:
     collector = looker.collector
-    source = reject(collector, {"total": 101, HOSTILE: HOSTILE}, kind=HOSTILE[:100], name=HOSTILE)
-    schema = json.dumps({"properties": {HOSTILE: {"maximum": 1}}})
+    kind = HOSTILE[:100]
     with collector.database() as database:
-        store.set_schema(database, source, "keys", schema)
-    keys = {"source": {"id": source}, "events": [{"type": "keys", "properties": {HOSTILE: 2}}]}
-    assert collector.post(keys).json()["errors"]
+        source = store.add_source(database, HOSTILE).id
+        store.set_schema(database, source, kind, SCHEMA)
+        keys = json.dumps({"properties": {HOSTILE: {"maximum": 1}}})
+        store.set_schema(database, source, "keys", keys)
+    events = [
+        {"type": kind, "properties": {"total": 101, HOSTILE: HOSTILE}},
+        {"type": "keys", "properties": {HOSTILE: 2}},
+    ]
+    answer = collector.post({"source": {"id": source}, "events": events})
+    assert len(answer.json()["errors"]) == 2
     page = looker.goto(f"/rejected?source={source}")
     addresses = [
         str(link.get_attribute("href")) for link in page.locator(row_of(page, source)).all()

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from collector import store
+from collector.store.tokens import hash_of
 
 from ..support import Collector
 from .looker import Looker
@@ -198,6 +199,18 @@ def test_the_system_shows_how_it_is_doing(anybody: Looker) -> None:
     )
 
 
+def test_the_load_follows_what_comes_in(looker: Looker) -> None:
+    collector = looker.collector
+    source = add_source(collector)
+    page = looker.goto("/system")
+    with page.expect_response(lambda answer: answer.url.endswith("/system/load")) as answered:
+        collector.post({"source": {"id": source}, "events": [{"type": "a"}]})
+    assert "<html" not in answered.value.text()
+    expect(page.locator("#load")).to_contain_text("events per commit")
+    looker.goto("/system/load")
+    looker.check_looks()
+
+
 def test_a_token_is_made_shown_once_and_revoked(anybody: Looker) -> None:
     page = anybody.goto("/system/tokens")
     page.get_by_label("Name").fill("The laptop of Anna")
@@ -209,7 +222,8 @@ def test_a_token_is_made_shown_once_and_revoked(anybody: Looker) -> None:
     page.get_by_label("Expires").fill("90d")
     page.get_by_role("button", name="Create").click()
     secret = page.locator("#secret").inner_text()
-    assert secret.startswith("tt_")
+    (made,) = anybody.collector.rows("SELECT * FROM tokens WHERE hash = ?", hash_of(secret))
+    assert (made["role"], made["expires_at"] is None) == ("read", False)
     page.goto(f"{anybody.root}/system/tokens")
     assert secret not in page.content()
     row = page.get_by_role("row").filter(has_text="The laptop of Anna").last

@@ -111,7 +111,7 @@ def test_who_is_limited_to_a_source_does_not_reach_another(console: Collector, s
             f"/rejected/group?source={source}&reason=invalid&type=order&pointer=",
             f"/rejected/replay?source={source}", f"/sources/{source}/settings",
             f"/sources/{source}/schemas", f"/sources/{source}/schemas/edit?type=order",
-            "/system", "/system/doctor", "/system/audit", "/system/tokens",
+            "/system", "/system/load", "/system/doctor", "/system/audit", "/system/tokens",
         ):  # fmt: skip
             assert browser.get(path).status_code == 403, path
     assert state(console) == before

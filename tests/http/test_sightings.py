@@ -124,6 +124,15 @@ def test_what_is_no_origin_is_not_repeated(collector: Collector) -> None:
     assert found == {(source, "(odd)"), ("", SHOP)}
 
 
+def test_a_refused_source_costs_no_write(collector: Collector) -> None:
+    """It is stored with what is stored anyway, and never by itself."""
+    disabled = collector.add_source(enabled=False)
+    for source in (UNKNOWN, disabled):
+        assert send(collector, source, SHOP).status_code == 401
+    collector.stop()
+    assert sightings(collector) == []
+
+
 def test_many_kinds_at_once_are_counted_together(collector: Collector) -> None:
     source = collector.add_source(origins=[SHOP])
     sent = 150
@@ -330,6 +339,7 @@ def test_each_cause_is_found(collector: Collector) -> None:
     wait_for_sighting(collector, 1, what="tracker_file")
     assert codes(listed) == ["nothing_sent"]
     assert send(collector, UNKNOWN, SHOP).status_code == 401
+    fetch(collector, Referer=f"{SHOP}/")
     wait_for_sighting(collector, 1, source_id=UNKNOWN)
     (cause,) = causes(collector, listed)
     assert UNKNOWN in cause.text

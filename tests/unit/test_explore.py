@@ -59,8 +59,10 @@ def is_number(value: Any) -> bool:
 class History:
     """A database with events of some weeks, of which the rollups know most."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, scopes: bool = True) -> None:
+        """`scopes`: the sources do not share profiles, and so know the same ids each."""
         self.path = path
+        self.scopes = scopes
         self._random = random.Random(14)
         store.migrate(path)
         with closing(store.connect(path)) as connection:
@@ -98,8 +100,7 @@ class History:
         payload = Payload(
             source,
             session_id=session,
-            # Sources that do not share profiles know one id each.
-            profile_id=rand.choice(["ann", "bob"]) if session else None,
+            profile_id=rand.choice(["ann", "bob", "cat", "dan"]) if session else None,
             events=events,
             utm=json.dumps({"campaign": rand.choice(["spring", "it's", "🍀"])})
             if rand.random() < 0.5
@@ -109,7 +110,8 @@ class History:
         sender = SenderInfo(bot=rand.random() < 0.1)
         request = WriteRequest(source, uuid7(), iso(arrival), sender, payload)
         request.static_profiles = True
-        request.profile_scope = f"group:{self.sources.index(source)}"
+        if self.scopes:
+            request.profile_scope = f"group:{self.sources.index(source)}"
         return request
 
     def _event(self, index: int, at: datetime) -> Event:
@@ -152,6 +154,12 @@ class History:
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     return History(tmp_path_factory.mktemp("explore") / "x.db")
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> History:
+    """A history of sources that share their profiles."""
+    return History(tmp_path_factory.mktemp("shared") / "x.db", scopes=False)
 
 
 @pytest.fixture(autouse=True)
@@ -352,21 +360,57 @@ def test_what_the_rollups_know_equals_what_the_rows_say(history: History) -> Non
         assert [tuple(row) for row in counted] == by_hand(history, query, [])
 
 
+@pytest.mark.parametrize("ends", [(None, None), (3, 40), (20, 27), (None, 30), (30, None)])
+@pytest.mark.parametrize("interval", [None, "day", "week", "month"])
+def test_visitors_that_the_rollups_know_equal_those_of_the_rows(
+    shared: History,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: tuple[int | None, int | None],
+    interval: str | None,
+) -> None:
+    monkeypatch.setattr("collector.store.explore_counts.PROFILES", 2)
+    since, until = (None if day is None else iso(START + timedelta(days=day)) for day in ends)
+    for sources in (None, tuple(shared.sources[:1]), tuple(shared.sources[1:])):
+        query = Query(Selection(sources, (), since, until), "visitors", interval=interval)
+        with closing(store.connect_readonly(shared.path)) as connection:
+            with exploration(connection, query) as found:
+                assert found.is_counted
+                assert [done for done, _ in found.steps()] == [2, 4]
+                counted = [tuple(row) for row in found.rows()]
+            with store.snapshot(connection):
+                slow = Exploration(connection, query)
+                assert [*slow.steps()]
+                assert [tuple(row) for row in slow.rows()] == counted
+        assert counted == by_hand(shared, query, [])
+        assert counted
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"measure": "visitors"},
+        {"measure": "visitors", "interval": "hour"},
+        {"measure": "visitors", "group": "source"},
+        {"measure": "visitors", "selection": Selection(types=("order",))},
+        {"measure": "visitors", "selection": Selection(since="2026-10-01T01:00:00.000Z")},
         {"group": "campaign"},
         {"selection": Selection(since="2026-10-01T00:00:00.001Z")},
         {"selection": Selection(where=(parse_condition("plan=pro"),))},
     ],
 )
 def test_what_the_rollups_do_not_know_is_not_taken_from_them(
-    history: History, change: dict[str, Any]
+    shared: History, change: dict[str, Any]
 ) -> None:
     with (
-        closing(store.connect_readonly(history.path)) as connection,
+        closing(store.connect_readonly(shared.path)) as connection,
         exploration(connection, replace(Query(), **change)) as found,
+    ):
+        assert not found.is_counted
+
+
+def test_ids_that_several_profiles_have_are_not_taken_from_the_rollups(history: History) -> None:
+    with (
+        closing(store.connect_readonly(history.path)) as connection,
+        exploration(connection, Query(measure="visitors")) as found,
     ):
         assert not found.is_counted
 
