@@ -159,7 +159,7 @@ class _Work:
         before = []
         if self._asked.compare:
             earlier = replace(question, range=question.range.before())
-            before = [(yield from read_overview(self._connection, earlier, limit=1, details=False))]
+            before = [(yield from read_overview(self._connection, earlier, limit=0, details=False))]
         self._found = [found, *before]
 
     def rows(self) -> list[Any]:

@@ -24,7 +24,7 @@ from ..errors import StoreError
 from ..event.timestamps import iso
 from .keys import source_key
 from .overview_parts import Part
-from .overview_rollups import count_events, count_values, count_visits
+from .overview_rollups import count_events, count_tops, count_values, count_visits
 from .overview_scan import (
     EVENT_FILTERS,
     VISIT_FILTERS,
@@ -116,7 +116,7 @@ def read_overview(
 ) -> Answer:
     """Answers a question, inside `reports.up_to_date`. Whoever has enough of it closes the generator.
 
-    `limit`: how many values of each kind. Without `details`, its slow kinds are left out. Raises
+    `limit`: how many values of each kind; with 0, they are not looked for. Without `details`, its slow kinds are left out. Raises
     StoreError for filters that there are not.
     """
     asked = _asked(connection, question)
@@ -130,6 +130,7 @@ def read_overview(
         yield from scan_visits(connection, asked, part, set())
         part.events.clear()  # those without a session are among them
         count_events(connection, asked.sources, asked.range, part)
+        part.tops["types"] = count_values(connection, asked.sources, "types", asked.range)
         if details and asked.range.is_days:
             part.tops["pages"] = count_values(connection, asked.sources, "pages", asked.range)
         elif details:
@@ -137,6 +138,8 @@ def read_overview(
     else:
         count_events(connection, asked.sources, asked.range, part)
         count_visits(connection, asked.sources, asked.range, part)
+        if limit:
+            count_tops(connection, asked.sources, asked.range, part)
     return _overview(asked.range, part, kinds, limit)
 
 

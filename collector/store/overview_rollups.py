@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from .overview_parts import Part
 from .ranges import TEXTS, Range
 from .reports import UNCOUNTED, count_visitors
-from .rollup_tables import DAY, HOUR, LIVE, MONTH, MONTHLY_RETURNS, OTHER, SESSION_KINDS
+from .rollup_tables import DAY, HOUR, KINDS, LIVE, MONTH, MONTHLY_RETURNS, OTHER
 
 Span = tuple[str, str, str]  # grain, first and last period
 
@@ -19,19 +19,18 @@ _DAY = timedelta(days=1)
 def count_events(
     connection: sqlite3.Connection, sources: Sequence[int], asked: Range, part: Part
 ) -> None:
-    """Adds events by period and type, and those of bots. `asked`: whole hours or days."""
+    """Adds events by period, and those of bots. `asked`: whole hours or days."""
     for span in _spans(asked):
         for period, events, bots in _read(connection, sources, "events", span):
             part.events[period[: TEXTS[asked.grain]]] += events - bots
             part.bots += bots
-    part.tops["types"] += count_values(connection, sources, "types", asked)
 
 
 def count_visits(
     connection: sqlite3.Connection, sources: Sequence[int], asked: Range, part: Part
 ) -> None:
-    """Adds visitors, sessions and page-views by period, bounces, and what visits have in common.
-    `asked`: whole days, in days or months."""
+    """Adds visitors, sessions and page-views by period, and bounces. `asked`: whole days, in days or
+    months."""
     for span in _spans(asked):
         part.bounces += sum(count for _, count, _ in _read(connection, sources, "bounces", span))
         for kind, counter in (("sessions", part.sessions), ("page_views", part.page_views)):
@@ -40,8 +39,14 @@ def count_visits(
     part.all_sessions = part.sessions.total()
     part.visitors = _visitors_by_period(connection, sources, asked)
     part.all_visitors = _visitors_of(connection, sources, asked.start, asked.end)
-    for kind in ("pages", *SESSION_KINDS):
-        part.tops[kind] += count_values(connection, sources, kind, asked)
+
+
+def count_tops(
+    connection: sqlite3.Connection, sources: Sequence[int], asked: Range, part: Part
+) -> None:
+    """Adds what visits have in common, and pages and types. `asked`: whole days."""
+    for kind in KINDS:
+        part.tops[kind] = count_values(connection, sources, kind, asked)
 
 
 def count_values(
@@ -68,15 +73,14 @@ def _add_up(
 ) -> Counter[str]:
     """Sums over spans, each of which is added or taken off."""
     found: dict[str, int] = defaultdict(int)
-    where = "kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
+    counted = "kind = ?2 AND grain = ?3 AND period BETWEEN ?4 AND ?5"
     for sign, span in spans:
+        # Each by itself: grouped together, they take four times as long.
         for value, count in connection.execute(
-            f"""SELECT value, sum(count - bots) FROM (
-                SELECT c.value, c.count, c.bots FROM json_each(?1) s
-                CROSS JOIN {LIVE.counts} c ON c.source = s.value AND {where}
-                UNION ALL SELECT value, count, bots FROM {UNCOUNTED}
-                WHERE source IN (SELECT value FROM json_each(?1)) AND {where})
-            GROUP BY 1""",
+            f"""SELECT c.value, sum(count - bots) FROM json_each(?1) s
+            CROSS JOIN {LIVE.counts} c ON c.source = s.value AND {counted} GROUP BY 1
+            UNION ALL SELECT value, sum(count - bots) FROM {UNCOUNTED}
+            WHERE source IN (SELECT value FROM json_each(?1)) AND {counted} GROUP BY 1""",
             (json.dumps([*sources]), kind, *span),
         ):
             found[value] += sign * count
@@ -138,14 +142,32 @@ def _spans(asked: Range) -> Iterator[Span]:
     if asked.grain != MONTH:
         yield _span(asked.grain, asked.start, asked.end)
         return
-    for start, end in asked.parts():
-        yield _span(MONTH if start.day == 1 and end.day == 1 else DAY, start, end)
+    spans = (
+        _span(MONTH if start.day == 1 and end.day == 1 else DAY, start, end)
+        for start, end in asked.parts()
+    )
+    yield from (span for _, span in _joined((1, span) for span in spans))
 
 
 def _signed_spans(asked: Range) -> Iterator[tuple[int, Span]]:
     """The same with as few periods as possible: of most of a month, all of it, and then the other
     days are taken off. Days that are yet to come cost nothing."""
-    today = datetime.now(UTC)
+    yield from _joined(_signed_months(asked, datetime.now(UTC)))
+
+
+def _joined(spans: Iterable[tuple[int, Span]]) -> Iterator[tuple[int, Span]]:
+    """Spans of whole months one after the other as one, which is read four times as fast."""
+    months: list[Span] = []
+    for sign, span in spans:
+        if span[0] == MONTH:
+            months.append(span)
+        else:
+            yield sign, span
+    if months:
+        yield 1, (MONTH, months[0][1], months[-1][2])
+
+
+def _signed_months(asked: Range, today: datetime) -> Iterator[tuple[int, Span]]:
     for start, end in Range(asked.name, asked.start, asked.end, MONTH).parts():
         first = start.replace(day=1)
         next_first = (first + 31 * _DAY).replace(day=1)
