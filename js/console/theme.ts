@@ -1,6 +1,6 @@
 /**
- * Colours: as the system has them, or as the reader has chosen. The server writes the choice into the
- * page, so nothing flashes.
+ * Colours: as the system has them, or as the reader has chosen. The server writes the choice into
+ * the page, so nothing flashes.
  */
 
 const THEMES = {
