@@ -25,6 +25,24 @@ const resolved = (name: string): string => {
   return found || colour(name);
 };
 
+const DAY = 86_400; // seconds
+const MONTH = 28 * DAY;
+
+const format = (options: Intl.DateTimeFormatOptions): ((seconds: number) => string) => {
+  const formatter = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
+  return (seconds) => formatter.format(seconds * 1000);
+};
+const asTime = format({ hour: "2-digit", minute: "2-digit" });
+const asDay = format({ day: "numeric", month: "short" });
+const asMonth = format({ month: "short", year: "numeric" });
+const asMoment = format({ dateStyle: "medium", timeStyle: "short" });
+
+/** A mark of the axis. The first of a day says which one it is. */
+const mark = (seconds: number, step: number): string => {
+  if (step >= MONTH) return asMonth(seconds);
+  return step >= DAY || seconds % DAY === 0 ? asDay(seconds) : asTime(seconds);
+};
+
 const drawn = new Map<HTMLElement, uPlot>();
 
 const draw = (figure: HTMLElement): void => {
@@ -47,9 +65,15 @@ const draw = (figure: HTMLElement): void => {
       cursor: { points: { size: 7 } },
       legend: { live: true },
       scales: { y: { range: (_, __, high) => [0, Math.max(1, high * 1.05)] } },
-      axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((n) => count.format(n)) }],
+      axes: [
+        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => mark(tick, step)) },
+        { ...axis, size: 56, values: (_, ticks) => ticks.map((n) => count.format(n)) },
+      ],
       series: [
-        {},
+        {
+          label: "Time",
+          value: (_, at) => (at === null ? "" : at % DAY ? asMoment(at) : asDay(at)),
+        },
         ...series.map((line, index) => ({
           label: line.name,
           stroke: resolved(STROKES[index % STROKES.length]!),

@@ -23,8 +23,10 @@ pytestmark = pytest.mark.alone
 @pytest.fixture
 def js(tmp_path: Path) -> Path:
     """A copy of the tracker's sources that a test may break."""
-    for folder in ("src", "site"):
+    for folder in ("src", "site", "console"):
         shutil.copytree(ROOT / "js" / folder, tmp_path / "js" / folder)
+    # The style of the console begins with that of the documentation.
+    shutil.copytree(ROOT / "templates" / "assets", tmp_path / "templates" / "assets")
     shutil.copy(ROOT / "js" / "tsconfig.json", tmp_path / "js")
     (tmp_path / "js" / "node_modules").symlink_to(ROOT / "js" / "node_modules")
     return tmp_path / "js"
