@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # PORT=8711 make demo
 WITH_PORT := $(if $(PORT),--port $(PORT))
 
-.PHONY: demo test check unit test-browsers test-deploy faults fuzz storm storm-peers bench bench-attacks bench-tracker bench-site bench-long dev build clean
+.PHONY: demo test check unit test-browsers test-deploy faults fuzz storm storm-peers bench bench-attacks bench-console bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo $(WITH_PORT)
@@ -80,6 +80,11 @@ bench: $(VENV)/.dev js/node_modules/.ready
 bench-attacks: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m tests.bench.under_attack
+
+# What the console costs ingestion; with HISTORY=FILE, also how long its pages take on a database of tests/bench/history.py.
+bench-console: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m tests.bench.console $(if $(HISTORY),--history $(HISTORY))
 
 # What the tracker costs a page.
 bench-tracker: $(VENV)/.dev js/node_modules/.ready

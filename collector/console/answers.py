@@ -112,14 +112,19 @@ def _listed(analysis: Explore, rows: Sequence[Row], value: str) -> Table:
     """A row for each number."""
     headings = [analysis.interval.capitalize()] * bool(analysis.interval)
     headings += [analysis.by] * bool(analysis.by)
-    top = max((abs(row.value) for row in rows), default=0)
+    top = max((row.value for row in rows if not row.is_other), default=0)
     cells = [
         [Cell(row.period or "")] * bool(analysis.interval)
         + [Cell(group_text(row))] * bool(analysis.by)
-        + [Cell(number(row.value), row.value / top if top and row.value > 0 else 0.0)]
+        + [Cell(number(row.value), _bar(row, top))]
         for row in rows[:MAX_ROWS]
     ]
     return Table([*headings, value], cells, len(headings), max(0, len(rows) - MAX_ROWS))
+
+
+def _bar(row: Row, top: float) -> float | None:
+    """How long a row's bar is. All other groups together have none: it would dwarf the others."""
+    return None if row.is_other or top <= 0 else max(0.0, row.value / top)
 
 
 def group_text(row: Row) -> str:

@@ -1,8 +1,10 @@
 """Inbound traffic: all sources at a glance, and adding one."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from ..errors import StoreError
+from ..errors import BadAddress, NotBuilt, StoreError
+from ..install.snippet import render_snippet
 from ..store import add_source, reports
 from ..store.source_states import source_states
 from .page import Call, Html, Page, Redirect, Result, get, post
@@ -13,7 +15,22 @@ def _home(call: Call) -> Html:
     names = {source.id: source.name for source in call.sources()}
     with reports.up_to_date(call.db):
         states = source_states(call.db, [*names])
-    return Html("home.html", {"sources": states, "names": names, "can_add": _can_add(call)})
+    shown = {"sources": states, "names": names, "can_add": _can_add(call)}
+    return Html("home.html", {**shown, "snippets": _snippets(call, names)})
+
+
+def _snippets(call: Call, ids: Iterable[str]) -> dict[str, str]:
+    """The snippet of each source in one line, to copy; nothing if the tracker is not built."""
+    folder, aliases = call.settings.tracker_folder, call.settings.aliases
+    try:
+        return {
+            source_id: render_snippet(
+                source_id, call.url, folder, one_line=True, aliases=aliases
+            ).html
+            for source_id in ids
+        }
+    except (BadAddress, NotBuilt):  # which Install says
+        return {}
 
 
 def _can_add(call: Call) -> bool:

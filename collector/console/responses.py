@@ -40,7 +40,10 @@ def html_response(
     if len(body) > MIN_GZIP and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, 5, mtime=0)
         all_["Content-Encoding"] = "gzip"
-    return HTTPResponse(body, status, all_, "text/html; charset=utf-8")
+    response = HTTPResponse(body, status, all_, "text/html; charset=utf-8")
+    if cookie_of(request, DONE) and "hx-request" not in request.headers:
+        set_cookie(request, response, DONE, "", max_age=0)  # it has been said
+    return response
 
 
 def redirect_response(request: Request, path: str, done: str = "") -> HTTPResponse:

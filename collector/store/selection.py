@@ -228,8 +228,9 @@ class Rows:
             arrival = iso(stored(since).at - FUTURE - timedelta(milliseconds=1))
         except OverflowError:
             return 1
+        # Without the sign, SQLite would look for the first one from the beginning of the table on.
         (first,) = self._connection.execute(
-            "SELECT min(key) FROM request_rows WHERE source IN (SELECT key FROM source_keys)"
+            "SELECT min(+key) FROM request_rows WHERE source IN (SELECT key FROM source_keys)"
             " AND received_at >= ?",
             [arrival],
         ).fetchone()

@@ -1,6 +1,6 @@
 /**
- * Lines over time, drawn on the element that has the server's own drawing of them. Their numbers are
- * in a table as well, for those who do not see them.
+ * Lines over time, drawn on the element that has the server's own drawing of them. Their numbers
+ * are in a table as well, for those who do not see them.
  */
 
 import uPlot from "uplot";

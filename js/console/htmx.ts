@@ -1,4 +1,7 @@
-/** htmx and its stream of events, as one file with everything else: of two deferred scripts, Firefox may run the second first. */
+/**
+ * htmx and its stream of events, as one file with everything else: of two deferred scripts, Firefox
+ * may run the second first.
+ */
 
 import htmx from "htmx.org/dist/htmx.esm.js";
 

@@ -1,4 +1,7 @@
-/** Colours: as the system has them, or as the reader has chosen. The server writes the choice into the page, so nothing flashes. */
+/**
+ * Colours: as the system has them, or as the reader has chosen. The server writes the choice into
+ * the page, so nothing flashes.
+ */
 
 const THEMES = {
   auto: ["Auto", "colours as the system has them"],
@@ -22,7 +25,8 @@ export const startTheme = (): void => {
   };
   button.onclick = () => {
     theme = names[(names.indexOf(theme) + 1) % names.length]!;
-    document.cookie = `thamesthrive_theme=${theme}; path=/console; max-age=${YEAR}; samesite=strict`;
+    const kept = `path=/console; max-age=${YEAR}; samesite=strict`;
+    document.cookie = `thamesthrive_theme=${theme}; ${kept}`;
     show();
   };
   show();

@@ -55,6 +55,8 @@ def test_somebody_without_sources_is_told_what_one_is_and_adds_it(
         page.get_by_label("Origins").fill("https://shop.example.com")
         page.get_by_role("button", name="Add").click()
         expect(page.get_by_role("status").first).to_contain_text("Shop is there")
+        page.reload()
+        expect(page.get_by_text("Shop is there")).to_have_count(0)
     (source,) = collector.rows("SELECT * FROM sources")
     assert source["name"] == "Shop"
 
@@ -74,10 +76,27 @@ def test_sources_are_shown_with_what_came_in(looker: Looker) -> None:
     expect(row.locator("td.count").first).to_have_text("3")
     expect(page.get_by_role("row").filter(has_text="Silent")).to_contain_text("waiting")
     expect(page.get_by_role("row").filter(has_text="Off")).to_contain_text("disabled")
-    # It follows what comes in.
+    # It follows what comes in, and takes the focus from nobody.
+    page.get_by_role("link", name="Busy").focus()
     collector.post({"source": {"id": source}, "events": [{"type": "a"}]})
     expect(row.locator("td.count").first).to_have_text("4", timeout=20_000)
+    expect(page.get_by_role("link", name="Busy")).to_be_focused()
     looker.check_looks()
+
+
+def test_a_snippet_is_copied_from_the_list(looker: Looker) -> None:
+    with looker.collector.database() as database:
+        source = store.add_source(database, "To copy").id
+    if ENGINE == "chromium":  # others ask nobody
+        looker.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = looker.goto("")
+    row = page.get_by_role("row").filter(has_text="To copy")
+    row.get_by_role("button", name="Copy snippet").click()
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    if ENGINE == "chromium":
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith("<script async src=")
+        assert source in copied
 
 
 def test_a_first_visit_is_small(looker: Looker) -> None:
