@@ -17,7 +17,7 @@ What the numbers are:
 import json
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from ..errors import StoreError
@@ -116,10 +116,10 @@ def read_overview(
 ) -> Answer:
     """Answers a question, inside `reports.up_to_date`. Whoever has enough of it closes the generator.
 
-    `limit`: how many values of each kind; with 0, they are not looked for. Without `details`, its slow kinds are left out. Raises
-    StoreError for filters that there are not.
+    `limit`: how many values of each kind; with 0, they are not looked for. Without `details`, its
+    slow kinds are left out. Raises StoreError for filters that there are not.
     """
-    asked = _asked(connection, question)
+    asked = replace(_asked(connection, question), with_values=limit > 0)
     part = Part()
     kinds = [kind for kind in KINDS if details or kind not in question.slow_kinds]
     if asked.filters:
@@ -130,8 +130,9 @@ def read_overview(
         yield from scan_visits(connection, asked, part, set())
         part.events.clear()  # those without a session are among them
         count_events(connection, asked.sources, asked.range, part)
-        part.tops["types"] = count_values(connection, asked.sources, "types", asked.range)
-        if details and asked.range.is_days:
+        if limit:
+            part.tops["types"] = count_values(connection, asked.sources, "types", asked.range)
+        if limit and asked.range.is_days:
             part.tops["pages"] = count_values(connection, asked.sources, "pages", asked.range)
         elif details:
             yield from scan_pages(connection, asked, part)

@@ -64,5 +64,6 @@ class Part:
             self.sessions[period] += len(rows)
         self.all_sessions += len(rows)
         self.bounces += sum(columns[4])
-        for kind, values in zip(SESSION_KINDS, columns[_VALUES:], strict=True):
+        # They may have been left out.
+        for kind, values in zip(SESSION_KINDS, columns[_VALUES:], strict=False):
             self.tops[kind].update(values)

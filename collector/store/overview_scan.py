@@ -31,11 +31,12 @@ EVENT_FILTERS = ("type", "page")
 @dataclass(frozen=True)
 class Asked:
     """What is asked for. `sources`: keys. `filters`: a value for some of VISIT_FILTERS and
-    EVENT_FILTERS."""
+    EVENT_FILTERS. `with_values`: also what visits have in common."""
 
     sources: Sequence[int]
     range: Range
     filters: dict[str, str]
+    with_values: bool = True
 
     @property
     def of_visits(self) -> dict[str, str]:
@@ -87,7 +88,8 @@ def _visits_in(
 ) -> list[VisitRow]:
     """Session and VisitRow of each visit in each hour of some."""
     select = f"""SELECT h.session, h.source << 48 | h.profile, h.events, h.page_views,
-        substr(v.began, 1, 13) = h.hour, v.page_views <= {BOUNCE}, {_columns("v")}"""
+        substr(v.began, 1, 13) = h.hour, v.page_views <= {BOUNCE}"""
+    select += f", {_columns('v')}" if asked.with_values else ""
     hours = "h ON h.source = s.value AND h.hour BETWEEN :first AND :last"
     sources = "json_each(:sources) s CROSS JOIN"
     # Visits that are not counted yet are as they are now, in the few hours that they have.

@@ -245,6 +245,8 @@ def test_some_days_are_chosen(looker: Looker) -> None:
     page.locator("select[name=range]").select_option("Chosen days")
     expect(page.get_by_label("To", exact=True)).to_have_value(f"{today}")
     assert tile(looker, "Visitors") == "3"
+    page.goto(f"{looker.root}/overview?source={source}&range=custom&first={today}&last={today}")
+    assert table_of(page.locator("#panel-pages"))["/landing"] == "2"
     page.get_by_label("From", exact=True).fill(f"{today - timedelta(days=200)}")
     page.wait_for_url(f"**first={today - timedelta(days=200)}*")
     page.get_by_label("To", exact=True).fill(f"{today - timedelta(days=100)}")

@@ -178,8 +178,15 @@ def plain(found: Overview) -> dict[str, Any]:
 
 def check(counted: Counted, asked: Range, filters: dict[str, str], sources: list[int]) -> None:
     ids = [counted.sources[number] for number in sources]
-    found = read(counted, Question(asked, ids, filters), limit=1000)
+    question = Question(asked, ids, filters)
+    found = read(counted, question, limit=1000)
     assert plain(found) == Rows(counted.path, ids).overview(asked, filters)
+    # The same numbers, with nothing else.
+    alone = read(counted, question, limit=0, details=False)
+    assert alone.points == found.points
+    assert (alone.visitors, alone.sessions, alone.bounces, alone.bots) == (
+        found.visitors, found.sessions, found.bounces, found.bots
+    )  # fmt: skip
 
 
 def some_range(rng: random.Random) -> Range:
