@@ -5,16 +5,18 @@ import json
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
 from ..alias import Alias
-from ..store import Source
 from .example_values import EXAMPLE_API, replace_example_values
 from .platforms import Block, Platform, platforms
 from .snippet import TrackerNames, clean_address, names_of, render_snippet
+
+if TYPE_CHECKING:  # commands that need no database are quicker without
+    from ..store import Source
 
 _ORDER = (
     "html",
@@ -59,7 +61,7 @@ class Tab:
 class _Place:
     """What is filled in."""
 
-    source: Source
+    source: "Source"
     api: str
     bundle: Path
     aliases: tuple[Alias, ...]
@@ -93,7 +95,7 @@ class _Place:
 
 
 def install_tabs(
-    source: Source, api: str, bundle: Path, aliases: tuple[Alias, ...] = ()
+    source: "Source", api: str, bundle: Path, aliases: tuple[Alias, ...] = ()
 ) -> list[Tab]:
     """All ways for a source, for a collector that pages reach at `api`. With aliases, the names are
     those of the first one. Raises BadAddress, and NotBuilt."""
@@ -201,7 +203,7 @@ def _noscript(place: _Place) -> Tab:
     )
 
 
-def _example_origin(source: Source) -> str:
+def _example_origin(source: "Source") -> str:
     return source.origins[0].replace("://*.", "://www.").removesuffix(":*")
 
 
