@@ -229,7 +229,7 @@ def _refusals(settings: Settings) -> Iterator[Finding]:
             if sighting.what != TRACKER_FILE
         ]
     if not seen:
-        yield Finding("refusals", "ok", "No request was refused in the last 24 hours.")
+        yield Finding("refusals", "ok", "No refused request has been noted in the last 24 hours.")
         return
     most = max(seen, key=lambda sighting: sighting.count)
     origin = f"from {most.origin}" if most.origin else "from no page"

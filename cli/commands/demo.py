@@ -76,7 +76,7 @@ def _run(settings: Settings, site: Path, bundle: Path, *, open_: bool) -> None:
                 "And this is the console, where you see what comes in. The link is good once, for a minute;"
             )
             note("`thamesthrive console` makes another one.")
-            data(make_link(settings, address))
+            note(make_link(settings, address))
             begin.set()
             if open_:
                 webbrowser.open(f"{address}/pages/basic.html")

@@ -19,6 +19,11 @@ ELSEWHERE = (
     " `ssh -L 8686:localhost:8686 HOST` and open http://localhost:8686/console, or start the"
     " collector with --console everywhere, behind HTTPS."
 )
+# A proxy on this machine says so: what it passes on comes from elsewhere.
+FORWARDED = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+    "cf-connecting-ip",
+)  # fmt: skip
 OTHER_PAGE = (
     "This form was not sent by a page of the console, so nothing was changed. Open the page again,"
     " and send it from there."
@@ -30,7 +35,7 @@ def refusal(request: Request, settings: Settings) -> str | None:
     if settings.console == "everywhere":
         return None
     info = request.conn_info
-    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded"))
+    forwarded = any(name in request.headers for name in FORWARDED)
     return None if info and is_loopback(info.client_ip) and not forwarded else ELSEWHERE
 
 

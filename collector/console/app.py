@@ -34,7 +34,7 @@ log = logging.getLogger("collector.console")
 NICENESS = 10  # ingestion goes first where there are not enough cores
 MAX_CONNECTIONS = 500
 BUFFER = 64 * 1024 * 1024  # bytes of requests and answers on their way
-LAST_SECONDS = 0.3  # for answers that are on their way when it ends
+LAST_SECONDS = 1.0  # for answers that are on their way when it ends
 
 
 class ConsoleConnection(Connection):

@@ -144,7 +144,7 @@ def _saved(call: Call) -> Html:
 def _save(call: Call) -> Redirect:
     try:
         analysis = read_analysis(json.loads(call.form.get("definition", "")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StoreError("This is no definition of a report. Save it from its page.") from error
     if call.source_ids is not None and analysis.source not in call.source_ids:
         raise Forbidden("You may save reports about your source only.")

@@ -50,7 +50,7 @@ def _add(call: Call) -> Result:
         shown = {"problem": str(error), "name": name, "origins": origins}
         return Html("source-new.html", shown, 422)
     return Redirect(
-        f"{ROOT}/sources/{source.id}/install", f"{source.name} is there. Now its snippet."
+        f"{ROOT}/sources/{source.id}/install", f"{source.name} is added. Next: its snippet."
     )
 
 

@@ -55,9 +55,9 @@ def _ends_of(minute: str) -> tuple[str, str]:
     """The first moment of a minute, as `2026-11-27T18:03`, and that of the next one."""
     try:
         start = datetime.strptime(minute, "%Y-%m-%dT%H:%M").replace(tzinfo=UTC)
-    except ValueError as error:
+        end = (start + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M")
+    except (ValueError, OverflowError) as error:
         raise StoreError(f"{minute!r} is not a minute, as in 2026-11-27T18:03.") from error
-    end = (start + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M")
     return minute, end
 
 

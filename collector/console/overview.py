@@ -21,6 +21,7 @@ from ..store.overview import (
 )
 from ..store.overview_sql import MEASURES, queries_of
 from ..store.ranges import CUSTOM, MINUTE, Range, custom_range, named_range
+from ..store.rollup_visits import PAGE_VIEW
 from .jobs import Job, Jobs
 from .page import Call, Download, Html, Page, Redirect, get
 from .responses import ROOT
@@ -28,10 +29,12 @@ from .responses import ROOT
 RANGES = {
     "30min": "Last 30 minutes",
     "24h": "Last 24 hours",
+    "today": "Today",
+    "yesterday": "Yesterday",
     "7d": "Last 7 days",
     "30d": "Last 30 days",
     "12mo": "Last 12 months",
-    CUSTOM: "Chosen days",
+    CUSTOM: "Custom range",
 }
 TITLES = {
     "pages": "Pages",
@@ -215,16 +218,17 @@ def _overview(call: Call) -> Html:
 
 def _numbers(call: Call, question: Question, job: Job) -> dict[str, Any]:
     found, before = job.rows[0], job.rows[1] if job.rows[1:] else None
-    measure = call.query.get("measure", "visitors")
-    measure = measure if measure in MEASURES else "visitors"
+    usual = "events" if "type" in question.filters else "visitors"
+    measure = call.query.get("measure", usual)
+    measure = measure if measure in MEASURES else usual
     queries = queries_of(question, SHOWN)
     return {
         "found": found,
         "before": before,
-        "tiles": _tiles(found, before),
+        "tiles": [tile for tile in _tiles(found, before) if tile.name not in _beside(question)],
         "measure": measure,
         "chart": _chart(found, before, measure),
-        "panels": [_panel(kind, found, queries) for kind in TITLES],
+        "panels": [_panel(kind, found, queries, question) for kind in TITLES],
         "queries": queries,
         "measures": MEASURES,
     }
@@ -236,7 +240,7 @@ def _part(call: Call, question: Question, kind: str) -> Html:
         raise StoreError(f"There is no {kind!r} here.")
     job = _ask(call, _Asked(question, compare=False, details=True), WAIT)
     found = job.rows[0] if job.rows else None
-    panel = _panel(kind, found, queries_of(question, SHOWN))
+    panel = _panel(kind, found, queries_of(question, SHOWN), question)
     return Html("overview-panel.html", {**_frame(call, question), "panel": panel, "job": job})
 
 
@@ -258,8 +262,19 @@ def _frame(call: Call, question: Question) -> dict[str, Any]:
     }
 
 
-def _panel(kind: str, found: Overview | None, queries: Mapping[str, str]) -> Panel:
+def _beside(question: Question) -> tuple[str, ...]:
+    """What says nothing where events of one type are looked at: they are no page-views."""
+    if question.filters.get("type", PAGE_VIEW) == PAGE_VIEW:
+        return ()
+    return ("page_views", "views_a_visit", "bounce_rate")
+
+
+def _panel(
+    kind: str, found: Overview | None, queries: Mapping[str, str], question: Question
+) -> Panel:
     counts = {"types": "Events", "pages": "Page-views"}.get(kind, "Sessions")
+    if kind_filter := question.filters.get("type"):
+        counts = f"{counts} with {kind_filter}" if counts == "Sessions" else counts
     top = found.tops.get(kind) if found else None
     if top:
         rest = top.rest + sum(count for _, count in top.rows[SHOWN:])

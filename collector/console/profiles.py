@@ -118,8 +118,8 @@ def _forget(call: Call) -> Html | Redirect:
     if call.form.get("typed", "").strip() != profile_id:
         return _question(call, profile_id, "What you typed is not the profile's id.")
     removed = forget_profile(call.db, profile_id)
-    counts = ", ".join(f"{count:,} {table}" for table, count in removed.items())
-    return Redirect(f"{ROOT}/profiles", f"The visitor is forgotten: {counts} were removed.")
+    counts = ", ".join(f"{table} {count:,}" for table, count in removed.items())
+    return Redirect(f"{ROOT}/profiles", f"The visitor is forgotten. Removed: {counts}.")
 
 
 PAGES: tuple[Page, ...] = (

@@ -107,11 +107,11 @@ def address_of(analysis: AnyAnalysis, **more: str) -> str:
 def texts_of(call: Call, kind: Kind, analysis: AnyAnalysis | None) -> dict[str, list[str]]:
     """What the fields of the form have in them: what was asked, right or wrong."""
     found = {name: [text for text in call.lists.get(name, ()) if text] for name in kind.fields}
-    if analysis is not None:
-        for name, field in kind.fields.items():
-            value = getattr(analysis, field)
-            if not found[name] and value:
-                found[name] = [str(one) for one in value] if field in _LISTS else [str(value)]
-        if not found["days"] and not analysis.since and not analysis.until:
-            found["days"] = [str(analysis.DAYS)]
+    shown = analysis or kind.analysis()  # what it is by default, if nothing can be asked yet
+    for name, field in kind.fields.items():
+        value = getattr(shown, field)
+        if not found[name] and value:
+            found[name] = [str(one) for one in value] if field in _LISTS else [str(value)]
+    if not found["days"] and not found["since"] and not found["until"]:
+        found["days"] = [str(shown.DAYS)]
     return found

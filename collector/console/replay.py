@@ -27,7 +27,7 @@ def _said(job: ReplayJob) -> str:
     counts = job.counts
     done = (
         f"{counts.stored:,} were stored, {counts.duplicate:,} were stored already,"
-        f" {counts.invalid:,} are still invalid."
+        f" Still invalid: {counts.invalid:,}."
     )
     match job.state:
         case "running":

@@ -77,7 +77,10 @@ class Readers:
     def connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for the block."""
         free = self._free
-        connection = free.pop() if free else self._open()
+        try:
+            connection = free.pop()
+        except IndexError:  # threads take them at the same time
+            connection = self._open()
         try:
             yield connection
         except BaseException:
@@ -192,6 +195,15 @@ def _status_of(error: Forbidden | StoreError | Refused) -> int:
     return {Forbidden: 403, NotFound: 404, InUse: 409, ReplacedDatabase: 503}.get(type(error), 422)
 
 
+def _session_of(request: Request) -> ConsoleSession | None:
+    """Whose request it is, if that can be known: they get a way on."""
+    try:
+        with request.app.ctx.readers.connection() as reading:
+            return access.session_of(request, reading)
+    except sqlite3.Error:
+        return None
+
+
 def _on_error(request: Request, error: Exception) -> HTTPResponse:
     if isinstance(error, Overloaded):
         return error_page(request, None, 503, STOPPING)
@@ -201,7 +213,7 @@ def _on_error(request: Request, error: Exception) -> HTTPResponse:
             405: "This page cannot be used that way.",
             413: "That is more than a form may have.",
         }.get(error.status_code, "The request could not be read.")
-        return error_page(request, None, error.status_code, message)
+        return error_page(request, _session_of(request), error.status_code, message)
     log.error("a page of the console failed", exc_info=error)
     text = "The console made a mistake, which is in the collector's log. Nothing that was acknowledged is lost."
     return error_page(request, None, 500, text)

@@ -9,9 +9,10 @@ from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
 
-from ..errors import StoreError
+from ..errors import Forbidden, StoreError
 from ..store import source_names
-from ..store.feed import Cursor, FeedFilter, Row, between, cursor_now, parse_cursor
+from ..store.console_sessions import ConsoleSession, is_alive
+from ..store.feed import MAX_LOOKED_AT, Cursor, FeedFilter, Row, between, cursor_now, parse_cursor
 from . import access, login
 from .calls import call_of
 from .frame import error_page
@@ -24,6 +25,7 @@ log = logging.getLogger("collector.console")
 INTERVAL = 1.0  # seconds between two looks
 KEEP_ALIVE = 15.0  # seconds after which a line is sent that says nothing, so that proxies wait
 MAX_WATCHERS = 200
+MAX_OF_SESSION = 60
 MAX_WAITING = 5  # messages that a browser has not taken; it misses what comes then, and is told
 MAX_SECONDS = 900  # of a stream; the browser comes again, and is asked who it is
 
@@ -33,7 +35,9 @@ class _Watcher:
     """Somebody who watches."""
 
     wanted: FeedFilter
-    queue: "asyncio.Queue[str]" = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
+    session: ConsoleSession
+    # None ends the stream.
+    queue: "asyncio.Queue[str | None]" = field(default_factory=lambda: asyncio.Queue(MAX_WAITING))
 
 
 class Stream:
@@ -45,23 +49,27 @@ class Stream:
         self._cursor: Cursor | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more can watch."""
-        return len(self._watchers) >= MAX_WATCHERS
+    def has_room(self, session: ConsoleSession) -> bool:
+        """Whether somebody may open one more."""
+        own = sum(watcher.session.hash == session.hash for watcher in self._watchers)
+        return len(self._watchers) < MAX_WATCHERS and own < MAX_OF_SESSION
 
-    async def watch(self, response: Any, wanted: FeedFilter, after: Cursor | None) -> None:
-        """Sends what comes in after a cursor, until the browser goes."""
-        watcher = _Watcher(wanted)
+    async def watch(
+        self, response: Any, session: ConsoleSession, wanted: FeedFilter, after: Cursor | None
+    ) -> None:
+        """Sends what comes in after a cursor, until the browser goes or the session ends."""
+        watcher = _Watcher(wanted, session)
         self._watchers.add(watcher)
         try:
-            if self._cursor is None:
-                self._cursor = await self._in_thread(cursor_now)
             # What is between the page's end and the first look; from there on, it is in the queue.
-            joined = self._cursor
+            joined: Cursor = self._cursor or await self._in_thread(cursor_now)
+            self._cursor = self._cursor or joined
             if self._task is None:
                 self._task = asyncio.get_running_loop().create_task(self._look())
             if after and after != joined:
+                # As far back as the page looks: the cursor is whatever the address says.
+                stored = max(after.stored, joined.stored - MAX_LOOKED_AT)
+                after = after._replace(stored=stored)
                 await response.send(await self._in_thread(_message, wanted, after, joined))
             else:
                 await response.send(": here\n\n")
@@ -71,6 +79,8 @@ class Stream:
                     text = await asyncio.wait_for(watcher.queue.get(), KEEP_ALIVE)
                 except TimeoutError:
                     text = ": still here\n\n"
+                if text is None:
+                    return
                 await response.send(text)
         finally:
             self._watchers.discard(watcher)
@@ -83,6 +93,7 @@ class Stream:
             await asyncio.sleep(INTERVAL)
             before = self._cursor
             try:
+                await self._end_sessions()
                 now = await self._in_thread(cursor_now)
                 if before is None or now == before:
                     continue
@@ -97,12 +108,29 @@ class Stream:
                 if text and not watcher.queue.full():
                     watcher.queue.put_nowait(text)
 
+    async def _end_sessions(self) -> None:
+        """Ends the streams of those who are logged out."""
+        sessions = {watcher.session for watcher in self._watchers}
+        gone = await self._in_thread(_ended, sessions)
+        for watcher in [*self._watchers]:
+            if watcher.session in gone:
+                self._watchers.discard(watcher)
+                while not watcher.queue.empty():
+                    watcher.queue.get_nowait()
+                watcher.queue.put_nowait(None)
+
     async def _in_thread(self, work: Any, *arguments: Any) -> Any:
         def run() -> Any:
             with self._app.ctx.readers.connection() as connection:
                 return work(connection, *arguments)
 
         return await self._app.ctx.stopping.in_thread(run)
+
+
+def _ended(
+    connection: sqlite3.Connection, sessions: Iterable[ConsoleSession]
+) -> set[ConsoleSession]:
+    return {session for session in sessions if not is_alive(connection, session)}
 
 
 def _messages(
@@ -139,21 +167,22 @@ def add(app: Sanic[Any, Any]) -> None:
     stream = Stream(app)
 
     async def serve(request: Request) -> HTTPResponse | None:
-        answer: FeedFilter | HTTPResponse
+        answer: tuple[ConsoleSession, FeedFilter] | HTTPResponse
         answer = await app.ctx.stopping.in_thread(_admit, request)
-        if not isinstance(answer, FeedFilter):
+        if not isinstance(answer, tuple):
             return answer
-        if stream.is_full:
-            return error_page(request, None, 503, "Too many pages are watching. Close one.")
+        session, wanted = answer
+        if not stream.has_room(session):
+            return error_page(request, session, 503, "Too many pages are watching. Close one.")
         cursor = request.headers.get("last-event-id") or request.args.get("after", "")
         headers = {**HEADERS, **NO_STORE, "X-Accel-Buffering": "no"}
         response: Any = await request.respond(content_type="text/event-stream", headers=headers)
-        await stream.watch(response, answer, parse_cursor(cursor))
+        await stream.watch(response, session, wanted, parse_cursor(cursor))
         await response.eof()
         return None
 
-    def _admit(request: Request) -> FeedFilter | HTTPResponse:
-        """What is to be watched, or the answer to somebody who may not."""
+    def _admit(request: Request) -> tuple[ConsoleSession, FeedFilter] | HTTPResponse:
+        """Who watches, and what, or the answer to somebody who may not."""
         if (reason := access.refusal(request, app.ctx.settings)) is not None:
             return error_page(request, None, 403, reason)
         with app.ctx.readers.connection() as reading:
@@ -162,8 +191,9 @@ def add(app: Sanic[Any, Any]) -> None:
                 return login.ask(request)
             access.note_use(app.ctx.settings.db, session)
             try:
-                return filter_of(call_of(app, request, session, {}, reading))
-            except StoreError as error:
-                return error_page(request, session, 422, str(error))
+                return session, filter_of(call_of(app, request, session, {}, reading))
+            except (Forbidden, StoreError) as error:
+                status = 403 if isinstance(error, Forbidden) else 422
+                return error_page(request, session, status, str(error))
 
     app.add_route(serve, f"{ROOT}/live/stream", name="live_stream")

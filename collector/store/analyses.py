@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ..errors import NotFound, StoreError
-from ..event.timestamps import OLDEST_TEXT, iso, stored
+from ..event.timestamps import OLDEST, iso, stored
 from .cohorts import INTERVALS as COHORT_INTERVALS
 from .cohorts import CohortQuery, number_of, retention_sql
 from .conditions import parse_condition
@@ -195,7 +195,8 @@ class Retention(Analysis, frozen=True, kw_only=True, tag="retention"):
         today = datetime.now(UTC).date()
         # No event is later, and a column for each period until then would have no end.
         end = min(until or _NEVER, _midnight(today + timedelta(days=1)))
-        start = since or max(OLDEST_TEXT, iso(stored(end).at - timedelta(days=self.DAYS)))
+        length_of_all = timedelta(days=self.DAYS)
+        start = since or iso(max(stored(end).at, OLDEST + length_of_all) - length_of_all)
         length = number_of(end, self.interval) - number_of(start, self.interval)
         if length > MAX_PERIODS:
             raise StoreError(

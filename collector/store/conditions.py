@@ -10,8 +10,9 @@ from ..errors import StoreError
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 COLUMNS = ("properties", "context")
-_KEY = r'(?:"(?:[^"\\]|\\.)*"|[^"=!<>.]+)'
-_PATH = re.compile(rf"{_KEY}\s*(?:\.\s*{_KEY}\s*)*")
+# Nothing is tried twice (`++`): a text of many ways to be read would keep a process for ever.
+_KEY = r'(?:"(?:[^"\\]|\\.)*+"|[^"=!<>.]++)'
+_PATH = re.compile(rf"{_KEY}\s*+(?:\.\s*+{_KEY}\s*+)*+")
 _CONDITION = re.compile(rf"({_PATH.pattern})([=!<>]+)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 MAX_KEYS = 32  # SQLite joins no more than 64 tables; events are not deeper either

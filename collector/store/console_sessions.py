@@ -20,7 +20,7 @@ IDLE = timedelta(hours=12)
 ABSOLUTE = timedelta(days=7)
 LINK = timedelta(seconds=60)
 USE_INTERVAL = timedelta(minutes=1)  # between two notes of a session's use
-MAX_SESSIONS = 1000  # more are not kept: the oldest end
+MAX_SESSIONS = 20  # of one token, or one user of this machine
 
 TABLES = (
     """
@@ -106,7 +106,7 @@ def _open_session(connection: sqlite3.Connection, actor: Actor) -> str:
     # Not of the form of a token: neither can be used as the other.
     secret = secrets.token_urlsafe(32).replace(PREFIX, "")
     at = now()
-    _expire(connection)
+    _expire(connection, actor)
     connection.execute(
         "INSERT INTO console_sessions VALUES (?, ?, ?, ?, ?)",
         [hash_of(secret), actor.name, actor.token_id, at, at],
@@ -116,15 +116,16 @@ def _open_session(connection: sqlite3.Connection, actor: Actor) -> str:
     return secret
 
 
-def _expire(connection: sqlite3.Connection) -> None:
+def _expire(connection: sqlite3.Connection, actor: Actor) -> None:
+    """Ends sessions that are over, and the longest unused of somebody who has too many."""
     idle, oldest = _limits()
     connection.execute(
         "DELETE FROM console_sessions WHERE used_at <= ? OR created_at <= ?", [idle, oldest]
     )
     connection.execute(
         "DELETE FROM console_sessions WHERE hash IN (SELECT hash FROM console_sessions"
-        " ORDER BY used_at DESC LIMIT -1 OFFSET ?)",
-        [MAX_SESSIONS - 1],
+        " WHERE token_id IS ? AND name = ? ORDER BY used_at DESC LIMIT -1 OFFSET ?)",
+        [actor.token_id, actor.name, MAX_SESSIONS - 1],
     )
 
 
@@ -151,6 +152,20 @@ def find_session(connection: sqlite3.Connection, secret: str) -> ConsoleSession 
         role, source_id = token.role, token.source_id
     csrf = hashlib.sha256(b"csrf " + secret.encode("utf-8", "surrogateescape")).hexdigest()
     return ConsoleSession(hashed, csrf, row[0], row[1], role, source_id, row[2])
+
+
+def is_alive(connection: sqlite3.Connection, session: ConsoleSession) -> bool:
+    """Whether a session that was found some time ago may still see what it could see then."""
+    row = connection.execute(
+        "SELECT used_at, created_at FROM console_sessions WHERE hash = ?", [session.hash]
+    ).fetchone()
+    idle, oldest = _limits()
+    if row is None or row[0] <= idle or row[1] <= oldest:
+        return False
+    if session.token_id is None:
+        return True
+    token = _token(connection, "id", session.token_id)
+    return token is not None and not token.is_expired and token.source_id == session.source_id
 
 
 def _token(connection: sqlite3.Connection, column: str, value: str) -> Token | None:

@@ -8,6 +8,7 @@ from ..event.timestamps import iso, utc
 
 _UNITS = {"min": "minutes", "h": "hours", "d": "days"}
 _LENGTH = r"([0-9]{1,5})(min|h|d)"
+_DAYS = {"today": 0, "yesterday": 1}
 
 
 def time_ahead(text: str) -> str:
@@ -25,8 +26,8 @@ def time_ahead(text: str) -> str:
 
 
 def time_ago(text: str) -> str:
-    """A time in the stored form: `15min`, `2h` and `7d` are so long ago, a date is its beginning in
-    UTC. A time without a zone is in UTC, too. Raises StoreError."""
+    """A time in the stored form: `15min`, `2h` and `7d` are so long ago; a date is its beginning in
+    UTC, and so are `today` and `yesterday`. A time without a zone is in UTC, too. Raises StoreError."""
     return iso(_moment(text, -1))
 
 
@@ -47,6 +48,9 @@ def length_text(seconds: float) -> str:
 
 
 def _moment(text: str, sign: int) -> datetime:
+    if text in _DAYS:
+        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight - timedelta(days=_DAYS[text])
     try:
         if length := re.fullmatch(_LENGTH, text):
             unit = _UNITS[length[2]]
@@ -54,6 +58,6 @@ def _moment(text: str, sign: int) -> datetime:
         return utc(datetime.fromisoformat(text)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise StoreError(
-            f"{text!r} is not a time. Write a date, as in 2027-01-31, a time, as in 2027-01-31T18:00Z, or"
-            " a length of time, as in 90d, 2h or 15min."
+            f"{text!r} is not a time. Write a date, as in 2027-01-31, a time, as in 2027-01-31T18:00Z,"
+            " today, yesterday, or a length of time, as in 90d, 2h or 15min."
         ) from error

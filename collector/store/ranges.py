@@ -10,7 +10,8 @@ from .rollup_tables import DAY, HOUR, LENGTHS, MONTH
 
 MINUTE = "minute"
 TEXTS = {MINUTE: 16, **LENGTHS}  # how much of a time's text names its minute, hour, day or month
-NAMED = ("30min", "24h", "7d", "30d", "12mo")
+TODAY, YESTERDAY = "today", "yesterday"
+NAMED = ("30min", "24h", TODAY, YESTERDAY, "7d", "30d", "12mo")
 CUSTOM = "custom"
 MAX_DAYS = 3660
 FIRST_YEAR, LAST_YEAR = OLDEST.year, 9998
@@ -49,11 +50,14 @@ class Range:
     @property
     def is_days(self) -> bool:
         """Whether it is made of whole days."""
-        return self.grain in (DAY, MONTH) or self.name == CUSTOM
+        return self.grain in (DAY, MONTH) or self.name in (CUSTOM, YESTERDAY)
 
     def before(self) -> "Range":
-        """The range of the same length that ends where this one begins; before 12 months, 12 others."""
+        """The range of the same length that ends where this one begins; before 12 months, 12 others;
+        before today, yesterday up to the same hour."""
         length = self.end - self.start
+        if self.name == TODAY:
+            return Range(self.name, self.start - _STEPS[DAY], self.end - _STEPS[DAY], self.grain)
         if self.name == "12mo":
             return Range(self.name, _year_before(self.start), self.start, self.grain)
         return Range(self.name, self.start - length, self.start, self.grain)
@@ -74,7 +78,7 @@ class Range:
 
 def named_range(name: str, now: datetime | None = None) -> Range:
     """One of NAMED: the last 30 minutes, 24 hours, 7 or 30 days, or 12 months, of which the present
-    one is the last. Raises StoreError."""
+    one is the last; today up to the present hour, or yesterday. Raises StoreError."""
     now = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
     if name == "30min":
         end = now + _STEPS[MINUTE]
@@ -82,7 +86,12 @@ def named_range(name: str, now: datetime | None = None) -> Range:
     end = now.replace(minute=0) + _STEPS[HOUR]
     if name == "24h":
         return Range(name, end - timedelta(hours=24), end, HOUR)
-    end = now.replace(minute=0, hour=0) + _STEPS[DAY]
+    midnight = now.replace(minute=0, hour=0)
+    if name == TODAY:
+        return Range(name, midnight, end, HOUR)
+    if name == YESTERDAY:
+        return Range(name, midnight - _STEPS[DAY], midnight, HOUR)
+    end = midnight + _STEPS[DAY]
     if name in ("7d", "30d"):
         return Range(name, end - timedelta(days=int(name[:-1])), end, DAY)
     if name == "12mo":

@@ -61,17 +61,27 @@ class Stopping:
         if self._ended.is_set():
             raise Overloaded
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.run_in_executor(None, work, *arguments)
+        is_gone = False
+
+        def run() -> T | None:
+            # What has not begun when its sender goes is not done.
+            return None if is_gone else work(*arguments)
+
+        done: asyncio.Future[Any] = loop.run_in_executor(None, run)
         self._threads.add(done)
+        done.add_done_callback(self._threads.discard)
         ended: asyncio.Future[Any] = loop.create_task(self._ended.wait())
         try:
             await asyncio.wait((done, ended), return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            is_gone = True
+            raise
         finally:
             ended.cancel()
         if not done.done():
             raise Overloaded
-        self._threads.discard(done)
-        return done.result()
+        found: T = done.result()
+        return found
 
     @property
     def has_threads(self) -> bool:

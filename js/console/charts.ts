@@ -66,7 +66,14 @@ const draw = (figure: HTMLElement): void => {
       legend: { live: true },
       scales: { y: { range: (_, __, high) => [0, Math.max(1, high * 1.05)] } },
       axes: [
-        { ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => mark(tick, step)) },
+        {
+          ...axis,
+          // Nothing is between two days.
+          ...(times[1]! - times[0]! >= DAY
+            ? { incrs: [1, 2, 7, 14, 28, 91].map((n) => n * DAY) }
+            : {}),
+          values: (_, ticks, __, ___, step) => ticks.map((tick) => mark(tick, step)),
+        },
         { ...axis, size: 56, values: (_, ticks) => ticks.map((n) => count.format(n)) },
       ],
       series: [

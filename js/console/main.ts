@@ -38,8 +38,16 @@ document.addEventListener("click", (event) => {
 // Filters apply when they are changed; their button is for those without a script.
 document.addEventListener("change", (event) => {
   const field = event.target as HTMLInputElement;
-  if (field.form?.dataset["sendOnChange"] !== undefined) field.form.requestSubmit();
+  // A date is said to change with each digit of it.
+  if (field.type === "date" || field.form?.dataset["sendOnChange"] === undefined) return;
+  sessionStorage["focus"] = field.name;
+  field.form.requestSubmit();
 });
+// The page that it leads to goes on where the reader was.
+const focused = sessionStorage["focus"] as string | undefined;
+delete sessionStorage["focus"];
+if (focused)
+  document.querySelector<HTMLElement>(`[data-send-on-change] [name="${focused}"]`)?.focus();
 document.addEventListener("submit", (event) => {
   const form = event.target as HTMLFormElement;
   if (form.method !== "get") return;

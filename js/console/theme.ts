@@ -4,9 +4,9 @@
  */
 
 const THEMES = {
-  auto: ["Auto", "colours as the system has them"],
-  light: ["Light", "colours for the day"],
-  dark: ["Dark", "colours for the night"],
+  auto: ["auto", "colours as the system has them"],
+  light: ["light", "colours for the day"],
+  dark: ["dark", "colours for the night"],
 } as const;
 type Theme = keyof typeof THEMES;
 const YEAR = 31_536_000;
@@ -18,8 +18,8 @@ export const startTheme = (): void => {
   let theme = (root.dataset["theme"] ?? "auto") as Theme;
   const show = (): void => {
     root.dataset["theme"] = theme;
-    button.textContent = THEMES[theme][0];
-    button.setAttribute("aria-label", `${THEMES[theme][0]}: ${THEMES[theme][1]}`);
+    button.textContent = `Theme: ${THEMES[theme][0]}`;
+    button.setAttribute("aria-label", `Theme: ${THEMES[theme][0]}, ${THEMES[theme][1]}`);
     button.hidden = false;
     document.dispatchEvent(new CustomEvent("theme"));
   };

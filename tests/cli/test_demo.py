@@ -102,6 +102,7 @@ def test_demo_prints_an_address_shows_rows_and_stops_cleanly(
     assert [row.split()[1] for row in rows] == ["purchase-order", "interest", "page-view"]
     assert json.loads(rows[0].split("  ")[-1]) == {"product": "Sun glasses - Badoo", "price": 13.45}
     assert said.splitlines()[-1] == "Stopped."
+    assert re.search(r"^http://127\.0\.0\.1:\d+/console/login/\S{40,}$", said, re.MULTILINE)
     assert "Traceback" not in said
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)

@@ -54,9 +54,9 @@ def test_somebody_without_sources_is_told_what_one_is_and_adds_it(
         expect(page.get_by_label("Name")).to_have_value("Shop")
         page.get_by_label("Origins").fill("https://shop.example.com")
         page.get_by_role("button", name="Add").click()
-        expect(page.get_by_role("status").first).to_contain_text("Shop is there")
+        expect(page.get_by_role("status").first).to_contain_text("Shop is added")
         page.reload()
-        expect(page.get_by_text("Shop is there")).to_have_count(0)
+        expect(page.get_by_text("Shop is added")).to_have_count(0)
     (source,) = collector.rows("SELECT * FROM sources")
     assert source["name"] == "Shop"
 
@@ -123,15 +123,16 @@ def test_the_keyboard_is_enough(looker: Looker) -> None:
 
 def test_colours_are_chosen_and_kept(looker: Looker) -> None:
     page = looker.goto("")
-    page.get_by_role("button", name="Auto").click()
-    page.get_by_role("button", name="Light").click()
+    page.get_by_role("button", name="Theme: auto").click()
+    page.get_by_role("button", name="Theme: light").click()
     page.goto(f"{looker.root}/live")
     # By the server, before anything is painted.
     assert 'data-theme="dark"' in page.content()
-    expect(page.get_by_role("button", name="Dark")).to_be_visible()
+    expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
 
 
 def test_an_address_that_leads_nowhere_says_so(looker: Looker) -> None:
     page = looker.goto("/nothing")
     expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to Inbound traffic")).to_be_visible()
     looker.check_looks()

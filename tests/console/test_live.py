@@ -167,5 +167,5 @@ def test_it_works_without_a_script(
         row = page.locator("#live-rows tr")
         expect(row).to_have_count(1)
         row.get_by_role("link").click()
-        expect(page.get_by_text("Verdict")).to_be_visible()
+        expect(page.get_by_text("Status")).to_be_visible()
         expect(page.get_by_role("heading", level=1)).to_be_visible()

@@ -108,7 +108,7 @@ def test_a_visitor_is_given_out_and_forgotten_once_the_id_is_typed(looker: Looke
     assert len(collector.events(source)) == 2
     page.get_by_label("Type the profile's id").fill(profile)
     page.get_by_role("button", name="Forget this visitor").click()
-    expect(page.get_by_text("The visitor is forgotten: 2 events")).to_be_visible()
+    expect(page.get_by_text("The visitor is forgotten. Removed: events 2")).to_be_visible()
     assert collector.events(source) == []
     entries = collector.rows("SELECT * FROM audit WHERE action = 'profile.forget'")
     assert len(entries) == 1

@@ -69,7 +69,7 @@ def test_what_is_wrong_is_found_corrected_and_replayed(anybody: Looker) -> None:
     if page.get_by_text("Done:").count() == 0:
         collector.wait_for_events(source, 3)
         page.reload()
-    expect(page.get_by_text("Done: 2 were stored")).to_contain_text("1 are still invalid")
+    expect(page.get_by_text("Done: 2 were stored")).to_contain_text("Still invalid: 1")
     assert {row["properties"] for row in collector.events(source)} == {
         '{"total":5}', '{"total":101}', '{"total":102}',
     }  # fmt: skip

@@ -217,6 +217,51 @@ def test_logging_out_everywhere_ends_all_sessions_of_the_token(console: Collecto
         assert is_in(other)
 
 
+def test_a_stream_ends_with_its_session(console: Collector) -> None:
+    source = console.add_source()
+    for end in ("logout", "revoke"):
+        token, secret = token_of(console)
+        with client(console) as browser:
+            browser.post("/login", data={"token": secret})
+            with browser.stream("GET", "/live/stream") as stream:
+                lines = stream.iter_lines()
+                assert next(lines) == ": here"
+                if end == "logout":
+                    browser.post("/logout", data={"csrf": csrf_of(browser.get(""))})
+                else:
+                    with console.database() as database:
+                        store.revoke_token(database, token)
+                console.post({"source": {"id": source}, "events": [{"type": "after-the-end"}]})
+                assert "after-the-end" not in "".join(lines)
+
+
+def test_logins_of_one_token_end_no_session_of_others(console: Collector) -> None:
+    _, secret = token_of(console)
+    with logged_in(console) as other, client(console) as first:
+        first.post("/login", data={"token": secret})
+        for _ in range(20):
+            with client(console) as more:
+                assert more.post("/login", data={"token": secret}).status_code == 303
+        assert not is_in(first)
+        assert is_in(other)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/live?minute=9999-12-31T23:59", 422),
+        ("/live?minute=x", 422),
+        ("/live/stream?status=x", 422),
+        ("/explore/retention?until=0001-01-01", 200),
+        ("/explore?where=a" + ".    b" * 200, 422),
+        ("/explore?where=a" + ".    b" * 200 + "=1", 422),
+    ],
+)
+def test_odd_addresses_are_answered(console: Collector, path: str, status: int) -> None:
+    with logged_in(console) as browser:
+        assert browser.get(path).status_code == status
+
+
 FOREIGN = [
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
@@ -268,7 +313,8 @@ def test_a_session_that_is_limited_to_a_source_sees_that_one_alone(console: Coll
         assert "Mine" in page
         assert "Theirs" not in page
         assert "secret-plan" not in browser.get("/live").text
-        for path in (f"/sources/{other}", f"/live?source={other}", f"/live/stored/{event['seq']}"):
+        paths = (f"/sources/{other}", f"/live?source={other}", f"/live/stored/{event['seq']}")
+        for path in (*paths, f"/live/stream?source={other}"):
             assert browser.get(path).status_code == 403
         form = {"csrf": csrf_of(browser.get("")), "name": "More"}
         assert browser.post("/sources/new", data=form).status_code == 403
@@ -305,7 +351,12 @@ def test_no_secret_is_in_the_log(console: Collector) -> None:
 def test_it_answers_this_machine_alone_unless_it_is_told_otherwise(
     console: Collector, tmp_path: Path
 ) -> None:
-    for headers in ({"X-Forwarded-For": "203.0.113.7"}, {"Forwarded": "for=203.0.113.7"}):
+    for headers in (
+        {"X-Forwarded-For": "203.0.113.7"},
+        {"Forwarded": "for=203.0.113.7"},
+        {"X-Real-IP": "203.0.113.7"},
+        {"Via": "1.1 proxy"},
+    ):
         answer = httpx.get(f"{console.url}/console/login", headers=headers)
         assert answer.status_code == 403
         assert "--console everywhere" in answer.text
@@ -412,7 +463,7 @@ def test_hostile_requests_are_refused(console: Collector, request_: bytes, statu
 
 
 def test_hostile_headers_are_nothing_special(console: Collector) -> None:
-    for name in (b"Cookie", b"Accept-Encoding", b"Origin", b"X-Forwarded-Proto", b"HX-Request"):
+    for name in (b"Cookie", b"Accept-Encoding", b"Origin", b"HX-Request", b"Last-Event-ID"):
         for value in (b"\xff\xfe", b"a=\xc3\x28;b", b"x" * 4000, b"=;=;;="):
             head = b"GET /console/login HTTP/1.1\r\nHost: localhost\r\n%b: %b\r\n\r\n"
             status = int(exchange(console, head % (name, value)).split(b" ", 2)[1])

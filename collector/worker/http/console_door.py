@@ -76,4 +76,4 @@ def take_connection(door: socket.socket) -> tuple[bytes, socket.socket] | None:
         arrived, descriptors, _, _ = socket.recv_fds(door, MAX_ARRIVED, 1)
     except BlockingIOError:
         return None
-    return arrived, socket.socket(fileno=descriptors[0])
+    return (arrived, socket.socket(fileno=descriptors[0])) if descriptors else None
