@@ -19,7 +19,7 @@ from .events import last_seq, list_events
 from .keys import source_key
 from .rollup_changes import Changes, change_facts, changes_between, numbers_wanted
 from .rollup_tables import DAY, HOUR, LENGTHS, LIVE, MONTH, OTHER, RETURNS
-from .rollup_visits import Visit
+from .rollup_visits import Visit, known_visits
 from .rollups import mark_of
 from .rows import insert_rows
 
@@ -82,10 +82,13 @@ def _keep(connection: sqlite3.Connection, changes: Changes) -> None:
         f"INSERT INTO {UNCOUNTED}",
         [(*key, *counts) for key, counts in changes.counts().items()],
     )
+    # All visits of uncounted events, also those that these leave as they were counted.
+    same = {session for _, _, session in changes.hours if session not in changes.visits}
+    visits = {**known_visits(connection, LIVE, same), **changes.visits}
     insert_rows(
         connection,
         f"INSERT INTO {UNCOUNTED}_visits",
-        [(session, *visit) for session, visit in changes.visits.items() if visit],
+        [(session, *visit) for session, visit in visits.items() if visit],
     )
     insert_rows(
         connection,
