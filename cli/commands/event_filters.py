@@ -10,7 +10,9 @@ from collector import store
 from ..errors import Usage
 from .options import complete_sources
 
-_TIME = "a date, a time (UTC if it names no zone), or how long ago, as in 3d, 2h or 15min"
+_TIME = (
+    "a date, a time (UTC if it names no zone), today, yesterday, or how long ago, as in 3d or 2h"
+)
 EVENT_FILTERS: dict[str, Any] = {
     "type": Annotated[str | None, typer.Option(help="Only events of this type.")],
     "source": Annotated[

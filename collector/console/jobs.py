@@ -23,6 +23,7 @@ log = logging.getLogger("collector.console")
 
 MAX_RUNNING = 2
 MAX_JOBS = 20  # with those that wait, and answers that are kept
+MAX_OF_SESSION = 6  # that are not answered yet
 KEPT_SECONDS = 300.0  # of an answer: for its file, and for those who come back
 UNSEEN_SECONDS = 60.0  # after which nobody looks any more
 LEFT_SECONDS = 5.0  # the same for somebody who has asked something else meanwhile
@@ -125,6 +126,13 @@ class Jobs:
             if job.owner == owner and now - job.seen > LEFT_SECONDS:
                 job.stopping.set()
         self._jobs = [job for job in self._jobs if (job.owner, job.key) != (owner, key)]
+        if (
+            sum(job.owner == owner and not job.ended.is_set() for job in self._jobs)
+            >= MAX_OF_SESSION
+        ):
+            raise Overloaded(
+                f"{MAX_OF_SESSION} of your questions are still being answered. Wait for one, or stop it."
+            )
         while len(self._jobs) >= MAX_JOBS:
             kept = [job for job in self._jobs if job.ended.is_set()]
             if not kept:

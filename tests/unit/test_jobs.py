@@ -162,3 +162,15 @@ def test_there_are_only_so_many(asked: Jobs, monkeypatch: pytest.MonkeyPatch) ->
     questions[0].may_end.set()
     assert first.ended.wait(20)
     assert ask(asked, questions[3]) is not first
+
+
+def test_one_session_leaves_room_for_others(asked: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MAX_OF_SESSION", 2)
+    questions = [Question() for _ in range(3)]
+    for question in questions[:2]:
+        ask(asked, question)
+    with pytest.raises(Overloaded, match="2 of your questions"):
+        ask(asked, questions[2])
+    assert ask(asked, questions[2], owner="somebody else")
+    for question in questions:
+        question.may_end.set()
