@@ -296,7 +296,7 @@ def test_what_a_former_run_has_not_counted_is_counted_at_the_start(collector: Co
         database.conn.commit()
     collector.end()
     collector.start()
-    counted = "SELECT count FROM rollups WHERE grain = 'hour'"
+    counted = "SELECT count FROM rollups WHERE kind = 'types' AND grain = 'hour'"
     wait_for(lambda: collector.rows(counted) == [{"count": 1}] or None, "the event to be counted")
 
 
