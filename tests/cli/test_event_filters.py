@@ -107,8 +107,8 @@ def test_every_command_that_reads_events_has_the_same_filters() -> None:
         (["--where", "price"], "'price' is not a condition. Write a path, an operator and a value"),
         (["--where", 'a="'], "The quoted text"),
         (
-            ["--since", "yesterday"],
-            "'yesterday' is not a time. Write a date, as in 2027-01-31, a time",
+            ["--since", "tomorrow"],
+            "'tomorrow' is not a time. Write a date, as in 2027-01-31, a time",
         ),
         (["--until", "3d", "--since", "2d"], "--until is not after --since"),
         (["--profile", ""], "--profile is empty. Give it a value, or leave it out."),
