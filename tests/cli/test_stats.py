@@ -205,7 +205,10 @@ def test_queries_of_an_overview_run_in_any_program(shops: tuple[Collector, str, 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--range", "1y"), "'1y' is not a range. Choose from 30min, 24h, today, yesterday, 7d, 30d, 12mo."),
+        (
+            ("--range", "1y"),
+            "'1y' is not a range. Choose from 30min, 24h, today, yesterday, 7d, 30d, 12mo.",
+        ),
         (("--filter", "colour=red"), "Write a filter as NAME=VALUE"),
         (("--filter", "browser"), "Write a filter as NAME=VALUE"),
         (("--filter", "type=a", "--filter", "type=b"), "Each filter can be given once."),
