@@ -73,10 +73,10 @@ def _run(settings: Settings, site: Path, bundle: Path, *, open_: bool) -> None:
             note("The collector is up. Open this page; its events appear below. Ctrl-C stops.")
             data(f"{address}/pages/basic.html")
             note(
-                "And this is the console, where you see what comes in. The link is good once, for a minute;"
+                "This is the console, where you see what comes in. The link is good once, for a minute:"
             )
-            note("`thamesthrive console` makes another one.")
             note(make_link(settings, address))
+            note(f"Another one: thamesthrive console --db {settings.db} --url {address}")
             begin.set()
             if open_:
                 webbrowser.open(f"{address}/pages/basic.html")

@@ -23,8 +23,11 @@ def test_a_token_logs_in_and_one_goes_on_where_one_wanted_to(
         pytest.skip("its driver cannot turn scripts off")
     context = browser.new_context(java_script_enabled=script)
     page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
     page.goto(f"{console_collector.url}/console/live?text=boots")
     expect(page).to_have_url(f"{console_collector.url}/console/login")
+    assert said == []
     page.get_by_label("Token").fill("tt_wrong")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_contain_text("no such token")
