@@ -237,7 +237,7 @@ class Overloaded(Refused):
         "database is locked by another program, or the collector is stopping."
     )
     cure = (
-        "Senders keep their events and come again. Look at `/ready`, which names the "
+        "Senders keep their events and try again. Look at `/ready`, which names the "
         "problem, at free space, and at `thamesthrive_oldest_waiting_seconds`."
     )
     retry = True
@@ -253,7 +253,7 @@ class Internal(Refused):
     cause = "A mistake of ours."
     cure = (
         "The answer has a `request`; the log has the cause under that name. Tell us both. "
-        "Senders come again, and nothing is lost."
+        "Senders try again, and nothing is lost."
     )
     retry = True
     detail = "Internal error."

@@ -349,7 +349,7 @@ def stoppable(connection: sqlite3.Connection) -> Iterator[None]:
         is_stopped = True
 
     before = signal.signal(signal.SIGINT, stop)
-    # Python calls `stop` between two of its own steps. While SQLite works, these are here.
+    # Python calls `stop` only when SQLite lets it, which is here: every so many of its steps.
     connection.set_progress_handler(lambda: int(is_stopped), 100_000)
     try:
         yield

@@ -1,1 +1,1 @@
-"""The console: what comes in, seen and steered in a browser. A process of its own."""
+"""The console, in a process of its own: what comes in, seen and steered in a browser."""

@@ -10,6 +10,8 @@ from ..store.source_states import source_states
 from .page import Call, Html, Page, Redirect, Result, get, post
 from .responses import ROOT
 
+_ID = "SOURCE-ID"  # stands for that of a source
+
 
 def _home(call: Call) -> Html:
     names = {source.id: source.name for source in call.sources()}
@@ -21,16 +23,15 @@ def _home(call: Call) -> Html:
 
 def _snippets(call: Call, ids: Iterable[str]) -> dict[str, str]:
     """The snippet of each source in one line, to copy; nothing if the tracker is not built."""
-    folder, aliases = call.settings.tracker_folder, call.settings.aliases
+    settings = call.settings
     try:
-        return {
-            source_id: render_snippet(
-                source_id, call.url, folder, one_line=True, aliases=aliases
-            ).html
-            for source_id in ids
-        }
+        # Rendered once, as it reads files: only the id differs.
+        snippet = render_snippet(
+            _ID, call.url, settings.tracker_folder, one_line=True, aliases=settings.aliases
+        ).html
     except (BadAddress, NotBuilt):  # which Install says
         return {}
+    return {source_id: snippet.replace(_ID, source_id) for source_id in ids}
 
 
 def _can_add(call: Call) -> bool:

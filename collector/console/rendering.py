@@ -53,7 +53,6 @@ def environment() -> Environment:
     )
     found.filters.update(
         number=number,
-        compact=compact,
         percent=percent,
         moment=moment,
         ago=ago,
@@ -64,9 +63,7 @@ def environment() -> Environment:
         data=data,
         marked=marked,
     )
-    found.globals.update(
-        csrf=_csrf, nav=NAVIGATION, source_pages=SOURCE_PAGES, now=lambda: datetime.now(UTC)
-    )
+    found.globals.update(csrf=_csrf, nav=NAVIGATION, source_pages=SOURCE_PAGES)
     return found
 
 
@@ -98,16 +95,6 @@ def number(value: float | None) -> str:
     if isinstance(value, int) or float(value).is_integer():
         return f"{int(value):,}"
     return f"{value:,.2f}"
-
-
-def compact(value: float | None) -> str:
-    """A number in little room: `12.3k`."""
-    if value is None:
-        return NONE
-    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit * 10 or (letter != "k" and abs(value) >= limit):
-            return f"{value / limit:.1f}".removesuffix(".0") + letter
-    return number(value)
 
 
 def percent(part: float | None) -> str:

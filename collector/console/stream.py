@@ -26,7 +26,9 @@ INTERVAL = 1.0  # seconds between two looks
 KEEP_ALIVE = 15.0  # seconds after which a line is sent that says nothing, so that proxies wait
 MAX_WATCHERS = 200
 MAX_OF_SESSION = 60
-MAX_WAITING = 5  # messages that a browser has not taken; it misses what comes then, and is told
+# Messages that a browser has not taken. With one more its stream ends; it comes again, and gets what
+# came since the last it has.
+MAX_WAITING = 5
 MAX_SECONDS = 900  # of a stream; the browser comes again, and is asked who it is
 
 
@@ -97,15 +99,20 @@ class Stream:
                 now = await self._in_thread(cursor_now)
                 if before is None or now == before:
                     continue
-                filters = {watcher.wanted for watcher in self._watchers}
-                messages = await self._in_thread(_messages, filters, before, now)
-            except sqlite3.OperationalError as error:
+                messages: dict[FeedFilter, str] = {}
+                # Again for those who come while it is read: they have joined at the cursor before.
+                while new := {watcher.wanted for watcher in self._watchers} - messages.keys():
+                    messages |= await self._in_thread(_messages, new, before, now)
+            except sqlite3.Error as error:
                 log.warning("the live page waits for the database: %s", error)
                 continue
             self._cursor = now
-            for watcher in self._watchers:
-                text = messages.get(watcher.wanted)
-                if text and not watcher.queue.full():
+            for watcher in [*self._watchers]:
+                if not (text := messages[watcher.wanted]):
+                    continue
+                if watcher.queue.full():
+                    self._end(watcher)
+                else:
                     watcher.queue.put_nowait(text)
 
     async def _end_sessions(self) -> None:
@@ -114,10 +121,14 @@ class Stream:
         gone = await self._in_thread(_ended, sessions)
         for watcher in [*self._watchers]:
             if watcher.session in gone:
-                self._watchers.discard(watcher)
-                while not watcher.queue.empty():
-                    watcher.queue.get_nowait()
-                watcher.queue.put_nowait(None)
+                self._end(watcher)
+
+    def _end(self, watcher: _Watcher) -> None:
+        """Ends a stream; what waits in it is not sent."""
+        self._watchers.discard(watcher)
+        while not watcher.queue.empty():
+            watcher.queue.get_nowait()
+        watcher.queue.put_nowait(None)
 
     async def _in_thread(self, work: Any, *arguments: Any) -> Any:
         def run() -> Any:

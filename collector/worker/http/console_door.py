@@ -14,6 +14,7 @@ PATIENCE = 10.0  # seconds until the console must have taken a connection; it ma
 AGAIN = 0.05  # seconds between two tries
 # Bytes of a request that may have arrived when its head has. A datagram takes no more.
 MAX_ARRIVED = 128 * 1024
+_ROOT = b"/console"
 _TARGET = re.compile(rb"/console(?:[/?].*)?", re.DOTALL)
 
 
@@ -28,7 +29,12 @@ class ConsoleDoor:
 
     def is_asked_for(self, target: bytes) -> bool:
         """Whether a request is the console's."""
-        return self._socket is not None and _TARGET.fullmatch(target) is not None
+        # Every request is asked this: most are answered by their beginning.
+        return (
+            target.startswith(_ROOT)
+            and self._socket is not None
+            and _TARGET.fullmatch(target) is not None
+        )
 
     def pass_on(
         self, transport: asyncio.Transport, arrived: bytes, on_failure: Callable[[], None]
