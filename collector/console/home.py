@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import BadAddress, NotBuilt, StoreError
 from ..install.snippet import render_snippet
 from ..store import add_source, reports
-from ..store.source_states import source_states
+from ..store.source_states import SourceState, source_states
 from .page import Call, Html, Page, Redirect, Result, get, post
 from .responses import ROOT
 
@@ -15,9 +15,14 @@ _ID = "SOURCE-ID"  # stands for that of a source
 
 def _home(call: Call) -> Html:
     names = {source.id: source.name for source in call.sources()}
-    with reports.up_to_date(call.db):
-        states = source_states(call.db, [*names])
-    shown = {"sources": states, "names": names, "can_add": _can_add(call)}
+    states: list[SourceState] = []
+    problem = ""
+    try:
+        with reports.up_to_date(call.db):
+            states = source_states(call.db, [*names])
+    except reports.NotCounted as error:  # after an update, for a while
+        problem = str(error)
+    shown = {"sources": states, "names": names, "can_add": _can_add(call), "problem": problem}
     return Html("home.html", {**shown, "snippets": _snippets(call, names)})
 
 

@@ -103,7 +103,7 @@ def _live(call: Call) -> Html:
             "filters": {name: call.query.get(name, "") for name in NAMES},
             "minutes": _minutes.get(call, call.chosen_sources()),
             "stream": _stream_of(call, cursor),
-            "looked_at": MAX_LOOKED_AT if wanted.text or wanted.since else None,
+            "looked_at": MAX_LOOKED_AT if wanted.text else None,
         },
     )
 

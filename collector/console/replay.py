@@ -26,7 +26,7 @@ def _show(call: Call) -> Html:
 def _said(job: ReplayJob) -> str:
     counts = job.counts
     done = (
-        f"{counts.stored:,} were stored, {counts.duplicate:,} were stored already,"
+        f"{counts.stored:,} were stored, {counts.duplicate:,} were stored already."
         f" Still invalid: {counts.invalid:,}."
     )
     match job.state:

@@ -12,6 +12,7 @@ from sanic.exceptions import SanicException
 from ..errors import Forbidden, InUse, NotFound, Overloaded, Refused, ReplacedDatabase, StoreError
 from ..store import acting_as, connect, refuse_newer
 from ..store.console_sessions import ConsoleSession
+from ..store.reports import NotCounted
 from . import (
     access,
     explore,
@@ -192,7 +193,9 @@ def respond(request: Request, call: Call, result: Result) -> HTTPResponse:
 def _status_of(error: Forbidden | StoreError | Refused) -> int:
     if isinstance(error, Refused):
         return error.status
-    return {Forbidden: 403, NotFound: 404, InUse: 409, ReplacedDatabase: 503}.get(type(error), 422)
+    return {Forbidden: 403, NotFound: 404, InUse: 409, NotCounted: 503, ReplacedDatabase: 503}.get(
+        type(error), 422
+    )
 
 
 def _session_of(request: Request) -> ConsoleSession | None:

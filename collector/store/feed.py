@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..errors import NotFound
-from .events import StoredEvent, count_events, iter_events, last_seq
+from .events import StoredEvent, count_events, iter_events, last_seq, seq_range
 from .keys import source_key
 from .rejected import RejectedEvent, iter_rejected
 from .rows import Term, compared
@@ -81,8 +81,13 @@ def latest(
 ) -> list[Row]:
     """The latest rows up to a cursor, the latest first. A text is searched for among the latest
     MAX_LOOKED_AT events."""
-    after = max(0, upto.stored - MAX_LOOKED_AT) if wanted.text or wanted.since else 0
-    stored = _stored(connection, wanted, after, upto.stored + 1, limit)
+    after, before = 0, upto.stored + 1
+    if wanted.since:
+        after, end = seq_range(connection, since=wanted.since, until=wanted.until)
+        before = min(before, end)
+    if wanted.text:
+        after = max(after, before - 1 - MAX_LOOKED_AT)
+    stored = _stored(connection, wanted, after, before, limit)
     rejected = _rejected(connection, wanted, 0, upto.rejected + 1, limit)
     return _merged(stored, rejected)[:limit]
 

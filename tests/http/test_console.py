@@ -334,6 +334,34 @@ def test_an_added_source_is_there_and_in_the_audit(console: Collector) -> None:
     assert (entry["action"], entry["actor"]) == ("source.add", "test")
 
 
+def test_sources_are_listed_while_a_large_database_is_counted_again(tmp_path: Path) -> None:
+    collector = Collector(tmp_path).start()
+    with collector.database() as database:
+        store.add_source(database, "Counted later")
+    change_sessions(
+        collector, "INSERT INTO sqlite_sequence (name, seq) VALUES ('event_rows', 200000)"
+    )
+    collector.stop()
+    collector.start()
+    source = collector.add_source()
+    collector.post({"source": {"id": source}, "events": [{"type": "a"}]})
+    counted = "SELECT 1 FROM rollup_marks WHERE seq > 200000"
+    wait_for(lambda: collector.rows(counted), "the event to be counted")
+    (writer,) = collector.children("collector.child\0writer")
+    with logged_in(collector) as browser:
+        os.kill(writer, signal.SIGSTOP)  # or it would have counted before anybody looks
+        try:
+            # As an update leaves it, with more events than a reader counts by itself.
+            change_sessions(collector, "UPDATE rollup_marks SET seq = 0")
+            page = browser.get("")
+            assert page.status_code == 200
+            assert "are being prepared" in page.text
+            assert "Counted later" in page.text
+            assert browser.get("/overview").status_code == 503
+        finally:
+            os.kill(writer, signal.SIGCONT)
+
+
 def test_no_secret_is_in_the_log(console: Collector) -> None:
     _, secret = token_of(console)
     link = link_of(console)
