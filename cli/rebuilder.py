@@ -56,7 +56,9 @@ class Rebuilder:
 
     def start(self) -> None:
         """Builds everything, starts to watch, and returns after the first build, even a failed
-        one."""
+        one. Raises BuildError if a folder of sources is missing."""
+        if missing := [str(folder) for folder in _watched() if not folder.is_dir()]:
+            raise BuildError(f"Missing: {', '.join(missing)}. Is this a whole checkout?")
         note("Building …")
         self._thread.start()
         self._built.wait()
@@ -70,18 +72,10 @@ class Rebuilder:
     def _watch(self) -> None:
         from watchfiles import watch
 
-        root = paths.SOURCE_TREE or Path()
-        code = [root / "cli", root / "collector"]
+        code = _code()
         # Watching starts before the first build, so that no change is missed.
         batches = watch(
-            *(
-                paths.JS / "src",
-                paths.JS / "site",
-                paths.JS / "console",
-                paths.SITE,
-                paths.TEMPLATES,
-                *code,
-            ),
+            *_watched(),
             step=10,
             debounce=30,
             rust_timeout=100,
@@ -189,6 +183,16 @@ class Rebuilder:
             "<p>The first build failed: see the terminal.</p></html>"
         )
         (self._out / "index.html").write_text(html, encoding="utf-8")
+
+
+def _code() -> list[Path]:
+    root = paths.SOURCE_TREE or Path()
+    return [root / "cli", root / "collector"]
+
+
+def _watched() -> list[Path]:
+    scripts = [paths.JS / name for name in ("src", "site", "console")]
+    return [*scripts, paths.SITE, paths.TEMPLATES, *_code()]
 
 
 def _is_in(path: Path, folders: Iterable[Path]) -> bool:

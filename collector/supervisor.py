@@ -172,7 +172,11 @@ class Supervisor:
             else None
         )
         self._children: list[Child] = []
-        self._stop = threading.Event()
+        # A handler interrupts this process anywhere, and would wait for ever for a lock that is held
+        # there, as an Event's is while somebody begins to wait for it. So it only writes a byte.
+        self._signals, self._signaled = socket.socketpair()
+        self._signaled.setblocking(False)
+        self._stopping = threading.Event()
 
     def run(self, on_ready: Callable[[str], None] | None = None) -> None:
         """Blocks until a signal has come and every process has finished."""
@@ -184,16 +188,18 @@ class Supervisor:
         arguments = (url_of(self._doors.public), on_ready)
         threading.Thread(target=self._announce, args=arguments, daemon=True).start()
         try:
-            while not self._stop.wait(0.1):
+            while not self._is_signaled(0.1):
                 for child in [*self._children]:
                     self._revive(child)
                 self._start_console()
+            self._take_signals()
             # Balancers see that /ready says no, and send their requests elsewhere; those that come
             # all the same are served.
             for child in self._children:
                 if child.task.role == "worker":
                     child.process.send_signal(signal.SIGUSR1)
-            self._wait_or_second_signal(self._settings.drain_seconds)
+            if self._is_signaled(self._settings.drain_seconds):
+                self._take_signals()  # another one ends the wait
         finally:
             # Who connects from now on is refused, and does not wait for nobody.
             self._doors.public.close()
@@ -211,13 +217,18 @@ class Supervisor:
             process = start_process(self._console)
             self._children.append(Child(self._console, process, time.monotonic()))
 
-    def _wait_or_second_signal(self, seconds: float) -> None:
-        self._stop.clear()
-        self._stop.wait(seconds)
+    def _is_signaled(self, seconds: float) -> bool:
+        """Whether SIGTERM or SIGINT has come, or comes within so many seconds."""
+        return bool(select.select([self._signals], [], [], seconds)[0])
+
+    def _take_signals(self) -> None:
+        self._stopping.set()
+        for number in set(self._signals.recv(1024)):
+            log.info("%s: finishing what was accepted", signal.Signals(number).name)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        self._stop.set()
-        log.info("%s: finishing what was accepted", signal.Signals(number).name)
+        with contextlib.suppress(BlockingIOError):  # full of signals that came before
+            self._signaled.send(bytes([number]))
 
     def _revive(self, child: Child) -> None:
         if child.process.poll() is None:
@@ -235,7 +246,7 @@ class Supervisor:
         )
         if self._counters:
             self._counters.clear_gauges(child.task.number)  # nothing waits in it; its counts stay
-        if not self._stop.wait(child.pause):
+        if not self._is_signaled(child.pause):
             child.pause = min(child.pause * 2, MAX_PAUSE)
             child.process, child.started = start_process(child.task), time.monotonic()
 
@@ -243,11 +254,11 @@ class Supervisor:
         """Says where the collector listens, once it answers there."""
         local = address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")  # noqa: S104 - the other way round
         deadline = time.monotonic() + START_TIMEOUT
-        while time.monotonic() < deadline and not self._stop.is_set():
+        while time.monotonic() < deadline and not self._stopping.is_set():
             try:
                 urlopen(f"{local}/health", timeout=START_TIMEOUT).close()  # noqa: S310 - our own address
             except (OSError, HTTPException):  # not there yet, or it ends already
-                self._stop.wait(0.05)
+                self._stopping.wait(0.05)
             else:
                 workers = self._settings.workers
                 plural = "s" if workers > 1 else ""
