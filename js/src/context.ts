@@ -54,7 +54,7 @@ export const sessionContext = (wanted: Wanted, visitorLocation?: Json): Json => 
       ...pick(window, "innerWidth innerHeight devicePixelRatio"),
     },
     utm: matching(query, /^utm_/, 4),
-    pass: matching(query, /^__tt_(pid|src)$/),
+    pass: matching(query, /^__tt_/),
     location: visitorLocation,
   };
   for (const name in context) {

@@ -1,7 +1,7 @@
 /** Requests: which events go together, the JSON that carries them, and the exchange itself. */
 import { deviceId, profileId } from "./identity";
 import { bytes, type Entry, type Queue } from "./queue";
-import type { Answer, Json, TrackerOptions } from "./types";
+import type { Answer, Json, TrackerOptions, TrackerWindow } from "./types";
 
 export type TrackRequest = [batch: Entry[], body: string];
 
@@ -36,12 +36,14 @@ export const nextRequest = (
   const first = due[0];
   if (!first) return;
   const profile = config.profile?.id || profileId();
+  // In the order that packs best; `source` comes first, which the collector looks for.
   const head = JSON.stringify({
     source: config.source,
+    options: config.qa || (window as unknown as TrackerWindow).__tt_qa,
+    context: context(),
+    device: { id: deviceId() },
     session: { id: first.session_ },
     profile: profile && { id: profile + "" }, // from a `data-` attribute it may be a number
-    device: { id: deviceId() },
-    context: context(),
     sentAt: new Date(),
   }).slice(0, -1);
   const batch: Entry[] = [];
@@ -68,11 +70,11 @@ export const post = async (url: string, [batch, body]: TrackRequest): Promise<Re
     // A string is sent as text/plain, which spares the wait for a CORS preflight. fetch, not
     // sendBeacon: that is true even when a content security policy kills the request.
     const response = await fetch(url, {
-      method: "POST",
-      body,
+      signal: timeout.signal,
       // So that it survives leaving the page. Beyond the budget browsers reject it.
       keepalive: inFlight < MAX_BODY_BYTES,
-      signal: timeout.signal,
+      body,
+      method: "POST",
     });
     reply[0] = response.status;
     reply[3] = response.headers;

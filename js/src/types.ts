@@ -193,6 +193,8 @@ export interface TrackerOptions {
     id?: string;
   };
   settings?: Settings;
+  /** The run of tests that events belong to. A collector that was started with `--qa` tells them apart by it. */
+  qa?: { run?: string };
   auto?: {
     /**
      * Events sent with the page's batch, whether or not the page tracks any itself.
@@ -259,4 +261,6 @@ export interface TrackerWindow {
   tracker?: TrackerStub;
   onThamesThriveReady?: { bind?(callback: ReadyCallback): unknown };
   trustedTypes?: { createPolicy(name: string, policy: ScriptPolicy): ScriptPolicy };
+  /** As `qa` of the options, where a test sets it before the page's scripts. */
+  __tt_qa?: TrackerOptions["qa"];
 }
