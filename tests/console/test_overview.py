@@ -106,6 +106,7 @@ def test_what_is_not_known_is_filtered_too(looker: Looker) -> None:
     assert tile(looker, "Visitors") == "2"
     # The pages of filtered visits come a moment later.
     expect(page.locator("#panel-pages")).to_contain_text("/landing")
+    expect(page.locator("#panel-types")).to_contain_text("page-view")
     assert table_of(page.locator("#panel-types")) == {"page-view": "2"}
 
 
