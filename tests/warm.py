@@ -7,6 +7,7 @@ process as any other, with its own streams, directory, environment and exit code
 
 import atexit
 import contextlib
+import importlib
 import json
 import os
 import selectors
@@ -49,8 +50,8 @@ class WarmProcess:
         for descriptor in theirs:
             os.close(descriptor)
         self.args = [*args]
-        self.stdout: IO[str] = open(out, encoding="utf-8")  # noqa: SIM115 - closed by `communicate`
-        self.stderr: IO[str] = open(err, encoding="utf-8")  # noqa: SIM115
+        self.stdout: IO[str] = os.fdopen(out, encoding="utf-8")
+        self.stderr: IO[str] = os.fdopen(err, encoding="utf-8")
         self.returncode: int | None = None
         self._status = status
         self._lock = threading.Lock()
@@ -149,12 +150,10 @@ def _end(helper: "subprocess.Popen[bytes]", ours: socket.socket) -> None:
 def main() -> None:
     """The helper: forks for each job that comes, until nobody is left who sends any."""
     import cli.main
-    import collector.store
-    import collector.supervisor
 
-    with contextlib.suppress(ImportError):
-        import coverage  # noqa: F401
     cli.main.application()
+    for name in ("collector.store", "collector.supervisor", "coverage"):
+        importlib.import_module(name)
     jobs = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those below
     while True:
@@ -216,7 +215,7 @@ def _run(job: dict[str, object], out: int, err: int) -> NoReturn:
         if isinstance(ended.code, str):
             sys.stderr.write(f"{ended.code}\n")
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:  # as Python does at its end
+    except BaseException:  # noqa: BLE001 - as Python does at its end
         traceback.print_exc()
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
