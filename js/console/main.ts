@@ -4,6 +4,7 @@ import "./locale";
 import "./htmx";
 import "htmx.org/dist/ext/hx-sse.js";
 import { startCharts } from "./charts";
+import { startKeys } from "./keys";
 import { startDrawer, startLive } from "./live";
 import { startTheme } from "./theme";
 
@@ -84,6 +85,7 @@ startTheme();
 startCharts();
 startLive();
 startDrawer();
+startKeys();
 showCopyButtons();
 document.addEventListener("htmx:after:swap", showCopyButtons);
 document.querySelector<HTMLFormElement>("form[data-send-at-once]")?.requestSubmit();

@@ -146,7 +146,7 @@ def test_a_bar_leads_to_its_minute(looker: Looker) -> None:
     source = source_of(looker.collector, "Minute")
     send(looker.collector, source, "then")
     page = looker.goto(f"/live?source={source}")
-    bar = page.locator("#minutes a[aria-label$=': 1 events']")
+    bar = page.locator("#minutes a[aria-label$=': 1 event']")
     bar.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("textbox", name="Minute")).not_to_be_empty()
