@@ -12,7 +12,9 @@ import pytest
 from collector import store
 from collector.event.timestamps import iso
 from collector.store import feed, overview, reports
+from collector.store.events import count_events
 from collector.store.ranges import named_range
+from collector.store.rollups import mark_of
 from collector.store.runs import expire_runs
 from collector.store.source_states import source_states
 from collector.store.suggestions import suggest
@@ -44,7 +46,7 @@ def everything(collector: Collector, source: str, now: datetime) -> dict[str, An
         found: dict[str, Any] = {
             "stats": store.stats(connection),
             "events": [event.seq for event in store.list_events(connection)],
-            "count": feed.count_events(connection, 0, 2**62),
+            "count": count_events(connection, 0, 2**62),
             "rejected": [row.seq for row in store.list_rejected(connection)],
             "rejected count": store.count_rejected(connection, source_id=source),
             "groups": [group.as_dict() for group in store.list_rejected_groups(connection)],
@@ -83,7 +85,7 @@ def result_of(answer: overview.Answer) -> overview.Overview:
 
 def counted(collector: Collector) -> bool:
     with closing(store.connect_readonly(collector.db)) as connection:
-        return store.last_seq(connection) == reports.mark_of(connection)
+        return store.last_seq(connection) == mark_of(connection)
 
 
 def test_nothing_changes_by_a_run(mixed: Collector) -> None:
