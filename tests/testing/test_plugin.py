@@ -54,7 +54,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tracking_source(collector):
-    return collector.add_source("Hello", bridges=["rest"])
+    return collector.add_source("Hello", bridges=["webhook"])
 
 def pytest_tracking_record(record):
     with open("{file}", "a") as file:
@@ -113,7 +113,7 @@ def test_with_await(tmp_path: Path) -> None:
 
 def test_a_collector_that_runs_already(tmp_path: Path) -> None:
     collector = Collector(tmp_path, options=("--qa",)).start()
-    source = collector.add_source(bridges=["rest"])
+    source = collector.add_source(bridges=["webhook"])
     used = ("-p", "collector.testing.plugin", "--tracking-source", source, "--tracking-collector")
     done = run_suite(suite(tmp_path, FIRST), *used, collector.url)
     assert done.returncode == 0, done.stdout
