@@ -64,8 +64,7 @@ class Expectations:
             left = deadline - time.monotonic()
             if len(matching) >= count or left <= 0:
                 return matching
-            of_type = sum(event.type == wanted.type for event in events)
-            yield from self._run.wait(of_type + 1, left, wanted.type)
+            yield from self._run.wait(left, wanted.type)
 
     def _judge_times(self, wanted: Wanted, times: int, where: str = "") -> Steps[None]:
         __tracebackhide__ = True
@@ -130,7 +129,7 @@ class Expectations:
                 return found
             if left <= 0:
                 break
-            yield from self._run.wait(len(events) + 1, left)
+            yield from self._run.wait(left)
         missing = wanted[len(found)]
         names = " → ".join(each.type for each in wanted)
         what = f"Expected the sequence {names} within {seconds:g} s: {missing} is missing"

@@ -108,7 +108,7 @@ def test_each_record_is_handed_on_once(tmp_path: Path, workers: tuple[str, ...])
 def test_with_await(tmp_path: Path) -> None:
     done = run_suite(suite(tmp_path, ASYNC, CONFTEST), "-p", "collector.testing.plugin")
     assert "1 failed, 1 passed" in done.stdout, done.stdout
-    assert "Expected no hello, stored 1 (test_it.py:26)." in done.stdout
+    assert "Expected no hello, stored 1 (test_it.py:23)." in done.stdout
 
 
 def test_a_collector_that_runs_already(tmp_path: Path) -> None:
