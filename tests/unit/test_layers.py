@@ -20,6 +20,7 @@ TEMPLATES = {"console", "install"}  # rooms that render some
 ROOMS = {
     "install": {"alias", "aliased_bundle", "errors", "store"},
     "event": {"errors", "ids"},
+    "plan": {"errors", "event"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
         "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
