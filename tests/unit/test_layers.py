@@ -31,6 +31,8 @@ ROOMS = {
         "collector", "database_file", "descriptors", "doctor", "errors", "event", "ids", "install", "ipc",
         "metrics", "printable", "settings", "store", "worker",
     },
+    # Other people's tests: they talk to a collector over HTTP, and start one.
+    "testing": {"collector", "embedded", "install", "settings", "store"},
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip
 
