@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from .browser.install import ENGINE, find_chromium, find_firefox, find_webkit, launch
 from .support import Collector
 
+# Suites of their own, as users have them: tests/testing runs them.
+collect_ignore = ["shop", "testing/broken_shop"]
+
 if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
 

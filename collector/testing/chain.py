@@ -60,7 +60,8 @@ def nearest(wanted: Wanted, events: Iterable[Event]) -> tuple[Event, list[Differ
     if not same:
         similar = get_close_matches(wanted.type, {event.type for event in events}, 1, 0.75)
         same = [event for event in events if event.type in similar]
-        if not same and wanted.properties:
+        # One value alone is the same by chance.
+        if not same and len(wanted.properties or {}) > 1:
             same = [event for event in events if not wanted.misses(event)]
     if not same:
         return None
@@ -68,8 +69,24 @@ def nearest(wanted: Wanted, events: Iterable[Event]) -> tuple[Event, list[Differ
     return event, wanted.misses(event)
 
 
+def _too_few(wanted: Wanted, evidence: Evidence) -> Broken | None:
+    stored = sum(wanted.accepts(event) for event in evidence.events)
+    if not stored:
+        return None
+    calls = (
+        [call for call in evidence.browser.calls if call.type == wanted.type]
+        if evidence.browser
+        else []
+    )
+    if len(calls) > stored:
+        return None  # it was tracked again: why it is not there is for the others to say
+    times = "once" if stored == 1 else f"{stored} times"
+    why = f"{wanted.type} was stored {times}, and nothing has tracked it again"
+    return Broken(Link.NOT_CALLED, why)
+
+
 def _different(wanted: Wanted, evidence: Evidence) -> Broken | None:
-    if any(event.type == wanted.type for event in evidence.events):
+    if any(event.type == wanted.type and wanted.misses(event) for event in evidence.events):
         return Broken(
             Link.DIFFERENT,
             f"{wanted.type} was stored, with other values: see the nearest miss",
@@ -88,7 +105,8 @@ def _rejected(wanted: Wanted, evidence: Evidence) -> Broken | None:
 
 def described_rejection(row: Mapping[str, Any]) -> str:
     """A rejected event in a line: reason, pointer, rule."""
-    rule = f" (rule: {row['rule']})" if row.get("rule") else ""
+    found = row.get("rule") or {}
+    rule = f" (schema {found['pointer']}: {found['part']})" if found.get("pointer") else ""
     pointer, detail = row.get("pointer") or "", row.get("detail") or ""
     at = f"{pointer}: " if pointer and not detail.startswith(pointer) else ""
     return f"{row.get('type') or 'an event'}: {row['reason']}, {at}{detail}{rule}"
@@ -166,14 +184,14 @@ def _held(wanted: Wanted, evidence: Evidence) -> Broken | None:
     if not browser.loaded or not (automatic or _called(wanted, evidence)):
         return None
     state = settings.get("consent")
-    pending = state in ("pending", "denied") and not evidence.requests
-    if pending and not _tried(browser):
-        return Broken(
-            Link.HELD,
-            f'settings.consent is {shown(state)}, and nobody has called tracker.consent("granted")',
-            "Accept the banner in the test, or expect none.",
-        )
-    return None
+    if state not in ("pending", "denied") or "granted" in browser.decisions or _tried(browser):
+        return None
+    why = f"settings.consent is {shown(state)}, and "
+    if browser.decisions:
+        why += f"the page has called tracker.consent({shown(browser.decisions[-1])})"
+    else:
+        why += 'nothing has called tracker.consent("granted")'
+    return Broken(Link.HELD, why, "Accept the banner in the test, or expect none.")
 
 
 def _tried(browser: BrowserSide) -> bool:
@@ -197,6 +215,8 @@ def _blocked_script(browser: BrowserSide) -> Broken | None:
 
 
 def _fate(request: BrowserRequest) -> str:
+    if "BLOCKED_BY_ORB" in request.failure:
+        return "answered with something that is no script"
     return f"answered {request.status}" if request.status else request.failure or "no answer"
 
 
@@ -214,11 +234,11 @@ def _not_loaded(wanted: Wanted, evidence: Evidence) -> Broken | None:
         return Broken(Link.NO_PAGE, "no page was opened in the browser that the test is bound to")
     if broken := _blocked_script(browser):
         return broken
-    if not browser.stubs:
+    if not any(request.kind == "script" for request in browser.requests):
         pages = ", ".join(dict.fromkeys(browser.pages))
         return Broken(
             Link.NOT_LOADED,
-            f"nothing has set window.tracker on {pages}, and no bundle was asked for",
+            f"no bundle was asked for on {pages}",
             "Is the snippet in the page? `thamesthrive snippet ID` prints it.",
         )
     return Broken(
@@ -258,6 +278,15 @@ def _was_sent(wanted: Wanted, evidence: Evidence) -> bool:
     return _called(wanted, evidence) or (automatic and wanted.type == "page-view")
 
 
+def _turned_down(wanted: Wanted, evidence: Evidence) -> Broken | None:
+    """What the tracker itself has said."""
+    for call in evidence.browser.calls if evidence.browser else ():
+        if call.type == wanted.type and call.outcome and call.outcome.get("stored") is False:
+            reason, detail = call.outcome.get("reason"), call.outcome.get("detail") or ""
+            return Broken(Link.REFUSED, f"track answered {reason} {detail}".strip())
+    return None
+
+
 def _waiting(wanted: Wanted, evidence: Evidence) -> Broken | None:
     if not _called(wanted, evidence):
         return None
@@ -280,12 +309,13 @@ def _not_called(wanted: Wanted, evidence: Evidence) -> Broken | None:
         return Broken(Link.NOT_CALLED, f"no request carried {wanted.type}")
     calls = ", ".join(dict.fromkeys(call.type for call in browser.calls)) or "nothing"
     why = f"the tracker runs, and was given {calls}, but never {wanted.type}"
-    if browser.errors:
-        why += f"; a script failed: {browser.errors[-1]}"
+    if browser.uncaught:
+        why += f"; a script failed: {browser.uncaught[-1]}"
     return Broken(Link.NOT_CALLED, why)
 
 
 RULES: tuple[Rule, ...] = (
+    _too_few,
     _different,
     _rejected,
     _refused,
@@ -295,6 +325,7 @@ RULES: tuple[Rule, ...] = (
     _held,
     _not_loaded,
     _blocked,
+    _turned_down,
     _waiting,
     _not_called,
 )

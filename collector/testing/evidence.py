@@ -120,8 +120,10 @@ class BrowserSide:
     calls: list[Call] = field(default_factory=list)
     requests: list[BrowserRequest] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)  # of consoles and scripts
+    errors: list[str] = field(default_factory=list)  # in the console
+    uncaught: list[str] = field(default_factory=list)  # that ended a script
     config: dict[str, Any] = field(default_factory=dict)
+    decisions: list[str] = field(default_factory=list)  # what `tracker.consent` was called with
     do_not_track: bool = False
 
     @property

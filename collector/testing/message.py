@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from .chain import Broken, described_rejection, nearest
+from .chain import Broken, Link, described_rejection, nearest
 from .evidence import BrowserRequest, BrowserSide, Evidence, Wanted, types_of
 
 MAX_LINES = 20
@@ -21,7 +21,7 @@ def failure_text(
     blocks = [
         [what, ""],
         _link(broken),
-        _nearest(wanted, evidence),
+        _nearest(wanted, evidence, broken),
         _stored(evidence),
         _section("Rejected", map(described_rejection, evidence.rejected)),
         _section("Refused", map(_refusal, evidence.refused)),
@@ -38,11 +38,13 @@ def _link(broken: Broken | None) -> list[str]:
     return [*lines, f"  {broken.cure}"] if broken.cure else lines
 
 
-def _nearest(wanted: Wanted | None, evidence: Evidence) -> list[str]:
+def _nearest(wanted: Wanted | None, evidence: Evidence, broken: Broken | None) -> list[str]:
     found = nearest(wanted, evidence.events) if wanted else None
     if not found or not wanted:
         return []
     event, misses = found
+    if event.type != wanted.type and not (broken and broken.link == Link.OTHER_NAME):
+        return []
     lines = [str(miss) for miss in misses]
     if event.type != wanted.type:
         lines.insert(0, f'type: expected "{wanted.type}", stored "{event.type}"')
@@ -87,6 +89,7 @@ def _browser(browser: BrowserSide | None) -> list[str]:
     if blocked:
         lines.append(f"blocked: {_listed(blocked)}")
     lines += [f"console: {error}" for error in dict.fromkeys(browser.errors)]
+    lines += [f"uncaught: {error}" for error in dict.fromkeys(browser.uncaught)]
     return _section("Browser:", lines, counted=False)
 
 

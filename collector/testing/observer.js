@@ -61,29 +61,36 @@
     if (!tracker || typeof tracker != "object" || observed.has(tracker)) return;
     observed.add(tracker);
     tell("stub", {});
-    let current = tracker.track;
-    let wrapped;
-    const wrap = (track) =>
-      function (...given) {
-        const result = apply(track, this, given);
-        saw(given[0], given[1], result);
-        return result;
-      };
-    if (current) wrapped = wrap(current);
-    defineProperty(tracker, "track", {
-      configurable: true,
-      enumerable: true,
-      get: () => wrapped,
-      set(track) {
-        current = track;
-        wrapped = typeof track == "function" ? wrap(track) : track;
-        if (tracker.ready) {
-          tell("loaded", { config: plain(readConfig()) });
-          // The bundle defines its `push` a little later, in the same script.
-          apply(then, Promise.resolve(), [observePush]);
-        }
+    /** Has `see` called after each call of a method, whoever defines it, whenever. */
+    const observeMethod = (name, see, onSet) => {
+      const wrap = (method) =>
+        function (...given) {
+          const result = apply(method, this, given);
+          see(given, result);
+          return result;
+        };
+      let wrapped = tracker[name] && wrap(tracker[name]);
+      defineProperty(tracker, name, {
+        configurable: true,
+        enumerable: true,
+        get: () => wrapped,
+        set(method) {
+          wrapped = typeof method == "function" ? wrap(method) : method;
+          onSet?.();
+        },
+      });
+    };
+    observeMethod("consent", ([decision]) => tell("consent", { decision: String(decision) }));
+    observeMethod(
+      "track",
+      (given, result) => saw(given[0], given[1], result),
+      () => {
+        if (!tracker.ready) return; // that of the loader
+        tell("loaded", { config: plain(readConfig()) });
+        // The bundle defines its `push` a little later, in the same script.
+        apply(then, Promise.resolve(), [observePush]);
       },
-    });
+    );
     const wrapPush = (original) =>
       function (...queued) {
         for (const call of queued) {

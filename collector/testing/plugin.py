@@ -163,11 +163,16 @@ def async_tracking(
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Judges at the end of a test, as a part of it: so that it fails, and not its teardown."""
-    __tracebackhide__ = True
+    from .failure import ExpectationFailed
+
     result = yield
     session, driver = pyfuncitem.stash.get(SESSION, (None, None))
     if session and driver:
-        driver.run(session.finish())
+        try:
+            driver.run(session.finish())
+        except ExpectationFailed as failed:
+            # No line of the test is to blame, so none is shown.
+            raise pytest.fail.Exception(str(failed), pytrace=False) from None
     return result
 
 

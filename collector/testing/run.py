@@ -8,7 +8,7 @@ from .client import CollectorUnreachable
 from .evidence import Event, Evidence
 from .steps import Ask, Steps
 
-IDLE = "300ms"
+MOMENT = 0.3  # seconds that a request has from a page to the collector
 SETTLE = 10.0  # seconds until a run has to be quiet
 PAGE = 1000  # events of one answer
 OTHERS = 20  # runs that are looked through for an event that is missing
@@ -58,15 +58,19 @@ class Run:
 
     def wait_for_rejected(self, count: int, seconds: float) -> Steps[None]:
         """Waits until that many events are rejected, or until the time is over."""
-        yield Ask(f"{self._base}/wait", (("rejected", str(count)), _timeout(seconds)), seconds)
+        query = (("rejected", str(count)), ("count", str(PAGE)), _timeout(seconds))
+        yield Ask(f"{self._base}/wait", query, seconds)
 
     def wait_for_requests(self, count: int, seconds: float) -> Steps[None]:
         """Waits until that many requests are answered, or until the time is over."""
-        yield Ask(f"{self._base}/wait", (("requests", str(count)), _timeout(seconds)), seconds)
+        query = (("requests", str(count)), ("count", str(PAGE)), _timeout(seconds))
+        yield Ask(f"{self._base}/wait", query, seconds)
 
     def settle(self) -> Steps[bool]:
         """Waits until nothing of the run is on its way. Returns whether that has come about."""
-        query = (("idle", IDLE), ("timeout", f"{SETTLE:.0f}s"))
+        # What a page sends while it is left arrives a moment later. /quiesce cannot know of it.
+        yield from self.wait(len((yield from self.fetch())) + 1, MOMENT)
+        query = (("idle", f"{MOMENT * 1000:.0f}ms"), ("timeout", f"{SETTLE:.0f}s"))
         status, _ = yield Ask(f"{self._base}/quiesce", query, SETTLE)
         return status == 200
 

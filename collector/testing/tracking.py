@@ -168,10 +168,11 @@ class Tracking(_Base):
         *,
         requests: int | None = None,
         within: float | None = None,
-        duplicates: int = 0,
+        duplicates: int | None = None,
     ) -> None:
         """How events have come, judged at the end: in how many requests, in how many seconds after
-        they were tracked, and how many of them again."""
+        they were tracked, and at most how many of them again. A page that is left sends what it has
+        no answer for again; it is stored once."""
         self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates))
 
     def expect_privacy(self, no: Iterable[str | Matcher]) -> None:
@@ -297,7 +298,7 @@ class AsyncTracking(_Base):
         *,
         requests: int | None = None,
         within: float | None = None,
-        duplicates: int = 0,
+        duplicates: int | None = None,
     ) -> None:
         """As `Tracking.expect_delivery`."""
         await self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates))

@@ -36,7 +36,9 @@ class Watcher:
         self._requests: dict[Any, BrowserRequest] = {}  # by Playwright's request
         self._violations: list[Violation] = []
         self._errors: list[str] = []
+        self._uncaught: list[str] = []
         self._config: dict[str, Any] = {}
+        self._decisions: list[str] = []
         self._do_not_track = False
 
     def attachments(self, context: Any) -> list[Callable[[], Any]]:
@@ -71,7 +73,9 @@ class Watcher:
             requests=list(self._requests.values()),
             violations=self._violations,
             errors=self._errors,
+            uncaught=self._uncaught,
             config=self._config,
+            decisions=self._decisions,
             do_not_track=self._do_not_track,
         )
 
@@ -84,6 +88,8 @@ class Watcher:
             self._calls[told["call"]] = Call(
                 call.type, call.properties, call.page, call.at, told["outcome"]
             )
+        elif kind == "consent":
+            self._decisions.append(told["decision"])
         elif kind == "stub":
             self._stubs.append(page)
         elif kind == "loaded":
@@ -131,7 +137,7 @@ class Watcher:
     def _on_failed(self, request: Any) -> None:
         if known := self._requests.get(request):
             failure = request.failure or "failed"
-            self._requests[request] = BrowserRequest(known.kind, known.url, None, failure)
+            self._requests[request] = BrowserRequest(known.kind, known.url, known.status, failure)
 
     def _on_response(self, response: Any) -> None:
         request = response.request
@@ -139,16 +145,18 @@ class Watcher:
             self._requests[request] = BrowserRequest(known.kind, known.url, response.status)
 
     def _on_console(self, message: Any) -> None:
-        if message.type == "error":
-            self._note_error(message.text)
+        # Chromium has the address of what it could not load in the location only.
+        if message.type == "error" and "favicon.ico" not in message.location["url"]:
+            self._note(self._errors, message.text)
 
     def _on_error(self, error: Any) -> None:
-        self._note_error(str(error.error))
+        self._note(self._uncaught, str(error.error))
 
-    def _note_error(self, text: str) -> None:
+    @staticmethod
+    def _note(errors: list[str], text: str) -> None:
         # Browsers ask for an icon by themselves, and say so when they do not get it.
-        if text and "favicon.ico" not in text and len(self._errors) < MAX_SEEN:
-            self._errors.append(text.splitlines()[0])
+        if text and "favicon.ico" not in text and len(errors) < MAX_SEEN:
+            errors.append(text.splitlines()[0])
 
 
 def _known(config: Any) -> dict[str, Any]:
