@@ -20,6 +20,7 @@ TEMPLATES = {"console", "install"}  # rooms that render some
 ROOMS = {
     "install": {"alias", "aliased_bundle", "errors", "store"},
     "event": {"errors", "ids"},
+    "verify": {"errors", "ids", "install"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
         "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
@@ -28,7 +29,7 @@ ROOMS = {
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
         "collector", "database_file", "descriptors", "doctor", "errors", "event", "ids", "install", "ipc",
-        "metrics", "printable", "settings", "store", "worker",
+        "metrics", "printable", "settings", "store", "verify", "worker",
     },
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip
