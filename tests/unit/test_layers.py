@@ -20,7 +20,7 @@ TEMPLATES = {"console", "install"}  # rooms that render some
 ROOMS = {
     "install": {"alias", "aliased_bundle", "errors", "store"},
     "event": {"errors", "ids"},
-    "verify": {"errors", "ids", "install"},
+    "verify": {"errors", "event", "ids", "install", "store"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
         "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
