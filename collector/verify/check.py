@@ -28,6 +28,7 @@ class Check:
     guard: Guard = field(default_factory=Guard)
     in_browser: bool = False
     page: Page | None = None
+    is_misaddressed: bool = False
     installation: Installation | None = None
     facts: dict[str, str] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
@@ -39,7 +40,7 @@ class Stage(Protocol):
 
     name: str
 
-    def look(self, check: Check) -> Iterable[Finding]:
+    def look(self, check: Check, /) -> Iterable[Finding]:
         """Yields what is wrong, and adds to `check` what it has learned. Raises CouldNotLook, and
         Skipped if there is nothing to look at."""
         ...

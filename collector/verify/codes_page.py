@@ -52,6 +52,14 @@ PAGE_CODES = (
         paste="Content-Type: text/html; charset=utf-8",
     ),
     _code(
+        code="V007",
+        title="The snippet is about to disappear",
+        problem="Past all caches, the page has no snippet any more. Visitors still get it from a cache, and"
+        " will not once that has expired.",
+        cure="Find out what has removed it: a deployment, a theme that was updated, a plugin. {place}",
+        paste='<script async src="{api}/tracker/tracker.min.js" data-source="{source}"></script>',
+    ),
+    _code(
         code="V010",
         title="The page has no snippet",
         problem="The HTML of the page has no ThamesThrive script, neither the loader nor the one-line form.",

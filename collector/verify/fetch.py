@@ -56,11 +56,12 @@ class Client:
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
         self.network = Network(guard)
+        self.trust = trust()
         self._client = httpx.Client(
-            transport=_Transport(self.network),
+            transport=_Transport(self.network, self.trust),
             follow_redirects=False,
             trust_env=False,
-            timeout=guard.limits.seconds,
+            timeout=guard.bounds.answer_seconds,
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": _ACCEPTED},
         )
 
@@ -93,7 +94,7 @@ class Client:
         """Asks for a page, and for what it redirects to: all answers, the last one is the page's.
         Raises TooManyRedirects, and what `request` raises."""
         chain: list[Response] = []
-        while len(chain) <= self.guard.limits.redirects:
+        while len(chain) <= self.guard.bounds.redirects:
             chain.append(self.request("GET", url, headers))
             target = chain[-1].headers.get("location")
             if chain[-1].status not in _REDIRECTS or not target:
@@ -102,7 +103,7 @@ class Client:
         raise TooManyRedirects(tuple(chain))
 
     def _read(self, response: httpx.Response) -> tuple[bytes, bool]:
-        limit = self.guard.limits.size
+        limit = self.guard.bounds.size
         raw, is_whole = _head_of(response.iter_raw(CHUNK), limit)
         for name in reversed(response.headers.get("content-encoding", "").split(",")):
             raw, fits = _inflated(raw, name.strip().lower(), limit)
@@ -156,8 +157,8 @@ def _unbrotlied(body: bytes, limit: int) -> tuple[bytes, bool]:
 class _Transport(httpx.BaseTransport):
     """httpx over httpcore's public parts: httpx's own transport takes no network of others."""
 
-    def __init__(self, network: Network) -> None:
-        self._pool = httpcore.ConnectionPool(ssl_context=trust(), network_backend=network)
+    def __init__(self, network: Network, trusted: ssl.SSLContext) -> None:
+        self._pool = httpcore.ConnectionPool(ssl_context=trusted, network_backend=network)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -206,9 +207,15 @@ class _Stream(httpx.SyncByteStream):
 def cause_of(error: BaseException) -> BaseException:
     """What is at the bottom of a failed request: a name that is unknown, a certificate that is not
     valid, a connection that is refused."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    while (cause := error.__cause__ or _carried(error)) is not None:
+        error = cause
     return error
+
+
+def _carried(error: BaseException) -> BaseException | None:
+    """httpcore takes causes off, but has them as arguments."""
+    first = error.args[0] if error.args else None
+    return first if isinstance(first, BaseException) else None
 
 
 def explain(error: Exception) -> str:

@@ -2,7 +2,7 @@
 look through it into the network that it stands in."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -33,16 +33,17 @@ class Refusal(CollectorError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one verification: `seconds` in all, `size` in bytes of a body, also once it is
-    inflated, and `redirects` one after the other."""
+    """Bounds of one verification: `seconds` in all, and those to wait for one answer; `size` in bytes
+    of a body, also once it is inflated; `redirects` one after the other."""
 
     seconds: float
+    answer_seconds: float
     size: int
     redirects: int
 
 
-GUARDED = Limits(seconds=10, size=2_000_000, redirects=2)
-FREE = Limits(seconds=60, size=20_000_000, redirects=10)
+GUARDED = Limits(seconds=10, answer_seconds=5, size=2_000_000, redirects=2)
+FREE = Limits(seconds=60, answer_seconds=10, size=20_000_000, redirects=10)
 
 
 @dataclass
@@ -50,23 +51,26 @@ class Guard:
     """Decides for one verification. Its time runs from its making.
 
     `guarded`: whether private addresses, other ports, and long waits are refused; `allowed`: those
-    `host:port` that may be private all the same, because an administrator has named them.
+    `host:port` that may be private all the same, because an administrator has named them; `hosts`:
+    addresses of names, in place of what the DNS says; `limits`: others than usual.
     """
 
     guarded: bool = False
+    hosts: Mapping[str, str] = field(default_factory=dict)
     allowed: frozenset[str] = frozenset()
-    limits: Limits = field(init=False)
+    limits: Limits | None = None
+    bounds: Limits = field(init=False)
     _until: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.limits = GUARDED if self.guarded else FREE
-        self._until = time.monotonic() + self.limits.seconds
+        self.bounds = self.limits or (GUARDED if self.guarded else FREE)
+        self._until = time.monotonic() + self.bounds.seconds
 
     def remaining(self) -> float:
         """Seconds that are left. Raises Refusal if there are none."""
         left = self._until - time.monotonic()
         if left <= 0:
-            raise Refusal(f"It took longer than {self.limits.seconds:g} seconds.")
+            raise Refusal(f"It took longer than {self.bounds.seconds:g} seconds.")
         return left
 
     def check_url(self, scheme: str, host: str, port: int) -> None:

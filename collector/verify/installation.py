@@ -8,6 +8,8 @@ from .page import Page, Script
 
 _LOADER = re.compile(r"\[ThamesThrive\] options\.tracker needs")
 _TRACKER = re.compile(r"/tracker(\.[0-9a-f]{8,})?\.min\.js$")
+_LOADED = re.compile(r"replace\(/\\/\*\$/,\s*\"(/[^\"]+)\"\)")
+"""What the loader adds to `url.script`: another name under an alias."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _OPTIONS = re.compile(
     r"(?<![\w$.])(?:(const|let|var)\s+|window\.|globalThis\.)?options\s*=(?![=>])"
@@ -17,6 +19,11 @@ _STRING = r"([\"'`])((?:\\.|(?!\1).)*)\1"
 _SOURCE = re.compile(_KEY.format(name="source") + r"\{[^{}]*?" + _KEY.format(name="id") + _STRING)
 _SCRIPT_URL = re.compile(_KEY.format(name="script") + _STRING)
 _API_URL = re.compile(_KEY.format(name="api") + _STRING)
+# Variables, calls, templates with values in them.
+_DYNAMIC_SOURCE = re.compile(
+    _KEY.format(name="source") + r"(?!\{)\w|" + _KEY.format(name="id") + r"(\w|`[^`]*\$\{)"
+)
+_DYNAMIC_URL = re.compile(_KEY.format(name="(?:url|script)") + r"(?!\{)(\w|`[^`]*\$\{)")
 # Where optimisers and consent managers keep an address until they load it.
 _HELD_ADDRESSES = (
     "data-rocket-src",
@@ -34,13 +41,15 @@ _JAVASCRIPT = (
 @dataclass(frozen=True)
 class Options:
     """`options` of the classic form. `script`: the element that it is in; a value is None where it is
-    no plain text."""
+    no plain text, which is `dynamic` if there is one."""
 
     script: Script
     declared: str
     source: str | None
     script_url: str | None
     api: str | None
+    has_dynamic_source: bool = False
+    has_dynamic_address: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,9 +65,20 @@ class Installation:
     options: Options | None = None
 
     @property
+    def given_api(self) -> str | None:
+        """Where requests go, if the snippet says it; else the tracker works it out."""
+        is_given = self.attributes.get("data-api") or (self.options and self.options.api)
+        return self.api if is_given else None
+
+    @property
     def attributes(self) -> dict[str, str]:
         """Those of the script element."""
         return self.script.attributes
+
+    @property
+    def has_its_address(self) -> bool:
+        """Whether the one-line form has its address where browsers look; true of the classic form."""
+        return not self.is_one_line or bool(self.attributes.get("src"))
 
     @property
     def runs_as_script(self) -> bool:
@@ -102,7 +122,14 @@ def _options_in(script: Script, text: str) -> Options | None:
         _string(_SOURCE, rest),
         _string(_SCRIPT_URL, rest),
         _string(_API_URL, rest),
+        bool(_DYNAMIC_SOURCE.search(rest)),
+        bool(_DYNAMIC_URL.search(rest)),
     )
+
+
+def is_id(text: str) -> bool:
+    """Whether it has the form of a source's id."""
+    return bool(_UUID.fullmatch(text))
 
 
 def _string(pattern: re.Pattern[str], text: str) -> str | None:
@@ -115,11 +142,12 @@ def _string(pattern: re.Pattern[str], text: str) -> str | None:
 def _classic(page: Page, script: Script) -> Installation:
     options = find_options(page, script)
     url = options.script_url if options else None
+    name = found[1] if (found := _LOADED.search(script.text)) else "/tracker.min.js"
     return Installation(
         script,
         False,
         options.source if options else None,
-        _absolute(page, url and f"{url.rstrip('/')}/tracker.min.js"),
+        _absolute(page, url and url.rstrip("/") + name),
         _absolute(page, options.api or (url and api_of(url)) if options else None),
         options,
     )

@@ -34,7 +34,8 @@ class Network(httpcore.NetworkBackend):
         """The addresses of a name. Raises UnknownName, and Refusal."""
         key = (host, port)
         if key not in self._known:
-            found = _look_up(host, port, self._guard.remaining())
+            named = self._guard.hosts.get(host.lower())
+            found = [named] if named else _look_up(host, port, self._guard.remaining())
             self._guard.check_addresses(host, port, found)
             self._known[key] = found
         return self._known[key]

@@ -75,6 +75,11 @@ class Page:
         text = self._lines[line - 1].strip() if 0 < line <= len(self._lines) else ""
         return Evidence(f"line {line} of {self.url}", text)
 
+    def lines_of(self, script: Script) -> list[tuple[int, str]]:
+        """The lines of a script, with their numbers."""
+        count = script.text.count("\n") + 1
+        return list(enumerate(self._lines[script.line - 1 :][:count], script.line))
+
 
 def parse_page(chain: tuple[Response, ...]) -> Page:
     """Parses what was served at the end of a chain of redirects."""
@@ -138,7 +143,7 @@ class _Reader:
         for node, within in _walk(root, place):
             self._order += 1
             line = offset + (node.origin_line or 1)
-            attributes = {name: value or "" for name, value in (node.attrs or {}).items()}
+            attributes = {name: value or "" for name, value in _attributes(node)}
             if node.name == "script":
                 self.scripts.append(Script(attributes, _text(node), line, self._order, within))
             elif node.name == "#comment":
@@ -172,8 +177,19 @@ def _walk(root: Node, place: Place) -> Iterator[tuple[Node, Place]]:
         content = getattr(node, "template_content", None)
         if content is not None:
             waiting.append((content, "template" if within == "page" else within))
-        waiting.extend((child, within) for child in reversed(node.children or []))
+        waiting.extend((child, within) for child in reversed(_children(node)))
+
+
+# Texts have neither children nor attributes, whatever their type says.
+
+
+def _children(node: Node) -> list[Node]:
+    return [*(getattr(node, "children", None) or ())]
+
+
+def _attributes(node: Node) -> list[tuple[str, str | None]]:
+    return [*(getattr(node, "attrs", None) or {}).items()]
 
 
 def _text(node: Node) -> str:
-    return "".join(str(child.data or "") for child in node.children or [])
+    return "".join(str(child.data or "") for child in _children(node))
