@@ -21,7 +21,7 @@ ROOMS = {
     "install": {"alias", "aliased_bundle", "errors", "store"},
     "event": {"errors", "ids"},
     "plan": {"errors", "event"},
-    "verify": {"errors", "ids", "install"},
+    "verify": {"errors", "event", "ids", "install", "store"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
         "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
