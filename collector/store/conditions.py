@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import StoreError
 
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~", "!~")
+EQUAL = "=="  # as in many languages; the same as "="
 COLUMNS = ("properties", "context")
 # Nothing is tried twice (`++`): a text of many ways to be read would keep a process for ever.
 _KEY = r'(?:"(?:[^"\\]|\\.)*+"|[^"=!<>~.]++)'
@@ -83,10 +84,10 @@ def parse_condition(text: str) -> Condition:
     value = found[3].strip() if found else ""
     if (
         not found
-        or found[2] not in OPERATORS
+        or found[2] not in (*OPERATORS, EQUAL)
         or not all(parts)
         or len(parts) > MAX_KEYS
-        or (not value and found[2] not in ("=", "!="))
+        or (not value and found[2] not in ("=", "!=", EQUAL))
     ):
         raise StoreError(
             f"{text!r} is not a condition. Write a path, an operator and a value, in quotes because of"
@@ -94,7 +95,8 @@ def parse_condition(text: str) -> Condition:
         )
     column, keys = _column_of(text, parts)
     is_quoted = value[:1] in ('"', "'")
-    return Condition(column, keys, found[2], _unquoted(text, value), is_quoted)
+    operator = "=" if found[2] == EQUAL else found[2]
+    return Condition(column, keys, operator, _unquoted(text, value), is_quoted)
 
 
 def parse_path(text: str) -> tuple[str, tuple[str, ...]]:

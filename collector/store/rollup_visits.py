@@ -89,7 +89,7 @@ def visit_of(
             f"""SELECT e.source, substr(e.occurred_at, 1, 16), coalesce(e.context, r.context)
             FROM request_rows r CROSS JOIN event_rows e
                 ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
-            WHERE r.session = ? AND (r.bot = 0 OR ?) AND e.seq <= ? {where}
+            WHERE r.session = ? AND r.run IS NULL AND (r.bot = 0 OR ?) AND e.seq <= ? {where}
             ORDER BY r.key {order}, e.seq {order}""",
             (session, with_bots, upto),
         )

@@ -35,6 +35,7 @@ def meets(condition: str | Condition, properties: Any, context: str = "{}") -> b
         ('"context".x=1', "properties", ["context", "x"], "=", "1", False),
         ("properties=1", "properties", ["properties"], "=", "1", False),
         ("query=a=b", "properties", ["query"], "=", "a=b", False),
+        ("price==10", "properties", ["price"], "=", "10", False),
         ("coupon=", "properties", ["coupon"], "=", "", False),
         ("item~sun glasses", "properties", ["item"], "~", "sun glasses", False),
         ("item!~sun", "properties", ["item"], "!~", "sun", False),
@@ -50,7 +51,7 @@ def test_a_condition_is_a_path_an_operator_and_a_value(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "price", "price>", "=1", "a..b=1", ".a=1", "a.=1", "a. .b=1", "price==1", "price=>1", "item~",
+    ["", "price", "price>", "=1", "a..b=1", ".a=1", "a.=1", "a. .b=1", "price===1", "price=>1", "item~",
      "price<>1", '"a=1', '"a"b=1', "a." * 40 + "b=1"],
 )  # fmt: skip
 def test_what_is_no_condition_says_what_is_right(text: str) -> None:
