@@ -28,11 +28,14 @@ SHOP = """
   document.querySelector("#free").onclick = () => tracker.track("purchase-order", {"price": 0});
   document.querySelector("#later").onclick = () =>
     setTimeout(() => tracker.track("newsletter", {}), 300);
+  document.querySelector("#again").onclick = () => tracker.track("vote", {}, {"fire": true})
+    .then(() => tracker.track("vote", {}));
   document.querySelector("#leave").onclick = () =>
     tracker.track("left", {"to": "/empty.html"}, {"asBeacon": true});
 """
 BUTTONS = """
   <button id="buy">Buy</button> <button id="free">Free</button> <button id="later">Later</button>
+  <button id="again">Again</button>
   <a id="leave" href="/empty.html">Leave</a>
 """
 VIEW = 'window.tracker.track("page-view", {})'

@@ -47,6 +47,7 @@ LINKS = {
     "not called": "not called\n  the tracker was given page-view, but never refund",
     "another price": "stored, but different\n  purchase-order was stored, with other values",
     "twice": "stored too often\n  2 of them were stored, in place of 1",
+    "twice, the second time while it is looked": "stored too often\n  2 of them were stored",
     "once": "not so many stored\n  1 of them were stored, in place of 2",
     "rejected": "rejected\n  purchase-order: invalid, /properties/price: ",
     "another name": 'stored under another name\n  did you mean "purchase-order"?',

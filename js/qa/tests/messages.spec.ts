@@ -34,6 +34,12 @@ test("twice", async ({ page }) => {
   await fails(expect(page).toHaveTracked("purchase-order", {}, { times: 1 }));
 });
 
+test("twice, the second time while it is looked", async ({ page }) => {
+  await page.goto("/shop.html");
+  await page.click("#again");
+  await fails(expect(page).toHaveTracked("vote", {}, { times: 1 }));
+});
+
 test("once", async ({ page }) => {
   await page.goto("/shop.html");
   await page.click("#buy");

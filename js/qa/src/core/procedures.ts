@@ -114,11 +114,13 @@ function* waitForMore(
   seq: number | undefined,
   type?: string,
 ): Procedure<StoredEvent[]> {
-  const rest = Math.min(Math.max(0, deadline - Date.now()), MAX_WAIT);
-  if (!rest) return [];
-  const path = routeOf(run, "wait", { type, after: seq, timeout: `${Math.ceil(rest)}ms` });
-  const [status] = yield* get<unknown>(path, rest + PATIENCE, 408);
-  return status == 200 ? yield* eventsOf(run, type, seq) : [];
+  do {
+    const rest = Math.min(Math.max(0, deadline - Date.now()), MAX_WAIT);
+    const path = routeOf(run, "wait", { type, after: seq, timeout: `${Math.ceil(rest)}ms` });
+    const [status] = yield* get<unknown>(path, rest + PATIENCE, 408);
+    if (status == 200) return yield* eventsOf(run, type, seq);
+  } while (Date.now() < deadline);
+  return [];
 }
 
 /**

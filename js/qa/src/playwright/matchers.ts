@@ -1,5 +1,10 @@
 /** The matchers of `expect`. Each waits for what must come, and for rest before it says "none". */
-import { expect as base, type ExpectMatcherState, type MatcherReturnType } from "@playwright/test";
+import {
+  type Expect,
+  expect as base,
+  type ExpectMatcherState,
+  type MatcherReturnType,
+} from "@playwright/test";
 import { differences } from "../core/match";
 import {
   missingMessage,
@@ -128,5 +133,7 @@ async function toHaveRejected(
   return passed(name, pass, runMessage(tracking.run, claim, facts, browser));
 }
 
+const matchers = { toHaveTracked, toHaveTrackedInOrder, toHaveRejected };
+
 /** Playwright's `expect` with the matchers of the kit. */
-export const expect = base.extend({ toHaveTracked, toHaveTrackedInOrder, toHaveRejected });
+export const expect: Expect<typeof matchers> = base.extend(matchers);

@@ -47,6 +47,7 @@ export class Tracking {
 
   /** Makes the pages that a context opens from now on part of the run. */
   async attach(context: BrowserContext): Promise<void> {
+    if (this.#watches.has(context)) return;
     const watch = new BrowserWatch(context);
     this.#watches.set(context, watch);
     owners.set(context, this);
