@@ -67,7 +67,10 @@ def descriptors(wanted: int) -> Iterator[None]:
 
 
 def run(
-    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 120
+    *args: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
     """The command line, run to its end."""
     words = [*map(str, args)]
