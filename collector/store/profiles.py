@@ -12,6 +12,7 @@ from .erasure import no_profile, require_profile
 from .events import StoredEvent, last_seq, list_events
 from .rollup_tables import LIVE
 from .rollup_visits import Visit, known_visits, visit_of
+from .rows import ANY_RUN
 
 PROFILE, SESSION, EVENT = "profile", "session", "event"  # what an id may be
 MAX_MATCHES = 100  # of each kind
@@ -246,6 +247,7 @@ def list_profile_events(
             profile_id=profile_id,
             session_id=session_id,
             source_id=source_id,
+            run=ANY_RUN,
         )
     ]
     return sorted(found, key=lambda event: -event.seq)[:limit]

@@ -136,6 +136,31 @@ def run_of_session(connection: sqlite3.Connection, source_id: str, session_id: s
     return str(row[0]) if row else None
 
 
+def only_of_runs(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many sessions and profiles have events of runs, and no others."""
+    has_others = "SELECT 1 FROM request_rows o WHERE o.session = {}.key AND o.run IS NULL"
+    sessions, profiles = connection.execute(
+        f"""
+        WITH tested AS (
+            SELECT DISTINCT session FROM request_rows WHERE run IS NOT NULL AND session > 0
+        ), found AS (SELECT s.key, s.profile FROM tested JOIN session_rows s ON s.key = session)
+        SELECT
+            (SELECT count(*) FROM found WHERE NOT EXISTS ({has_others.format("found")})),
+            (SELECT count(*) FROM (SELECT DISTINCT profile FROM found) f WHERE NOT EXISTS (
+                SELECT 1 FROM session_rows s WHERE s.profile = f.profile
+                    AND (s.key NOT IN (SELECT key FROM found) OR EXISTS ({has_others.format("s")}))
+            ))
+        """
+    ).fetchone()
+    return int(sessions), int(profiles)
+
+
+def has_runs(connection: sqlite3.Connection) -> bool:
+    """Whether there are events of runs, so that others are to be told from them."""
+    find = "SELECT EXISTS (SELECT 1 FROM request_rows WHERE run IS NOT NULL)"
+    return bool(connection.execute(find).fetchone()[0])
+
+
 def remove_run(path: Path, run: str) -> dict[str, int]:
     """Removes what is stored of a run, with the sessions and profiles that have nothing else. Returns
     how many `events` and `rejected` that was. On a connection of its own, a few rows at a time."""

@@ -34,11 +34,12 @@ from .responses import json_response
 from .routes import Route
 
 DEFAULT_LIMIT, MAX_LIMIT = 200, 1000
-MAX_COUNT = 1000
+MAX_COUNT = 1_000_000
 LATEST = 20  # events of a run that are shown when those that were waited for did not come
 MAX_WAIT = 60.0  # seconds
 LOOK = 0.005  # seconds between looks at what is on its way
 LOOK_AGAIN = 1.0  # the same at the database, for what another process has stored
+_OTHERS = ("rejected", "requests")  # what else is waited for
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s)")
 _BAD_RUN = (
     "A run id has up to 64 letters, digits and the characters . _ : -, and begins with a letter or a"
@@ -135,17 +136,30 @@ class RunRoutes:
         )
 
     async def wait(self, request: Request, run: str) -> HTTPResponse:
-        """The same once there are `count`, at the commit that stores them; 408 if there are not."""
-        count = _number(request, "count", 1, MAX_COUNT)
+        """The same once there are `count`, at the commit that stores them; 408 if there are not.
+        `rejected` and `requests`: how many of these there are to be, too."""
+        wanted = {name: _number(request, name, 0, MAX_COUNT, low=0) for name in _OTHERS}
+        count = _number(request, "count", 0 if any(wanted.values()) else 1, MAX_COUNT, low=0)
         deadline = time.monotonic() + _seconds(request, "timeout", "5s")
         while True:
-            found = self._find(request, run, MAX_COUNT)
-            if len(found) >= count:
-                return json_response(200, {"events": _shown(found), "count": len(found)})
+            found = self._find(request, run, max(count, MAX_LIMIT))
+            others = self._others(run, wanted)
+            if len(found) >= count and all(len(others[n]) >= wanted[n] for n in others):
+                body = {"events": _shown(found), "count": len(found), **others}
+                return json_response(200, body)
             left = deadline - time.monotonic()
             if left <= 0:
                 return json_response(408, self._not_come(request, run, count, len(found)))
             await self._journal.change(run, min(left, LOOK_AGAIN))
+
+    def _others(self, run: str, wanted: dict[str, int]) -> dict[str, list[dict[str, Any]]]:
+        """Rejected events and requests, if they are waited for."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        if number := wanted["rejected"]:
+            found["rejected"] = self._rejected(run, max(number, MAX_LIMIT))
+        if wanted["requests"]:
+            found["requests"] = [entry.as_dict() for entry in self._journal.entries(run)]
+        return found
 
     def _not_come(self, request: Request, run: str, count: int, found: int) -> dict[str, Any]:
         """What there is instead of events that were waited for."""
