@@ -1,12 +1,10 @@
 /** What a failed expectation says. */
 import { firstBrokenLink, rejectionOf } from "./chain";
 import { nearestMiss, type NearestMiss } from "./match";
-import { show } from "./text";
+import { show, times } from "./text";
 import type { BrowserFacts, Expectation, RunFacts, StoredEvent } from "./types";
 
 const MAX_LINES = 10;
-
-const times = (count: number): string => (count == 1 ? "once" : `${count} times`);
 
 /** A heading with a line for each, or nothing. */
 const section = (heading: string, lines: string[]): string[] => {
