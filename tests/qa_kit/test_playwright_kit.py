@@ -86,7 +86,7 @@ def test_a_failure_lists_what_is_known_of_the_run(failures: dict[str, str]) -> N
     assert "\nRejected (1):\n  purchase-order: invalid, /properties/price" in said
     assert "\n  tracker: loaded on SITE/shop.html\n" in said
     assert "  tracked: page-view, purchase-order\n" in said
-    assert re.search(r"See it again: thamesthrive qa show rejected-[0-9a-f-]+$", said)
+    assert re.search(r"See it again: thamesthrive qa show rejected-[0-9a-f-]+ --url COLLECTOR$", said)
 
 
 def test_blocked_requests_and_refusals_are_listed(failures: dict[str, str]) -> None:

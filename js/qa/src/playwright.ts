@@ -10,7 +10,7 @@ import {
   test as base,
   type TestType,
 } from "@playwright/test";
-import { runOf } from "./core/run";
+import { COLLECTOR, runOf } from "./core/run";
 import { Tracking } from "./playwright/tracking";
 
 export { expect } from "./playwright/matchers";
@@ -47,7 +47,7 @@ export const test: TestType<
   PlaywrightTestArgs & PlaywrightTestOptions & TrackingFixtures & TrackingUse,
   PlaywrightWorkerArgs & PlaywrightWorkerOptions
 > = base.extend<TrackingFixtures & TrackingUse>({
-  trackingCollector: [THAMESTHRIVE_COLLECTOR ?? "http://127.0.0.1:8686", { option: true }],
+  trackingCollector: [THAMESTHRIVE_COLLECTOR ?? COLLECTOR, { option: true }],
   trackingToken: [THAMESTHRIVE_TOKEN ?? "", { option: true }],
   trackingIdle: [300, { option: true }],
 
