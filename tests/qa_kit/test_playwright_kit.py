@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ..support import run
 from .conftest import Suite
 
 # Thirty specs, each in a browser of its own, on a machine that has more to do.
@@ -86,7 +87,17 @@ def test_a_failure_lists_what_is_known_of_the_run(failures: dict[str, str]) -> N
     assert "\nRejected (1):\n  purchase-order: invalid, /properties/price" in said
     assert "\n  tracker: loaded on SITE/shop.html\n" in said
     assert "  tracked: page-view, purchase-order\n" in said
-    assert re.search(r"See it again: thamesthrive qa show rejected-[0-9a-f-]+ --url COLLECTOR$", said)
+    assert re.search(
+        r"See it again: thamesthrive qa show rejected-[0-9a-f-]+ --url COLLECTOR$", said
+    )
+
+
+def test_the_last_line_of_a_failure_shows_its_run(suite: Suite, failures: dict[str, str]) -> None:
+    _, _, command = failures["another price"].rpartition("See it again: thamesthrive ")
+    address = suite.env["THAMESTHRIVE_COLLECTOR"]
+    done = run(*command.replace("COLLECTOR", address).split())
+    assert done.returncode == 0, done.stderr
+    assert "purchase-order" in done.stdout
 
 
 def test_blocked_requests_and_refusals_are_listed(failures: dict[str, str]) -> None:
