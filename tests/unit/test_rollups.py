@@ -95,6 +95,7 @@ class Counted:
         rejected: tuple[Rejection, ...] = (),
         client: dict[str, Any] | None = None,
         campaign: str | None = None,
+        country: str | None = None,
     ) -> None:
         payload = Payload(
             self.sources[source],
@@ -106,7 +107,8 @@ class Counted:
             anonymous=session is None,
         )
         at = received or (events[0].at if events else iso(datetime.now(UTC)))
-        request = WriteRequest(self.sources[source], uuid7(), at, SenderInfo(bot=bot), payload)
+        sender = SenderInfo(bot=bot, country=country)
+        request = WriteRequest(self.sources[source], uuid7(), at, sender, payload)
         (result,) = self.writer.write([request])
         assert result.refused is None
 
@@ -189,6 +191,7 @@ class Counted:
                 pages[0].referrer if pages else "",
                 json.loads(session["first_utm"])["campaign"] if session["first_utm"] else "",
                 *client,
+                session["country"] or "",
             )
             for kind, value in zip(SESSION_KINDS, values, strict=True):
                 found[kind][value] += 1
@@ -509,6 +512,7 @@ class Histories(RuleBasedStateMachine):
         bot=st.booleans(),
         client=st.sampled_from(CLIENTS),
         campaign=st.none() | st.sampled_from(["spring", "autumn"]),
+        country=st.sampled_from([None, "GB", "PL"]),
     )
     def send(
         self,
@@ -519,6 +523,7 @@ class Histories(RuleBasedStateMachine):
         bot: bool,
         client: dict[str, Any],
         campaign: str | None,
+        country: str | None,
     ) -> None:
         received = iso(datetime.now(UTC) - timedelta(days=60 if old else 0))
         self.counted.send(
@@ -529,6 +534,7 @@ class Histories(RuleBasedStateMachine):
             bot=bot,
             client=client,
             campaign=campaign,
+            country=country,
         )
 
     @rule(source=st.integers(0, 1), event_id=st.integers(0, 5).map(str), reason=st.booleans())
