@@ -34,13 +34,14 @@ def memory(collector: Collector) -> int:
 
 def store_story(collector: Collector, events: int, text: str) -> str:
     """A visitor with many large events. Returns the profile's id."""
-    source = collector.add_source()
+    source, profile = collector.add_source(), ""
     for number in range(events):
         event = {"type": "read", "properties": {"number": number, "text": text}}
         body = {"source": {"id": source}, "session": {"id": "long"}, "events": [event]}
         answer = collector.post(body)
         assert answer.status_code == 200, answer.text
-    return str(answer.json()["profile"]["id"])
+        profile = str(answer.json()["profile"]["id"])
+    return profile
 
 
 def test_a_large_export_takes_no_memory_and_is_whole(
