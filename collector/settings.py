@@ -87,6 +87,11 @@ class Settings:
         low=0,
         high=16,
     )
+    countries: Path | None = _setting(
+        None,
+        "A file in MaxMind's format (.mmdb) that knows the countries of addresses. Each visit's is stored then.",
+        shown="none, and no country is looked up",
+    )
     allowed_hosts: str = _setting(
         "",
         "Names, separated by commas, by which /console, /api, /metrics, /docs and /qa may be asked for in Host; localhost and addresses may always.",

@@ -24,8 +24,8 @@ ROOMS = {
     "verify": {"errors", "event", "ids", "install", "store"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
-        "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
-        "ids", "ipc", "logs", "metrics", "settings", "store",
+        "alias", "aliased_bundle", "collector", "countries", "database_file", "descriptors", "errors",
+        "event", "ids", "ipc", "logs", "metrics", "settings", "store",
     },
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
