@@ -75,7 +75,10 @@ class Settings:
         shown="none",
         check=parse_aliases,
     )
-    qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
+    qa: bool = _setting(
+        False,
+        "Offer /qa, which reads stored events back, and keep runs of tests apart, with one worker. For test machines only.",
+    )
     console: str = _setting(
         "local",
         "Who reaches the console at /console: local, browsers of this machine; everywhere, also others; off. All have to log in.",
