@@ -11,6 +11,7 @@ from .steps import Ask, Steps
 MOMENT = 0.3  # seconds that a request has from a page to the collector
 SETTLE = 10.0  # seconds until a run has to be quiet
 PAGE = 1000  # events of one answer
+LONGEST = 60.0  # seconds that the collector waits
 OTHERS = 20  # runs that are looked through for an event that is missing
 
 
@@ -41,7 +42,7 @@ class Run:
 
     def rejected(self) -> Steps[list[dict[str, Any]]]:
         """The rejected events until now."""
-        data = yield from self._get("rejected")
+        data = yield from self._get("rejected", limit=str(PAGE))
         return list(data["rejected"])
 
     def journal(self) -> Steps[list[dict[str, Any]]]:
@@ -56,6 +57,7 @@ class Run:
         return (yield from self._wait(("after", str(self._last)), *named, seconds=seconds))
 
     def _wait(self, *query: tuple[str, str], seconds: float) -> Steps[bool]:
+        seconds = min(seconds, LONGEST)
         timeout = f"{max(1, round(seconds * 1000))}ms"
         status, data = yield Ask(f"{self._base}/wait", (*query, ("timeout", timeout)), seconds)
         if status not in (200, 408):
@@ -64,13 +66,11 @@ class Run:
 
     def wait_for_rejected(self, count: int, seconds: float) -> Steps[bool]:
         """Waits until that many events are rejected, or until the time is over."""
-        query = (("rejected", str(count)), ("count", str(PAGE)))
-        return (yield from self._wait(*query, seconds=seconds))
+        return (yield from self._wait(("rejected", str(count)), seconds=seconds))
 
     def wait_for_requests(self, count: int, seconds: float) -> Steps[bool]:
         """Waits until that many requests are answered, or until the time is over."""
-        query = (("requests", str(count)), ("count", str(PAGE)))
-        return (yield from self._wait(*query, seconds=seconds))
+        return (yield from self._wait(("requests", str(count)), seconds=seconds))
 
     def settle(self) -> Steps[bool]:
         """Waits until nothing of the run is on its way. Returns whether that has come about."""

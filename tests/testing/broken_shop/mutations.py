@@ -217,7 +217,7 @@ IN_PAGES = [
     ),
     Mutation(
         "wrong-address",
-        checkout.test_buying_stores_one_order,
+        catalogue.test_a_product_is_seen_with_its_price,
         "sent elsewhere",
         (f"{NOBODY}/track: ",),
         {
