@@ -19,7 +19,7 @@ EXAMPLES = {
     "Nobody gave consent": "consent-never-given",
     "The page names a run itself": "another-run",
 }
-BLOCK = re.compile(r"^### (.+)\n\n```text\n(.*?)```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^### ([^\n]+)\n\n```text\n(.*?)```$", re.MULTILINE | re.DOTALL)
 # What differs from run to run, and what stands for it on the page.
 STEADY = [
     (
