@@ -26,8 +26,15 @@ NAVIGATION = (
     ("/profiles", "Profiles"),
     ("/system", "System"),
 )
-# Of one source: what follows its address, and the title.
-SOURCE_PAGES = (("/install", "Install"), ("/schemas", "Schemas"), ("/settings", "Settings"))
+# Of one source: the address, in which `{}` is its id, and the title.
+SOURCE_PAGES = (
+    ("/overview?source={}", "Overview"),
+    ("/live?source={}", "Live"),
+    ("/rejected?source={}", "Rejected"),
+    ("/sources/{}/install", "Install"),
+    ("/sources/{}/schemas", "Schemas"),
+    ("/sources/{}/settings", "Settings"),
+)
 
 
 def templates_folder() -> Path:

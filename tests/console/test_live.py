@@ -1,9 +1,10 @@
 """Live, in a browser: the list, its stream, filters and the drawer."""
 
 import json
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from collector import store
 
@@ -181,11 +182,22 @@ HIDE = """(hidden) => {
 }"""
 
 
+def requests_of(page: Page, is_one: Callable[[Request], bool]) -> list[str]:
+    """The addresses that a page will have asked for, of some."""
+    found: list[str] = []
+
+    def note(request: Request) -> None:
+        if is_one(request):
+            found.append(request.url)
+
+    page.on("request", note)
+    return found
+
+
 def test_a_hidden_tab_ends_its_stream_and_loses_nothing(looker: Looker) -> None:
     source = source_of(looker.collector, "Hidden")
     page = looker.page
-    begun: list[str] = []
-    page.on("request", lambda one: "/live/stream" in one.url and begun.append(one.url))
+    begun = requests_of(page, lambda one: "/live/stream" in one.url)
     looker.goto(f"/live?source={source}")
     send(looker.collector, source, "seen")
     expect(page.locator("#live-rows tr")).to_have_count(1, timeout=20_000)
@@ -206,8 +218,7 @@ def test_a_page_that_was_opened_in_a_hidden_tab_begins_when_it_is_seen(looker: L
     source = source_of(looker.collector, "Opened hidden")
     page = looker.page
     page.add_init_script(f"({HIDE})(true)")
-    begun: list[str] = []
-    page.on("request", lambda one: "hx-request" in one.headers and begun.append(one.url))
+    begun = requests_of(page, lambda one: "hx-request" in one.headers)
     looker.goto(f"/live?source={source}")
     send(looker.collector, source, "while-hidden")
     assert begun == []
