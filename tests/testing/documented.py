@@ -29,6 +29,9 @@ STEADY = [
     (r"\bA-[a-z0-9]{4,9}\b", "A-7k2m9q4x"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "2027-03-01T09:30:12.345Z"),
     (r"sent: \d+ × 200", "sent: 2 × 200"),
+    # Each version of a browser has its own words.
+    (r"  console: (?!\[ThamesThrive\]).*\n", ""),
+    (r"BLOCKED_BY_CLIENT\.Inspector", "BLOCKED_BY_CLIENT"),
 ]
 
 
