@@ -12,6 +12,7 @@ MOMENT = 0.3  # seconds that a request has from a page to the collector
 SETTLE = 10.0  # seconds until a run has to be quiet
 PAGE = 1000  # events of one answer
 LONGEST = 60.0  # seconds that the collector waits
+LATEST = 100  # events without a run that are looked through
 OTHERS = 20  # runs that are looked through for an event that is missing
 
 
@@ -90,7 +91,7 @@ class Run:
         return Evidence(self.run, self.source, self.collector, events, rejected, requests, others)
 
     def _others(self) -> Steps[list[tuple[str, Event]]]:
-        """Events that other runs have stored for the same source since this one began."""
+        """Events of the same source since this run began: with another run, or without one ("")."""
         _, data = yield Ask("/qa/runs")
         runs = [each for each in data.get("runs", ()) if each["run"] != self.run]
         found: list[tuple[str, Event]] = []
@@ -100,7 +101,11 @@ class Run:
                 path = f"/qa/runs/{quote(each['run'], safe='')}/events"
                 _, data = yield Ask(path, query)
                 found += [(each["run"], Event.of(raw)) for raw in data.get("events", ())]
-        return found
+        # Refused without a token; then they are not known.
+        query = (("source_id", self.source), ("limit", str(LATEST)))
+        _, data = yield Ask("/api/events", query)
+        found += [("", Event.of(raw)) for raw in data.get("events", ())]
+        return [(run, event) for run, event in found if _time(event.received_at) >= self._began]
 
     def _get(self, what: str, **query: str) -> Steps[dict[str, Any]]:
         status, data = yield Ask(f"{self._base}/{what}", tuple(query.items()))
