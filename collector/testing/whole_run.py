@@ -88,7 +88,7 @@ class WholeRun:
             __tracebackhide__ = True
             journal = yield from self._session.run.journal()
             carriers = [each for each in journal if type_ is None or type_ in types_of(each)]
-            came = [each for each in carriers if not _is_repeat(each)]
+            came = [each for each in carriers if _has_stored(each)]
             if requests is not None and len(came) != requests:
                 yield from self._fail_delivery(
                     f"Expected {counted(requests, 'request')}{_with(type_)}, there {_were(came)}."
@@ -182,11 +182,10 @@ def _snapshot_link(expected: list[Any], stored: list[Any]) -> Broken | None:
     return None
 
 
-def _is_repeat(request: dict[str, Any]) -> bool:
-    """Whether a request brought nothing new: a page that is left sends what it has no answer for
-    again."""
-    events = request["events"]
-    return bool(events) and all(event["verdict"] == "duplicate" for event in events)
+def _has_stored(request: dict[str, Any]) -> bool:
+    """Whether a request brought something new: it was not refused, and is no repeat, as a page sends
+    that is left before it has the answer."""
+    return any(event["verdict"] == "stored" for event in request["events"])
 
 
 def _were(found: list[Any]) -> str:
