@@ -40,6 +40,7 @@ def record(
 
     - `thamesthrive qa record http://127.0.0.1:8000/shop --into test_shop.py`
     """
+    from collector.testing.recorder import RecordedTest
     from collector.testing.recorder import record as record_test
 
     if not url.startswith(("http://", "https://")):
@@ -50,7 +51,7 @@ def record(
         raise Usage(f"There is no folder {into.resolve().parent}.")
     collector = address_of(load_settings({"host": host, "port": port}), api)
 
-    async def run() -> str:
+    async def run() -> RecordedTest:
         finished = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, finished.set)
         return await record_test(
@@ -62,9 +63,9 @@ def record(
             finished=finished,
         )
 
-    code = asyncio.run(run())
-    into.write_text(code, encoding="utf-8")
-    note(f"Wrote {into}. Run it: pytest {into} --tracking-collector {collector}")
+    recorded = asyncio.run(run())
+    into.write_text(recorded.code, encoding="utf-8")
+    note(f"Wrote {into}. Run it: pytest {into} {recorded.options}")
 
 
 def _say_ready(address: str) -> None:

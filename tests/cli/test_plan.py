@@ -286,6 +286,22 @@ def test_what_was_inferred_is_written_and_accepts_the_events_it_came_from(
     assert "exists. Remove it, or name another folder." in again.stderr
 
 
+def test_a_run_of_tests_is_inferred_from_alone(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, options=("--qa",)).start()
+    source, at = collector.add_source(), ["--db", str(collector.db)]
+    for run_id, event_type in (("checkout-1", "order"), ("other", "refund"), ("", "page-view")):
+        headers = {"X-ThamesThrive-Run": run_id} if run_id else {}
+        event = {"type": event_type, "properties": {"price": 1.5}}
+        collector.post({"source": {"id": source}, "events": [event]}, headers=headers)
+    found = json.loads(run("schema", "infer", "--from-run", "checkout-1", *at).stdout)
+    assert found["order"]["properties"] == {"price": {"type": "number"}}
+    assert [*found] == ["order"]
+    assert [*json.loads(run("schema", "infer", "--source", source, *at).stdout)] == ["page-view"]
+    none = run("schema", "infer", "--from-run", "absent", *at)
+    assert none.returncode == 1
+    assert "nothing to infer a plan from" in none.stderr
+
+
 def test_nothing_is_inferred_from_nothing(collector: Collector) -> None:
     at = ["--db", str(collector.db)]
     done = run("schema", "infer", "--source", collector.add_source(), *at)

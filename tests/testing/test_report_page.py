@@ -119,12 +119,12 @@ def test_coverage_is_a_matrix_of_types_properties_and_tests(
         for text in page.locator(".matrix tbody tr").all_inner_texts()
     ]
     assert rows == [
-        ["page-view", "seen", "1", "1"],
-        ["/path", "seen", "1", "1"],
-        ["purchase-order", "seen", "1", ""],
-        ["/price", "seen", "1", ""],
-        ["/currency", "not seen", "", ""],
-        ["/note", "not in the plan", "1", ""],
+        ["page-view", "seen", "2", "1", "1"],
+        ["/path", "seen", "2", "1", "1"],
+        ["purchase-order", "seen", "1", "1", ""],
+        ["/price", "seen", "1", "1", ""],
+        ["/currency", "not seen", "0", "", ""],
+        ["/note", "not in the plan", "1", "1", ""],
     ]
     expect(page.locator(".numbers")).to_contain_text("80 %")
 
