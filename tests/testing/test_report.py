@@ -104,7 +104,7 @@ def test_the_report_of_a_failed_test_has_its_message_and_rows(suite: Path) -> No
     assert done.returncode == 1
     html = report.read_text(encoding="utf-8")
     assert "<h1>1 test failed</h1>" in html
-    assert "First broken link: <strong>different</strong>" in html
+    assert "First broken link: <strong>stored, but different</strong>" in html
     assert "properties.price: expected 13.45, stored 14.45" in html
     assert html.index('id="test-1"') < html.index("test_buying", html.index('id="test-1"'))
     assert '<th scope="row">pay</th>' in html
