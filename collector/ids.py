@@ -42,3 +42,12 @@ def uuid7() -> str:
 def event_id(request_id: str, index: int) -> str:
     """The id of an event that came without one: the same for the same place in the same request."""
     return str(uuid.uuid5(uuid.UUID(request_id), str(index)))
+
+
+def time_of_uuid7(text: str) -> float | None:
+    """When a UUIDv7 was made, in seconds since 1970; None if it is none."""
+    try:
+        found = uuid.UUID(text)
+    except ValueError:
+        return None
+    return (found.int >> 80) / 1000 if found.version == 7 else None

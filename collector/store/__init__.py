@@ -66,6 +66,7 @@ from .sources import (
 )
 from .stats import backup, check_database, database_state, stats
 from .tokens import ADMIN, READ, ROLES, Token, create_token, list_tokens, note_use, revoke_token
+from .traces import find_traces, remove_traces
 
 __all__ = [
     "ACCEPT_BRIDGE",
@@ -131,6 +132,7 @@ __all__ = [
     "expire_rows",
     "export_profile",
     "find_profiles",
+    "find_traces",
     "first_of_latest",
     "forget_profile",
     "get_profile",
@@ -168,6 +170,7 @@ __all__ = [
     "remove_redirect",
     "remove_schema",
     "remove_source",
+    "remove_traces",
     "require_profile",
     "revoke_token",
     "rotate_source",

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from .evidence import BrowserRequest, BrowserSide, Event, Evidence, Wanted, types_of
-from .matching import Difference, shown
+from .matching import Difference, how_often, shown
 
 
 class Link(StrEnum):
@@ -80,8 +80,7 @@ def _too_few(wanted: Wanted, evidence: Evidence) -> Broken | None:
     )
     if len(calls) > stored:
         return None  # it was tracked again: why it is not there is for the others to say
-    times = "once" if stored == 1 else f"{stored} times"
-    why = f"{wanted.type} was stored {times}, and nothing has tracked it again"
+    why = f"{wanted.type} was stored {how_often(stored)}, and nothing has tracked it again"
     return Broken(Link.NOT_CALLED, why)
 
 
@@ -221,7 +220,7 @@ def _fate(request: BrowserRequest) -> str:
 
 
 def _cure_of(request: BrowserRequest) -> str:
-    if "BLOCKED_BY_CLIENT" in request.failure.upper():
+    if any(word in request.failure for word in ("BLOCKED_BY_CLIENT", "NS_ERROR_ABORT")):
         return "A content blocker did that: see `alias` for names of your own."
     return "Compare the address with what `thamesthrive snippet ID` prints."
 

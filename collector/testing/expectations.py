@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from .chain import Broken, Link, first_broken_link
 from .evidence import Event, Wanted
-from .matching import ANY, Difference, differences
+from .matching import ANY, Difference, differences, how_often
 from .session import Session, caller
 from .steps import Steps
 
@@ -64,8 +64,7 @@ class Expectations:
             left = deadline - time.monotonic()
             if len(matching) >= count or left <= 0:
                 return matching
-            of_type = sum(event.type == wanted.type for event in events)
-            yield from self._run.wait(of_type + 1, left, wanted.type)
+            yield from self._run.wait(left, wanted.type)
 
     def _judge_times(self, wanted: Wanted, times: int, where: str = "") -> Steps[None]:
         __tracebackhide__ = True
@@ -78,12 +77,11 @@ class Expectations:
 
     def _why_so_often(self, wanted: Wanted, found: list[Event]) -> Steps[Broken]:
         evidence = yield from self._session.evidence()
-        why = f"{wanted.type} was stored {len(found)} times, at " + ", ".join(
-            event.occurred_at for event in found
-        )
+        times = ", ".join(event.occurred_at for event in found)
+        why = f"{wanted.type} was stored {how_often(len(found))}, at {times}"
         if evidence.browser:
             calls = sum(call.type == wanted.type for call in evidence.browser.calls)
-            why += f"; pages were seen to track it {calls} times"
+            why += f"; pages were seen to track it {how_often(calls)}"
         return Broken(Link.TOO_MANY, why)
 
     def expect_none(self, type_: str, properties: Properties, context: Properties) -> Steps[None]:
@@ -131,7 +129,7 @@ class Expectations:
                 return found
             if left <= 0:
                 break
-            yield from self._run.wait(len(events) + 1, left)
+            yield from self._run.wait(left)
         missing = wanted[len(found)]
         names = " → ".join(each.type for each in wanted)
         what = f"Expected the sequence {names} within {seconds:g} s: {missing} is missing"

@@ -159,3 +159,13 @@ def _literal(value: Any) -> str:
     if _is_list(value):
         return "[" + ", ".join(map(_literal, value)) + "]"
     return repr(value)
+
+
+def how_often(count: int) -> str:
+    """`once`, or `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def counted(count: int, what: str) -> str:
+    """`1 request`, `2 requests`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -127,7 +127,7 @@ def tracking(
     session, watcher, record = _session(request, tracking_collector, tracking_source)
     driver = Driver(tracking_collector.client, watcher, record, _api(request) if bound else None)
     folder = request.path.parent / "snapshots"
-    update = request.config.getoption("--tracking-update")
+    update = request.config.option.tracking_update
     made = Tracking(session, driver, folder, update=update)
     for each in bound:
         made.attach(each)
@@ -151,7 +151,7 @@ def async_tracking(
     session, watcher, record = _session(request, tracking_collector, tracking_source)
     driver: AsyncDriver = AsyncDriver(tracking_collector.client, watcher, record)
     folder = request.path.parent / "snapshots"
-    update = request.config.getoption("--tracking-update")
+    update = request.config.option.tracking_update
     request.node.stash[SESSION] = session, None
 
     def bind(*pages_or_contexts: Any) -> AsyncTracking:
@@ -243,7 +243,7 @@ def _session(
     run = run_id(request.node.name)
     record = TestRecord(request.node.nodeid, run, source.id, collector.url, started_at=time.time())
     watcher = Watcher(run, collector.url)
-    within = request.config.getoption("--tracking-timeout")
+    within = request.config.option.tracking_timeout
     again = collector.show_command(run)
     session = Session(
         Run(run, source.id, collector.url), watcher, record, within=within, again=again

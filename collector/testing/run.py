@@ -23,16 +23,17 @@ class Run:
         self.source = source
         self.collector = collector
         self.events: list[Event] = []
+        self._last = 0  # the highest `seq` of these
         self._began = datetime.now(UTC)
         self._base = f"/qa/runs/{quote(run, safe='')}"
 
     def fetch(self) -> Steps[list[Event]]:
         """All events until now, in the order in which they were tracked."""
         while True:
-            last = max((event.seq for event in self.events), default=0)
-            data = yield from self._get("events", after=str(last), limit=str(PAGE))
+            data = yield from self._get("events", after=str(self._last), limit=str(PAGE))
             new = [Event.of(raw) for raw in data["events"]]
             self.events += new
+            self._last = max((event.seq for event in new), default=self._last)
             if len(new) < PAGE:
                 break
         self.events.sort(key=lambda event: (event.occurred_at, event.seq))
@@ -48,28 +49,34 @@ class Run:
         data = yield from self._get("journal")
         return list(data["requests"])
 
-    def wait(self, count: int, seconds: float, type_: str | None = None) -> Steps[bool]:
-        """Waits until that many events are stored, of a type if it is named. Returns whether they
-        are."""
+    def wait(self, seconds: float, type_: str | None = None) -> Steps[bool]:
+        """Waits until an event is stored that is not known yet, of a type if it is named. Returns
+        whether there is one."""
         named = (("type", type_),) if type_ else ()
-        query = (("count", str(count)), _timeout(seconds), *named)
-        status, _ = yield Ask(f"{self._base}/wait", query, seconds)
+        return (yield from self._wait(("after", str(self._last)), *named, seconds=seconds))
+
+    def _wait(self, *query: tuple[str, str], seconds: float) -> Steps[bool]:
+        timeout = f"{max(1, round(seconds * 1000))}ms"
+        status, data = yield Ask(f"{self._base}/wait", (*query, ("timeout", timeout)), seconds)
+        if status not in (200, 408):
+            raise CollectorUnreachable(f"{self._base}/wait: {status} {data.get('detail')}")
         return status == 200
 
-    def wait_for_rejected(self, count: int, seconds: float) -> Steps[None]:
+    def wait_for_rejected(self, count: int, seconds: float) -> Steps[bool]:
         """Waits until that many events are rejected, or until the time is over."""
-        query = (("rejected", str(count)), ("count", str(PAGE)), _timeout(seconds))
-        yield Ask(f"{self._base}/wait", query, seconds)
+        query = (("rejected", str(count)), ("count", str(PAGE)))
+        return (yield from self._wait(*query, seconds=seconds))
 
-    def wait_for_requests(self, count: int, seconds: float) -> Steps[None]:
+    def wait_for_requests(self, count: int, seconds: float) -> Steps[bool]:
         """Waits until that many requests are answered, or until the time is over."""
-        query = (("requests", str(count)), ("count", str(PAGE)), _timeout(seconds))
-        yield Ask(f"{self._base}/wait", query, seconds)
+        query = (("requests", str(count)), ("count", str(PAGE)))
+        return (yield from self._wait(*query, seconds=seconds))
 
     def settle(self) -> Steps[bool]:
         """Waits until nothing of the run is on its way. Returns whether that has come about."""
         # What a page sends while it is left arrives a moment later. /quiesce cannot know of it.
-        yield from self.wait(len((yield from self.fetch())) + 1, MOMENT)
+        yield from self.fetch()
+        yield from self.wait(MOMENT)
         query = (("idle", f"{MOMENT * 1000:.0f}ms"), ("timeout", f"{SETTLE:.0f}s"))
         status, _ = yield Ask(f"{self._base}/quiesce", query, SETTLE)
         return status == 200
@@ -106,10 +113,6 @@ class Run:
                 f"{self.collector}{self._base}/{what}: {status} {data.get('detail')}"
             )
         return data
-
-
-def _timeout(seconds: float) -> tuple[str, str]:
-    return "timeout", f"{max(1, round(seconds * 1000))}ms"
 
 
 def _time(text: str) -> datetime:

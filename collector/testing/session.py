@@ -35,7 +35,7 @@ class Session:
         self.no_rejected = True
         self.expected_rejections: list[Callable[[dict[str, Any]], bool]] = []
         self.expected_refusals: set[str] = set()
-        self.failed = False
+        self.left = False
         self._at_end: dict[Hashable, tuple[Callable[[], Steps[None]], Wanted | None]] = {}
 
     # At the end of a test
@@ -57,6 +57,7 @@ class Session:
         """Leaves the pages, waits until all has arrived, and judges."""
         __tracebackhide__ = True
         yield Leave()
+        self.left = True
         if not (yield from self.run.settle()):
             yield from self.fail("Requests of this test were still on their way after 10 s.")
         yield from self.run.fetch()
@@ -80,11 +81,10 @@ class Session:
 
     def collect(self) -> Steps[None]:
         """Puts what the run has stored into the record, whatever became of the test."""
-        if self.failed:
+        if not self.left:  # the test has failed before
+            yield Look(screenshot=True)
             yield Leave()
             yield from self.run.settle()
-        else:
-            yield Look()
         record, side = self.record, self.watcher.side()
         record.events = [event.raw for event in (yield from self.run.fetch())]
         record.rejected = yield from self.run.rejected()
@@ -132,7 +132,6 @@ class Session:
         try:
             return (yield from work)
         except ExpectationFailed as failed:
-            self.failed = True
             note.held, note.message = False, str(failed)
             note.link = failed.link.name.lower() if failed.link else ""
             raise

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from .chain import Broken, Link
 from .evidence import Event, types_of
-from .matching import Matcher, differences, regex
+from .matching import Matcher, counted, differences, regex
 from .session import Session
 from .steps import Steps
 
@@ -90,7 +90,7 @@ class WholeRun:
             carriers = [each for each in journal if type_ is None or type_ in types_of(each)]
             if requests is not None and len(carriers) != requests:
                 yield from self._fail_delivery(
-                    f"Expected {requests} requests{_with(type_)}, there were {len(carriers)}."
+                    f"Expected {counted(requests, 'request')}{_with(type_)}, there {_were(carriers)}."
                 )
             again = [
                 event
@@ -100,7 +100,7 @@ class WholeRun:
             ]
             if duplicates is not None and len(again) > duplicates:
                 yield from self._fail_delivery(
-                    f"Expected at most {duplicates} duplicates{_with(type_)}, there were {len(again)}."
+                    f"Expected at most {counted(duplicates, 'duplicate')}{_with(type_)}, there {_were(again)}."
                 )
             for event in self._session.run.events:
                 if within is not None and type_ in (None, event.type) and _delay(event) > within:
@@ -179,6 +179,10 @@ def _snapshot_link(expected: list[Any], stored: list[Any]) -> Broken | None:
     if len(stored) == len(expected):
         return Broken(Link.DIFFERENT, "the events are there, with other values")
     return None
+
+
+def _were(found: list[Any]) -> str:
+    return f"was {len(found)}" if len(found) == 1 else f"were {len(found)}"
 
 
 def _with(type_: str | None) -> str:

@@ -122,7 +122,11 @@ def example_lines() -> list[str]:
     [
         line
         for line in example_lines()
+<<<<<<< HEAD
         if not re.search(r" (serve|demo|dev|build|console|qa record)\b|--follow", line)
+=======
+        if not re.search(r" (serve|demo|dev|build|console|verify)\b|--follow", line)
+>>>>>>> main
     ],
 )
 def test_every_example_of_a_help_works(

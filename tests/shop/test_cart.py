@@ -8,7 +8,7 @@ from collector.testing import Tracking
 
 def add(page: Page, sku: str, quantity: int = 1) -> None:
     page.goto(f"/product.html?sku={sku}")
-    page.fill("#quantity", str(quantity))
+    page.select_option("#quantity", str(quantity))
     page.click("#add")
 
 

@@ -1,6 +1,7 @@
 """Each way of breaking the shop is told apart, and named."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from ..browser.install import ENGINE
 from .broken_shop.mutations import IN_PAGES, ON_SERVERS, Mutation
+from .documented import EXAMPLES, documented, message_of, write
 from .suites import run_suite
 
 HERE = Path(__file__).parent / "broken_shop"
@@ -41,3 +43,11 @@ def test_every_mutation_is_named_by_its_first_broken_link(tmp_path: Path) -> Non
         each for mutation in MUTATIONS for each in what_is_wrong(mutation, records[mutation.name])
     ]
     assert wrong == [], "\n".join(wrong)
+    if ENGINE == "chromium":  # other engines have other words for what they blocked
+        messages = {
+            name: message_of(records[name], records[name]["collector"])
+            for name in EXAMPLES.values()
+        }
+        if os.environ.get("UPDATE_DOCS"):
+            write(messages)
+        assert documented() == messages

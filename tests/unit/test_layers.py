@@ -21,6 +21,7 @@ ROOMS = {
     "install": {"alias", "aliased_bundle", "errors", "store"},
     "event": {"errors", "ids"},
     "plan": {"errors", "event"},
+    "verify": {"errors", "event", "ids", "install", "store"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
         "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
@@ -29,7 +30,7 @@ ROOMS = {
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
         "collector", "database_file", "descriptors", "doctor", "errors", "event", "ids", "install", "ipc",
-        "metrics", "printable", "settings", "store", "worker",
+        "metrics", "printable", "settings", "store", "verify", "worker",
     },
     # Other people's tests: they talk to a collector over HTTP, and start one.
     "testing": {"collector", "embedded", "errors", "install", "plan", "settings", "store"},

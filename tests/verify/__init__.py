@@ -1,0 +1,1 @@
+"""`verify` against pages that are served for it, each with one fault."""
