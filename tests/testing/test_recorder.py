@@ -199,7 +199,7 @@ def test_a_file_that_exists_is_kept(tmp_path: Path) -> None:
 def test_a_collector_that_cannot_tell_runs_apart_is_named(
     tmp_path: Path, collector: Collector
 ) -> None:
-    options = ["--into", tmp_path / "test_a.py", "--headless"]
+    options = ["--into", str(tmp_path / "test_a.py"), "--headless"]
     done = run("qa", "record", "http://127.0.0.1:1/", "--api", collector.url, *options)
     assert done.returncode == 1
     assert "has no /qa/runs for us: start it with `thamesthrive serve --qa`" in done.stderr
@@ -210,7 +210,7 @@ def test_a_collector_that_cannot_tell_runs_apart_is_named(
 
 
 def test_a_page_that_does_not_open_is_named(tmp_path: Path, testing_collector: Collector) -> None:
-    options = ["--into", tmp_path / "test_a.py", "--headless", "--api", testing_collector.url]
+    options = ["--into", str(tmp_path / "test_a.py"), "--headless", "--api", testing_collector.url]
     done = run("qa", "record", "http://127.0.0.1:1/", *options)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "net::ERR_" in done.stderr
