@@ -1,7 +1,6 @@
 """`thamesthrive qa record`: a test from what a person does on a page."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from collector.settings import load_settings
 
 from ..errors import Usage
 from ..output import note
-from .options import ApiOption, HostOption, PortOption, address_of
+from .options import ApiOption, HostOption, PortOption, TokenOption, address_of
 
 
 def record(
@@ -29,12 +28,12 @@ def record(
     api: ApiOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Opens a browser, and writes a pytest file that does what you do in it and expects the events
     that were stored. Ends when you close the window, or on Ctrl-C.
 
-    The page sends to a collector that was started with --qa. THAMESTHRIVE_TOKEN has its token, if it
-    is on another machine.
+    The page sends to a collector that was started with --qa.
 
     Examples:
 
@@ -57,7 +56,7 @@ def record(
         return await record_test(
             url,
             collector,
-            token=os.environ.get("THAMESTHRIVE_TOKEN"),
+            token=token,
             headless=headless,
             on_ready=_say_ready,
             finished=finished,

@@ -96,7 +96,7 @@ def _require_runs(client: Client) -> None:
     if status != 200:
         raise RecordingFailed(
             f"The collector at {client.url} has no /qa/runs for us: start it with"
-            " `thamesthrive serve --qa`; on another machine, THAMESTHRIVE_TOKEN is needed as well."
+            " `thamesthrive serve --qa`; on another machine, it needs a token as well."
         )
 
 
