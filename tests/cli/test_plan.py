@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from collector import store
+from collector.errors import StoreError
+
 from ..support import ROOT, Collector, run
 
 ORDER = {
@@ -119,6 +122,15 @@ def test_a_plan_with_one_broken_schema_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"Error: {plan}/b.json: Not a schema of draft 2020-12: /type:")
     assert "No schemas" in run("schema", "list", *db).stderr
+
+
+def test_a_plan_in_memory_is_checked_as_a_whole_too(tmp_path: Path) -> None:
+    collector = Collector(tmp_path)  # its database; nothing runs
+    source = collector.add_source()
+    plan = {"a": "{}", "b": '{"type": "nope"}'}
+    with collector.database() as database, pytest.raises(StoreError, match="draft 2020-12"):
+        store.apply_plan(database, source, plan)
+    assert collector.rows("SELECT * FROM schemas") == []
 
 
 def test_all_changes_of_a_plan_are_recorded_or_none_is_made(tmp_path: Path) -> None:
