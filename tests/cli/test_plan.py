@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -410,6 +411,18 @@ def test_a_call_that_the_plan_forbids_is_reported_on_its_line(
     assert len(errors) == 1
     assert errors[0].startswith("site.ts(3,")
     assert message in errors[0]
+
+
+def test_the_module_checks_the_plan_s_properties_too(declared: Path) -> None:
+    shutil.copy(ROOT / "js" / "dist" / "tracker.d.ts", declared / "tracker.d.ts")
+    head = """import { createTracker } from "./tracker";
+const tracker = createTracker({ source: { id: "s" }, url: { api: "http://x" } });
+"""
+    module = ["--module", "esnext", "--moduleResolution", "bundler"]
+    good = 'void tracker.track("purchase-order", { price: 1 });'
+    assert compiled(declared, head + good, *module) == []
+    (error,) = compiled(declared, head + good.replace("1", '"1"'), *module)
+    assert error.startswith("site.ts(3,")
 
 
 def test_hostile_names_and_words_stay_within_their_quotes(tmp_path: Path) -> None:
