@@ -12,6 +12,7 @@ import pytest
 
 from collector import store
 from collector.errors import StoreError
+from collector.plan import infer_plan
 
 from ..support import ROOT, Collector, run
 
@@ -267,6 +268,19 @@ def test_few_events_prove_little(collector: Collector) -> None:
     assert order["count"] == {"type": "number"}
     assert order["currency"] == {"type": "string"}
     assert order["day"] == {"type": "string"}
+
+
+def test_one_text_of_another_kind_is_enough_against_a_format() -> None:
+    days = [f"{year}-01-{day:02}" for year in range(1900, 1950) for day in range(1, 29)]
+    emails = ["ann@example.com", "bob@example.com"] * 10
+    for texts, wanted in (
+        (days, {"type": "string", "format": "date"}),
+        ([*days, "soon"], {"type": "string"}),
+        (emails, {"type": "string", "format": "email"}),
+        ([*emails, "color:red"], {"type": "string"}),
+    ):
+        plan = infer_plan(("a", {"x": text}) for text in texts)
+        assert json.loads(plan["a"])["properties"]["x"] == wanted
 
 
 def test_keys_that_are_data_are_not_listed(collector: Collector) -> None:
