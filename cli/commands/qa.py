@@ -3,6 +3,8 @@
 import json
 import signal
 from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +15,9 @@ from collector.settings import load_settings
 from ..errors import CliError, ProblemsFound
 from ..output import data, note, show, table
 from ..qa_client import QaClient
+from ..stored_runs import StoredRuns
 from .console import local_address
-from .options import HostOption, JsonOption, PortOption, TokenOption
+from .options import HostOption, JsonOption, PortOption, TokenOption, open_readonly
 from .qa_record import record
 
 app = typer.Typer(
@@ -39,6 +42,12 @@ def show_(
     host: HostOption = None,
     port: PortOption = None,
     token: TokenOption = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--db", help="Read this database instead of asking a collector. Requests are not in it."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Shows a run: its events, rejected events, and each request with what became of it.
@@ -49,16 +58,22 @@ def show_(
 
     - `thamesthrive qa show checkout-1`
     - `thamesthrive qa show checkout-1 --json`
+    - `thamesthrive qa show checkout-1 --db events.db`
     """
-    client = _client(url, host, port, token)
-    found = {
-        "run": run,
-        "events": client.events(run),
-        "rejected": client.rejected(run),
-        "requests": client.journal(run),
-    }
-    if not any(found[name] for name in ("events", "rejected", "requests")):
-        raise ProblemsFound(_nothing_of(client, run))
+    source: QaClient | StoredRuns
+    with ExitStack() as stack:
+        if file is None:
+            source = _client(url, host, port, token)
+        else:
+            source = StoredRuns(stack.enter_context(open_readonly(file)))
+        found = {
+            "run": run,
+            "events": source.events(run),
+            "rejected": source.rejected(run),
+            "requests": source.journal(run),
+        }
+        if not any(found[name] for name in ("events", "rejected", "requests")):
+            raise ProblemsFound(_nothing_of(source, run))
     show(found, lambda: _print_run(found), as_json=as_json)
 
 
@@ -134,8 +149,8 @@ def _client(url: str | None, host: str | None, port: int | None, token: str | No
     return QaClient((url or local_address(settings)).rstrip("/"), token)
 
 
-def _nothing_of(client: QaClient, run: str) -> str:
-    latest = [str(found["run"]) for found in client.runs()[:3]]
+def _nothing_of(source: QaClient | StoredRuns, run: str) -> str:
+    latest = [str(found["run"]) for found in source.runs()[:3]]
     others = f" The latest runs are {', '.join(latest)}." if latest else " There are no runs."
     return f"There is nothing of run {run}.{others}"
 

@@ -54,6 +54,16 @@ def test_show_has_events_rejected_ones_and_requests(watched: Collector) -> None:
     assert [len(found[part]) for part in ("events", "rejected", "requests")] == [1, 1, 2]
 
 
+def test_show_reads_a_database_without_a_collector(watched: Collector) -> None:
+    name, source = run_id(), watched.add_source()
+    send(watched, source, name, order(1), {"type": ""})
+    db = ("--db", str(watched.db))
+    found = json.loads(run("qa", "show", name, "--json", *db).stdout)
+    assert [len(found[part]) for part in ("events", "rejected", "requests")] == [1, 1, 0]
+    none = run("qa", "show", "mistyped", *db)
+    assert (none.returncode, f"The latest runs are {name}" in none.stderr) == (1, True)
+
+
 def test_show_says_which_runs_there_are_if_there_is_none_of_that_name(watched: Collector) -> None:
     name, source = run_id(), watched.add_source()
     send(watched, source, name, order(1))

@@ -16,6 +16,7 @@ from ...event.run_id import is_run_id
 from ...store import SourceCache
 from ...store.conditions import parse_condition
 from ...store.events import StoredEvent
+from ...store.run_details import rejected_dict
 from ...store.runs import (
     events_of_run,
     latest_of_run,
@@ -26,7 +27,6 @@ from ...store.runs import (
 )
 from ..journal import Journal
 from . import qa_access, qa_stream
-from .qa_stream import rejected_dict
 from .responses import json_response
 from .routes import Route
 

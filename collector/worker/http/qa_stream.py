@@ -1,6 +1,5 @@
 """What comes in of a run of tests, as server-sent events."""
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -9,9 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sanic import HTTPResponse, Request
 
-from ...store.rejected import RejectedEvent
-from ...store.rejected_groups import sample_of, split_detail
-from ...store.rows import load_json
+from ...store.run_details import rejected_dict
 from ...store.runs import events_of_run, rejected_of_run
 from ..journal import Journal
 from .responses import NO_STORE
@@ -75,29 +72,3 @@ def _news(
     for entry in journal.entries(run, cursor.request):
         cursor = cursor._replace(request=entry.number)
         yield "request", entry.as_dict(), cursor
-
-
-def rejected_dict(connection: sqlite3.Connection, row: RejectedEvent) -> dict[str, Any]:
-    """A rejected event as JSON-ready data, with the rule that it breaks."""
-    pointer, cause = split_detail(row.detail)
-    return {
-        "seq": row.seq,
-        "reason": row.reason,
-        "detail": cause,
-        "pointer": pointer,
-        "rule": sample_of(connection, row.seq).rule.as_dict(),
-        "type": row.type,
-        "event_id": row.event_id,
-        "payload": _decoded(row.payload),
-        "source_id": row.source_id,
-        "request_id": row.request_id,
-        "received_at": row.received_at,
-    }
-
-
-def _decoded(payload: str) -> Any:
-    """A payload as data; as it is if it is no JSON, or was cut."""
-    try:
-        return load_json(payload)
-    except (json.JSONDecodeError, RecursionError):
-        return payload
