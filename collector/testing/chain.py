@@ -157,9 +157,11 @@ def _refused(wanted: Wanted, evidence: Evidence) -> Broken | None:
 def _other_run(wanted: Wanted, evidence: Evidence) -> Broken | None:
     for run, event in evidence.others:
         if event.type == wanted.type:
-            where = f"run {run!r}" if run else "no run"
-            cure = "Let the page leave the run to the kit: data-qa-run and qa.run come before it."
-            return Broken(Link.OTHER_RUN, f"{event} belongs to {where}", cure)
+            if run:
+                cure = "Let the kit name the run: data-qa-run and qa.run come before it."
+                return Broken(Link.OTHER_RUN, f"{event} belongs to run {run!r}", cure)
+            cure = "Bind what sent it: tracking.attach(context), or tracking.headers on a server."
+            return Broken(Link.OTHER_RUN, f"{event} belongs to no run", cure)
     return None
 
 

@@ -78,6 +78,8 @@ FAILED = BrowserRequest("track", f"{COLLECTOR}/track", None, "net::ERR_FAILED")
         ({"browser": BrowserSide()}, Link.NO_PAGE),
         ({}, Link.NO_PAGE),
         ({"others": [("left-over", stored("order", price=1))]}, Link.OTHER_RUN),
+        ({"others": [("", stored("order", price=1))]}, Link.OTHER_RUN),
+        ({"others": [("", stored("another"))]}, Link.NO_PAGE),
     ],
     ids=lambda value: value.name.lower() if isinstance(value, Link) else "",
 )

@@ -22,6 +22,16 @@ def test_one(tracking_source, tracking):
     urllib.request.urlopen(urllib.request.Request(address, b"{}", tracking.headers)).close()
     tracking.expect("hello", times=1)
 """
+UNUSED = """
+import sys
+
+def test_one():
+    pass
+
+def test_two():
+    loaded = {name for name in sys.modules if name.startswith("collector.testing.")}
+    assert {name.rpartition(".")[2] for name in loaded} <= {"plugin", "report_plugin"}
+"""
 ASYNC = """
 import asyncio, urllib.request
 
@@ -176,7 +186,12 @@ def test_it_is_loaded_once_also_when_named_twice(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_suite_that_does_not_use_it_pays_nothing() -> None:
+def test_a_suite_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) -> None:
+    done = run_suite(suite(tmp_path, UNUSED), "-p", "collector.testing.plugin")
+    assert done.returncode == 0, done.stdout
+
+
+def test_to_load_it_costs_nothing() -> None:
     """It is in every run of pytest where the package is installed."""
     code = "import sys, pytest; before = set(sys.modules); import collector.testing.plugin; print(*set(sys.modules) - before)"
     done = subprocess.run(
