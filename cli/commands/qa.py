@@ -17,12 +17,13 @@ from ..output import data, note, show, table
 from ..qa_client import QaClient
 from ..stored_runs import StoredRuns
 from .console import local_address
-from .options import HostOption, JsonOption, PortOption, open_readonly
+from .options import HostOption, JsonOption, PortOption, TokenOption, open_readonly
+from .qa_record import record
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Runs of tests: what was stored, rejected and refused of each. The collector must be running"
-    " with `--qa`.\n\nExamples:\n\n- `thamesthrive qa show checkout-1`",
+    help="Runs of tests: what was stored, rejected and refused of each, and tests that are recorded. The"
+    " collector must be running with `--qa`.\n\nExamples:\n\n- `thamesthrive qa show checkout-1`",
 )
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run's id.")]
@@ -30,14 +31,8 @@ UrlOption = Annotated[
     str | None,
     typer.Option(help="The collector's address.", show_default="from host and port"),
 ]
-TokenOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="THAMESTHRIVE_TOKEN",
-        help="A token of the collector, where it is on another machine.",
-    ),
-]
 WIDTH = 100  # characters of properties in a line
+app.command()(record)
 
 
 @app.command("show")
