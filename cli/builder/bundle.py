@@ -22,7 +22,7 @@ from collector.errors import SettingsError
 
 from .. import paths
 from ..errors import BuildError, Missing, Usage
-from . import console_files
+from . import consent_script, console_files
 from .typescript import declarations
 
 BUDGETS = {"loader.min.js": 600, "tracker.min.js": 4200, "page.min.js": 1100}  # bytes, brotli
@@ -169,6 +169,7 @@ def _build(js: Path, wanted: list[str], *, types: bool, smallest: bool) -> Bundl
     )
     _run(js, console_files.arguments_of(staging.name))
     console_files.finish(staging)
+    _run(js, consent_script.arguments_of(js, staging.name))
     manifest = json.dumps(bundle.as_dict(), indent=2) + "\n"
     (staging / "manifest.json").write_text(manifest, encoding="utf-8")
     if types:

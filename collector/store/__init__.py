@@ -23,6 +23,7 @@ from .install import (
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .origins import is_listed
+from .plan import PlanDiff, SchemaChange, apply_plan, diff_plan
 from .profiles import (
     Profile,
     ProfileMatch,
@@ -65,6 +66,7 @@ from .sources import (
 )
 from .stats import backup, check_database, database_state, stats
 from .tokens import ADMIN, READ, ROLES, Token, create_token, list_tokens, note_use, revoke_token
+from .traces import find_traces, remove_traces
 
 __all__ = [
     "ACCEPT_BRIDGE",
@@ -90,6 +92,7 @@ __all__ = [
     "FormerId",
     "InstallState",
     "Lamp",
+    "PlanDiff",
     "Profile",
     "ProfileMatch",
     "ProfileSession",
@@ -99,6 +102,7 @@ __all__ = [
     "Rows",
     "Rule",
     "Sample",
+    "SchemaChange",
     "SchemaTry",
     "Sighting",
     "Sizes",
@@ -112,6 +116,7 @@ __all__ = [
     "add_redirect",
     "add_source",
     "allow_origin",
+    "apply_plan",
     "backup",
     "check_database",
     "connect",
@@ -123,9 +128,11 @@ __all__ = [
     "database_size",
     "database_state",
     "describe_clock",
+    "diff_plan",
     "expire_rows",
     "export_profile",
     "find_profiles",
+    "find_traces",
     "first_of_latest",
     "forget_profile",
     "get_profile",
@@ -163,6 +170,7 @@ __all__ = [
     "remove_redirect",
     "remove_schema",
     "remove_source",
+    "remove_traces",
     "require_profile",
     "revoke_token",
     "rotate_source",

@@ -9,6 +9,7 @@ from .findings import Finding, Report, StageResult
 from .guard import Guard
 from .installation import Installation
 from .page import Page
+from .visits import Visit
 
 
 class CouldNotLook(CollectorError):
@@ -30,6 +31,8 @@ class Check:
     is_misaddressed: bool = False
     installation: Installation | None = None
     facts: dict[str, str] = field(default_factory=dict)
+    found: list[Finding] = field(default_factory=list)
+    visits: list[Visit] = field(default_factory=list)
 
 
 class Stage(Protocol):
@@ -55,7 +58,9 @@ def run_stages(check: Check, stages: Sequence[Stage]) -> Report:
 def _run(check: Check, stage: Stage) -> StageResult:
     found: list[Finding] = []
     try:
-        found.extend(stage.look(check))
+        for one in stage.look(check):
+            found.append(one)
+            check.found.append(one)
     except CouldNotLook as error:
         return StageResult(stage.name, "failed", str(error), tuple(found))
     except Skipped as reason:

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.alone
 @pytest.fixture
 def js(tmp_path: Path) -> Path:
     """A copy of the tracker's sources that a test may break."""
-    for folder in ("src", "site", "console"):
+    for folder in ("src", "site", "console", "verify"):
         shutil.copytree(ROOT / "js" / folder, tmp_path / "js" / folder)
     # The style of the console begins with that of the documentation.
     shutil.copytree(ROOT / "templates" / "assets", tmp_path / "templates" / "assets")
@@ -49,6 +49,14 @@ def test_build_bundle_prints_a_table_of_sizes_and_hashes() -> None:
         row.split()[0] for row in rows
     }
     assert all("sha384-" in row for row in rows)
+
+
+def test_the_script_for_consent_managers_says_where_its_source_is() -> None:
+    """Its licence, the MPL, asks for that."""
+    head = (DIST / "verify" / "consent.js").read_text()[:300]
+    assert head.startswith("/*! Contains @duckduckgo/autoconsent")
+    assert "https://github.com/duckduckgo/autoconsent" in head
+    assert "https://mozilla.org/MPL/2.0/" in head
 
 
 def test_build_bundle_as_json_is_the_manifest() -> None:

@@ -1,0 +1,208 @@
+"""The stages that open the page in a browser, and look whether its events are stored."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import codes_browser as codes
+from .browser import Opener
+from .browser_facts import facts_of, send_address
+from .browser_rules import blocker_finding, finding_of, first_broken
+from .check import Check, CouldNotLook, Skipped
+from .chromium import chromium
+from .findings import Code, Finding
+from .storage import Access, Storage
+from .visits import PROBE, StoredEvents, Visit, VisitName
+
+DEADLINE = 120.0  # seconds for all visits: a page can keep a browser busy for ever
+STORED = 5.0  # seconds from the answer to the row; it is there before the answer
+POLL = 0.1
+# With these, agreeing to a consent manager may help.
+_CONSENT_MAY_HELP = (codes.NO_TRACKER, codes.AWAITS_CONSENT, codes.SNIPPET_BROKEN)
+
+Say = Callable[[str], object]
+
+
+def new_run() -> str:
+    """The nonce of a verification: nobody can know it before."""
+    return f"verify-{secrets.token_hex(8)}"
+
+
+@dataclass
+class Look:
+    """What the browser's and the storage's stage share: how storage is seen, once that is known."""
+
+    access: Access
+    run: str = field(default_factory=new_run)
+    storage: Storage | None = None
+    why_not: str = ""  # it cannot be seen
+
+    def find_storage(self, visit: Visit) -> Storage | None:
+        """The storage that a page's events go to, as far as it can be seen."""
+        if self.storage is None:
+            try:
+                self.storage = self.access.storage(send_address(visit), visit.tracker.source)
+            except CouldNotLook as error:
+                self.why_not = str(error)
+        return self.storage
+
+
+class BrowserStage:
+    """Opens the page in a browser: plainly, then, if nothing arrives, with consent, and if it does, with
+    a blocker's rules. `say`: told what is being done."""
+
+    name = "browser"
+
+    def __init__(self, look: Look, consent_script: Path, say: Say = lambda _: None) -> None:
+        self._look = look
+        self._consent_script = consent_script
+        self._say = say
+
+    def look(self, check: Check) -> Iterator[Finding]:
+        """See Stage."""
+        problems = [one for one in check.found if one.level == "problem"]
+        found = asyncio.run(self._run(check, has_problems=bool(problems)))
+        # Where nothing arrives, what an earlier stage has found is why.
+        if not problems or any(visit.accepted for visit in check.visits):
+            yield from found
+
+    async def _run(self, check: Check, *, has_problems: bool) -> list[Finding]:
+        try:
+            async with asyncio.timeout(DEADLINE):
+                return await self._visits(check, has_problems=has_problems)
+        except TimeoutError as error:
+            raise CouldNotLook(
+                f"The page kept the browser busy for {DEADLINE:g} seconds."
+            ) from error
+
+    async def _visits(self, check: Check, *, has_problems: bool) -> list[Finding]:
+        try:
+            script = self._consent_script.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise CouldNotLook(
+                f"{self._consent_script} is missing. Run: thamesthrive build bundle"
+            ) from error
+        async with chromium() as browser:
+            opener = Opener(browser, script)
+            plain = await self._open(opener, "plain", check)
+            code, visit = self._judge(plain, check), plain
+            if code in _CONSENT_MAY_HELP and not has_problems:
+                code, visit = await self._with_consent(opener, code, plain, check)
+            if code is not None:
+                return [finding_of(code, visit, check.source)]
+            if has_problems or not visit.accepted:
+                return []
+            blocked = blocker_finding(await self._open(opener, "blocker", check))
+            return [blocked] if blocked else []
+
+    async def _with_consent(
+        self, opener: Opener, code: Code, plain: Visit, check: Check
+    ) -> tuple[Code | None, Visit]:
+        """What is judged of a page that waits for consent: with it, if there is anything to agree to."""
+        visit = await self._open(opener, "consent", check)
+        if not visit.consent.asking and not visit.accepted:
+            plain.consent = visit.consent
+            return code, plain
+        found = self._judge(visit, check)
+        return (codes.CONSENT_IGNORED if found is codes.AWAITS_CONSENT else found), visit
+
+    async def _open(self, opener: Opener, name: VisitName, check: Check) -> Visit:
+        self._say(f"Opening the page: {_WORDS[name]}")
+        async with opener.visit(name, check.url, f"{self._look.run}.{name}") as visit:
+            check.visits.append(visit)
+            storage = self._look.find_storage(visit) if visit.tracker.ready else None
+            if storage:
+                await self._wait(visit, storage)
+        return visit
+
+    async def _wait(self, visit: Visit, storage: Storage) -> None:
+        """Waits for what was sent to be stored, while the browser is still there to send it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + STORED
+        while True:
+            visit.stored = await asyncio.to_thread(self._stored, storage, visit.run)
+            if visit.stored is None or _is_complete(visit, visit.stored) or loop.time() > until:
+                return
+            await asyncio.sleep(POLL)
+
+    def _stored(self, storage: Storage, run: str) -> StoredEvents | None:
+        try:
+            return storage.look(run)
+        except CouldNotLook as error:
+            self._look.storage, self._look.why_not = None, str(error)
+            return None
+
+    @staticmethod
+    def _judge(visit: Visit, check: Check) -> Code | None:
+        has_snippet = check.installation is not None
+        return first_broken(facts_of(visit, check.source, has_snippet=has_snippet))
+
+
+_WORDS = {
+    "plain": "as anybody does",
+    "consent": "agreeing to its consent manager",
+    "blocker": "with the rules of a content blocker",
+}
+
+
+def _is_complete(visit: Visit, stored: StoredEvents) -> bool:
+    """Whether all is there that can be expected."""
+    has_probe = not visit.left or PROBE in stored.types
+    return has_probe and stored.events.keys() >= set(visit.accepted)
+
+
+class StorageStage:
+    """Looks whether what the browser sent is stored, and removes it. Without a row nothing counts as
+    success."""
+
+    name = "storage"
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+
+    def look(self, check: Check) -> Iterable[Finding]:
+        """See Stage."""
+        if not check.visits:
+            raise Skipped("The page was not opened in a browser.")
+        problems = [one for one in check.found if one.level == "problem"]
+        storage = self._look.storage
+        try:
+            if storage is None and not problems:
+                raise CouldNotLook(self._look.why_not or "The page's tracker never ran.")
+            if storage is not None:
+                yield from self._judge(check, storage, has_problems=bool(problems))
+        finally:
+            left = self._clean(check)
+        yield from left
+
+    def _judge(self, check: Check, storage: Storage, *, has_problems: bool) -> Iterator[Finding]:
+        """The visits in which something arrived, or should have."""
+        seen = [(visit, visit.stored) for visit in check.visits if visit.stored is not None]
+        for visit, stored in seen:
+            values = {"storage": storage.name, "api": send_address(visit)}
+            if not stored.events.keys() >= set(visit.accepted):
+                yield Finding(codes.NOT_STORED, (), values)
+                return
+            if stored.events and visit.left and PROBE not in stored.types:
+                yield Finding(codes.LOST_ON_LEAVING, (), values)
+                return
+        if not has_problems and not any(stored.events for _, stored in seen):
+            yield Finding(codes.NOTHING_STORED, (), {"storage": storage.name})
+
+    def _clean(self, check: Check) -> list[Finding]:
+        """Removes what the verification has stored."""
+        storage = self._look.storage
+        if storage is None:
+            return []
+        left, why = 0, ""
+        for visit in check.visits:
+            with contextlib.suppress(CouldNotLook):
+                removal = storage.remove(visit.run)
+                left, why = left + removal.left, why or removal.why
+        if not left:
+            return []
+        values = {"count": str(left), "why": why, "run": self._look.run}
+        return [Finding(codes.NOT_REMOVED, (), values)]

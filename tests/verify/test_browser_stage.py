@@ -1,0 +1,99 @@
+"""Pages with one fault each, opened in a browser: exactly that fault is found, and nothing stays
+stored."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from collector import store
+from collector.alias import parse_aliases
+from collector.verify import Check, Report, Stage, report_text, run_stages
+from collector.verify.browser_stage import BrowserStage, Look, StorageStage
+from collector.verify.storage import Access
+
+from ..browser.visitor import DIST, Network, page_server, snippet
+from ..support import Collector
+from .pages_in_browser import FAULTS, GOOD, Served
+
+ALIAS = "/a/{app.js,hello}"
+CONSENT = DIST / "verify" / "consent.js"
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector with names of its own, besides the default ones."""
+    folder = tmp_path_factory.mktemp("verify")
+    collector = Collector(folder, options=("--alias", ALIAS)).start()
+    yield collector
+    collector.end()
+
+
+@contextlib.contextmanager
+def served(page: Served, collector: Collector, source: str) -> Iterator[str]:
+    """The page's address."""
+    with contextlib.ExitStack() as stack:
+        api = collector.url
+        if page.api == "liar":
+            network = stack.enter_context(Network(collector))
+            network.weather = lambda body: (
+                200,
+                {"Content-Type": "application/json"},
+                json.dumps({"events": [one["id"] for one in body["events"]]}).encode(),
+            )
+            api = network.url
+        if page.api == "nowhere":
+            api = "http://127.0.0.1:9"
+        aliases = parse_aliases(ALIAS) if page.names == "own" else ()
+        values = {
+            "snippet": snippet(source, collector.url, aliases=aliases).replace(
+                f'api: "{collector.url}"', f'api: "{api}"'
+            ),
+            "one_line": snippet(source, collector.url, one_line=True, aliases=aliases),
+            "nonced": snippet(source, collector.url, nonce="n1", aliases=aliases),
+            "script": f"{collector.url}/a/app.js",
+            "source": source,
+            "api": collector.url,
+        }
+        html = f"<!doctype html><html><head><title>Shop</title>{page.head}</head><body>{page.body}"
+        headers = dict(page.headers)
+        for name, value in values.items():
+            html = html.replace(f"{{{name}}}", value)
+            headers = {key: text.replace(f"{{{name}}}", value) for key, text in headers.items()}
+        yield stack.enter_context(page_server(html + "</body></html>", headers))
+
+
+def verified(url: str, access: Access, source: str | None = None) -> Report:
+    """The report of the two stages, made in a thread: this one may have the event loop of a driver."""
+    look = Look(access)
+    stages: list[Stage] = [BrowserStage(look, CONSENT), StorageStage(look)]
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run_stages, Check(url, source, in_browser=True), stages).result()
+
+
+def report_of(page: Served, collector: Collector) -> Report:
+    with collector.database() as database:
+        source = store.add_source(database, page.name, **page.source).id
+        if page.schema:
+            store.set_schema(database, source, "purchase", page.schema)
+    asked = collector.add_source() if page.asked else None
+    with served(page, collector, source) as url:
+        report = verified(url, Access(db=collector.db), asked)
+    assert collector.events(source) == []
+    assert collector.rows("SELECT 1 FROM rejected WHERE source_id = ?", source) == []
+    return report
+
+
+@pytest.mark.parametrize("page", FAULTS, ids=lambda page: page.name)
+def test_a_page_with_one_fault_is_told_that_fault(page: Served, named: Collector) -> None:
+    report = report_of(page, named)
+    assert [one.code for one in report.findings] == [page.code], report_text(report)
+
+
+@pytest.mark.parametrize("page", GOOD, ids=lambda page: page.name)
+def test_a_page_that_works_is_told_nothing(page: Served, named: Collector) -> None:
+    report = report_of(page, named)
+    assert report.findings == (), report_text(report)
+    assert report.exit_code == 0
