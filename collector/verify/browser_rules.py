@@ -109,8 +109,9 @@ def _detail(request: Request) -> str:
     if not isinstance(first, dict):
         return "no detail"
     index = first.get("index")
-    is_known = isinstance(index, int) and 0 <= index < len(request.types)
-    name = request.types[index] if is_known else ""
+    name = ""
+    if isinstance(index, int) and 0 <= index < len(request.types):
+        name = request.types[index]
     return ": ".join(
         str(part) for part in (name, first.get("detail") or first.get("reason")) if part
     )

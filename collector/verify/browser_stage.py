@@ -61,24 +61,24 @@ class BrowserStage:
         self._consent_script = consent_script
         self._say = say
 
-    def look(self, check: Check) -> Iterator[Finding]:
+    def look(self, check: Check, /) -> Iterator[Finding]:
         """See Stage."""
-        problems = [one for one in check.found if one.level == "problem"]
-        found = asyncio.run(self._run(check, has_problems=bool(problems)))
+        found = asyncio.run(self._run(check))
+        problems = _problems(check)
         # Where nothing arrives, what an earlier stage has found is why.
         if not problems or any(visit.accepted for visit in check.visits):
             yield from found
 
-    async def _run(self, check: Check, *, has_problems: bool) -> list[Finding]:
+    async def _run(self, check: Check) -> list[Finding]:
         try:
             async with asyncio.timeout(DEADLINE):
-                return await self._visits(check, has_problems=has_problems)
+                return await self._visits(check)
         except TimeoutError as error:
             raise CouldNotLook(
                 f"The page kept the browser busy for {DEADLINE:g} seconds."
             ) from error
 
-    async def _visits(self, check: Check, *, has_problems: bool) -> list[Finding]:
+    async def _visits(self, check: Check) -> list[Finding]:
         try:
             script = self._consent_script.read_text(encoding="utf-8")
         except FileNotFoundError as error:
@@ -89,11 +89,11 @@ class BrowserStage:
             opener = Opener(browser, script)
             plain = await self._open(opener, "plain", check)
             code, visit = self._judge(plain, check), plain
-            if code in _CONSENT_MAY_HELP and not has_problems:
+            if code in _CONSENT_MAY_HELP and not _problems(check):
                 code, visit = await self._with_consent(opener, code, plain, check)
             if code is not None:
                 return [finding_of(code, visit, check.source)]
-            if has_problems or not visit.accepted:
+            if _problems(check) or not visit.accepted:
                 return []
             blocked = blocker_finding(await self._open(opener, "blocker", check))
             return [blocked] if blocked else []
@@ -113,6 +113,8 @@ class BrowserStage:
         self._say(f"Opening the page: {_WORDS[name]}")
         async with opener.visit(name, check.url, f"{self._look.run}.{name}") as visit:
             check.visits.append(visit)
+            # What only a browser could tell is told now.
+            check.withdrawn |= {"V010", "V011"} if visit.tracker.has_config else {"V011"}
             storage = self._look.find_storage(visit) if visit.tracker.ready else None
             if storage:
                 await self._wait(visit, storage)
@@ -148,6 +150,13 @@ _WORDS = {
 }
 
 
+def _problems(check: Check) -> list[Finding]:
+    """The problems that stages before have found, and no browser has disproved."""
+    return [
+        one for one in check.found if one.level == "problem" and one.code not in check.withdrawn
+    ]
+
+
 def _is_complete(visit: Visit, stored: StoredEvents) -> bool:
     """Whether all is there that can be expected."""
     has_probe = not visit.left or PROBE in stored.types
@@ -163,17 +172,17 @@ class StorageStage:
     def __init__(self, look: Look) -> None:
         self._look = look
 
-    def look(self, check: Check) -> Iterable[Finding]:
+    def look(self, check: Check, /) -> Iterable[Finding]:
         """See Stage."""
         if not check.visits:
             raise Skipped("The page was not opened in a browser.")
-        problems = [one for one in check.found if one.level == "problem"]
+        has_problems = bool(_problems(check))
         storage = self._look.storage
         try:
-            if storage is None and not problems:
+            if storage is None and not has_problems:
                 raise CouldNotLook(self._look.why_not or "The page's tracker never ran.")
             if storage is not None:
-                yield from self._judge(check, storage, has_problems=bool(problems))
+                yield from self._judge(check, storage, has_problems=has_problems)
         finally:
             left = self._clean(check)
         yield from left

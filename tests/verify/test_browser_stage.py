@@ -70,7 +70,7 @@ def verified(url: str, access: Access, source: str | None = None) -> Report:
     look = Look(access)
     stages: list[Stage] = [BrowserStage(look, CONSENT), StorageStage(look)]
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(run_stages, Check(url, source, in_browser=True), stages).result()
+        return thread.submit(run_stages, Check(url, source), stages).result()
 
 
 def report_of(page: Served, collector: Collector) -> Report:
