@@ -31,6 +31,7 @@ COMMANDS = {
     "report": "Inspect",
     "profile": "Inspect",
     "audit": "Inspect",
+    "verify": "Inspect",
     "doctor": "Operate",
     "config": "Operate",
     "db": "Operate",

@@ -121,9 +121,12 @@ class _LenientParser:
         for index, text in enumerate(items):
             self._event(index, text)
         known = self._list("known", _decode_strings)
+        session_id = self._ref("session")
         return Payload(
             source_id=self.source_id,
-            session_id=self._ref("session"),
+            session_id=session_id,
+            # A question alone makes nobody a visitor.
+            anonymous=bool(known) and not items and session_id is None,
             profile_id=self._ref("profile"),
             device_id=self._ref("device"),
             context=context,

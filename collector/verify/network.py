@@ -75,7 +75,11 @@ class _Bounded(httpcore.NetworkStream):
         return left if timeout is None else min(left, timeout)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._time(timeout))
+        try:
+            return self._stream.read(max_bytes, self._time(timeout))
+        except httpcore.ReadTimeout:
+            self._guard.remaining()  # the time of all is over, rather than that of one answer
+            raise
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, self._time(timeout))

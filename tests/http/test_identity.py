@@ -178,3 +178,15 @@ def test_session_context_grows_and_keeps_the_campaign_that_began_it(
         )
     (row,) = shared_collector.rows("SELECT context FROM sessions WHERE id = ?", source)
     assert row["context"] == '{"utm":{"source":"news"},"screen":{"width":2}}'
+
+
+def test_a_question_without_a_session_stores_nothing(shared_collector: Collector) -> None:
+    source = shared_collector.add_source()
+    before = shared_collector.counts()
+    answer = shared_collector.post({"source": {"id": source}, "known": ["x"], "events": []})
+    assert (answer.status_code, answer.json()["missing"]) == (200, ["x"])
+    assert shared_collector.counts() == before
+    rows = "SELECT * FROM request_rows WHERE request_id = ?"
+    assert shared_collector.rows(rows, answer.json()["task"][0]) == []
+    named = {"source": {"id": source}, "known": ["x"], "session": {"id": source}}
+    assert shared_collector.post(named).json()["session"] == {"id": source}
