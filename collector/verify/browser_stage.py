@@ -14,7 +14,7 @@ from .browser_rules import blocker_finding, finding_of, first_broken
 from .check import Check, CouldNotLook, Skipped
 from .chromium import chromium
 from .findings import Code, Finding
-from .storage import Access, Storage
+from .storage import Access, Removal, Storage
 from .visits import PROBE, StoredEvents, Visit, VisitName
 
 DEADLINE = 120.0  # seconds for all visits: a page can keep a browser busy for ever
@@ -39,6 +39,7 @@ class Look:
     run: str = field(default_factory=new_run)
     storage: Storage | None = None
     why_not: str = ""  # it cannot be seen
+    left: Removal = Removal()
 
     def find_storage(self, visit: Visit) -> Storage | None:
         """The storage that a page's events go to, as far as it can be seen."""
@@ -48,6 +49,21 @@ class Look:
             except CouldNotLook as error:
                 self.why_not = str(error)
         return self.storage
+
+    def remove(self, runs: Iterable[str]) -> None:
+        """Removes what is stored of these runs, as far as it can be."""
+        for run in runs if self.storage else ():
+            with contextlib.suppress(CouldNotLook):
+                gone = self.storage.remove(run) if self.storage else Removal()
+                self.left = Removal(
+                    self.left.removed + gone.removed, self.left.left + gone.left, gone.why
+                )
+
+    def remains(self) -> Iterator[Finding]:
+        """What could not be removed."""
+        if self.left.left:
+            values = {"count": str(self.left.left), "why": self.left.why, "run": self.run}
+            yield Finding(codes.NOT_REMOVED, (), values)
 
 
 class BrowserStage:
@@ -63,7 +79,11 @@ class BrowserStage:
 
     def look(self, check: Check, /) -> Iterator[Finding]:
         """See Stage."""
-        found = asyncio.run(self._run(check))
+        try:
+            found = asyncio.run(self._run(check))
+        finally:
+            # What was stored is known by now. However this ends, nothing remains.
+            self._look.remove(visit.run for visit in check.visits)
         problems = _problems(check)
         # Where nothing arrives, what an earlier stage has found is why.
         if not problems or any(visit.accepted for visit in check.visits):
@@ -85,9 +105,11 @@ class BrowserStage:
             raise CouldNotLook(
                 f"{self._consent_script} is missing. Run: thamesthrive build bundle"
             ) from error
-        async with chromium() as browser:
+        async with chromium(check.guard.hosts) as browser:
             opener = Opener(browser, script)
             plain = await self._open(opener, "plain", check)
+            if plain.failure:
+                raise CouldNotLook(f"The browser cannot open {check.url}: {plain.failure}.")
             code, visit = self._judge(plain, check), plain
             if code in _CONSENT_MAY_HELP and not _problems(check):
                 code, visit = await self._with_consent(opener, code, plain, check)
@@ -164,8 +186,7 @@ def _is_complete(visit: Visit, stored: StoredEvents) -> bool:
 
 
 class StorageStage:
-    """Looks whether what the browser sent is stored, and removes it. Without a row nothing counts as
-    success."""
+    """Looks whether what the browser sent was stored. Without a row nothing counts as success."""
 
     name = "storage"
 
@@ -178,14 +199,13 @@ class StorageStage:
             raise Skipped("The page was not opened in a browser.")
         has_problems = bool(_problems(check))
         storage = self._look.storage
-        try:
-            if storage is None and not has_problems:
-                raise CouldNotLook(self._look.why_not or "The page's tracker never ran.")
-            if storage is not None:
-                yield from self._judge(check, storage, has_problems=has_problems)
-        finally:
-            left = self._clean(check)
-        yield from left
+        if storage is not None:
+            yield from self._judge(check, storage, has_problems=has_problems)
+            yield from self._look.remains()
+        elif not has_problems:
+            why = self._look.why_not or "The page's tracker never ran."
+            remain = any(visit.accepted for visit in check.visits)
+            raise CouldNotLook(why + (f" Events of run {self._look.run} remain." if remain else ""))
 
     def _judge(self, check: Check, storage: Storage, *, has_problems: bool) -> Iterator[Finding]:
         """The visits in which something arrived, or should have."""
@@ -200,18 +220,3 @@ class StorageStage:
                 return
         if not has_problems and not any(stored.events for _, stored in seen):
             yield Finding(codes.NOTHING_STORED, (), {"storage": storage.name})
-
-    def _clean(self, check: Check) -> list[Finding]:
-        """Removes what the verification has stored."""
-        storage = self._look.storage
-        if storage is None:
-            return []
-        left, why = 0, ""
-        for visit in check.visits:
-            with contextlib.suppress(CouldNotLook):
-                removal = storage.remove(visit.run)
-                left, why = left + removal.left, why or removal.why
-        if not left:
-            return []
-        values = {"count": str(left), "why": why, "run": self._look.run}
-        return [Finding(codes.NOT_REMOVED, (), values)]

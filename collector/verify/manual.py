@@ -1,7 +1,6 @@
 """A verification in somebody's own browser: for pages behind a login, and browsers that no machine
 has."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,16 +32,18 @@ class ManualStage:
         storage = self._storage(check)
         run = self.look_at.run
         self.show(address_with(check.url, **{RUN: run}))
+        types: set[str] = set()
         try:
             types = _wait(storage, run, self.seconds)
             check.facts["stored"] = ", ".join(sorted(types))
         finally:
-            left = self._remove(storage)
+            self.look_at.storage = storage
+            self.look_at.remove([run])
         if not types:
             causes = self.causes()
             values = {"seconds": f"{self.seconds:g}", "causes": f": {causes}" if causes else ""}
             yield Finding(codes.NOTHING_CAME, (), values)
-        yield from left
+        yield from self.look_at.remains()
 
     def _storage(self, check: Check) -> Storage:
         """What is stored of the source that the page, or `--source`, names. Raises CouldNotLook."""
@@ -54,15 +55,6 @@ class ManualStage:
                 "Which source the page sends to is not known. Name it with --source."
             )
         return self.look_at.access.storage(api, source)
-
-    def _remove(self, storage: Storage) -> list[Finding]:
-        left, why = 0, ""
-        with contextlib.suppress(CouldNotLook):
-            _, left, why = storage.remove(self.look_at.run)
-        if not left:
-            return []
-        values = {"count": str(left), "why": why, "run": self.look_at.run}
-        return [Finding(codes.NOT_REMOVED, (), values)]
 
 
 def _wait(storage: Storage, run: str, seconds: float) -> set[str]:
