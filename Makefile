@@ -20,10 +20,10 @@ check: $(VENV)/.dev js/node_modules/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" node js/node_modules/pyright/index.js
-	cd js && node_modules/.bin/tsc --noEmit
-	cd js && node_modules/.bin/prettier --check src site console verify minify.mjs
+	cd js && node_modules/.bin/tsc --noEmit && node_modules/.bin/tsc --noEmit -p qa
+	cd js && node_modules/.bin/prettier --check src site console qa verify minify.mjs
 	@# Prettier wraps code only: comments and strings have the same limit.
-	! LC_ALL=C.UTF-8 grep -rnE '^.{101,}' js/src js/site js/console/*.ts js/verify/*.ts js/minify.mjs
+	! LC_ALL=C.UTF-8 grep -rnE '^.{101,}' js/src js/site js/console/*.ts js/verify/*.ts js/qa/src js/qa/tests js/qa/types js/qa/build.mjs js/minify.mjs
 
 unit: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install

@@ -14,6 +14,8 @@ CARRIED = {
     "templates/snippet.html": "collector/_install/snippet.html",
     "site/guides.toml": "collector/_install/guides.toml",
     "templates/console": "collector/_console",
+    "templates/report": "collector/_report",
+    "templates/assets/style.css": "collector/_report/style.css",
 }
 
 

@@ -27,6 +27,7 @@ CollectorError
 ├── SettingsError        wrong configuration: says which setting, and where it came from
 ├── BadAddress           a collector's address that pages cannot use
 ├── NotBuilt             the tracker is not built
+├── PlanError            a tracking plan's files cannot be used
 └── StoreError           the database cannot do what an administrator asked
     ├── NewerDatabase
     ├── ReplacedDatabase
@@ -289,6 +290,12 @@ class NotBuilt(CollectorError):
     """The tracker is not built, or its build was not finished."""
 
     exit_code = 3
+
+
+class PlanError(CollectorError):
+    """A file of a tracking plan cannot be used, or cannot be written."""
+
+    exit_code = 2
 
 
 class StoreError(CollectorError):

@@ -123,6 +123,7 @@ class WriteRequest(Struct, array_like=True, gc=False):
     )
     address: str = ""  # whose bytes are limited, as `sender.limited_address`; empty for nobody's
     replays: int | None = None
+    run: str | None = None  # the run of tests that it belongs to
 
 
 class WriteResult(Struct, frozen=True, array_like=True, gc=False):

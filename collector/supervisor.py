@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from types import FrameType
 from typing import Any, NamedTuple
@@ -54,6 +54,7 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
             raise SettingsError(f"{name}: there is no folder {wanted}.")
+    settings = _for_tests(settings)
     _check_alias(settings)
     raise_limit()
     with _listen(settings) as public:
@@ -67,6 +68,14 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
             database = DatabaseFile.at(settings.db)
             doors = Doors(public, taken, put, console_taken, console_put)
             Supervisor(settings, database, doors).run(on_ready)
+
+
+def _for_tests(settings: Settings) -> Settings:
+    """With `qa` there is one worker: it knows of all requests of a run of tests."""
+    if not settings.qa or settings.workers == 1:
+        return settings
+    log.info("--qa: one worker instead of %d, which sees all requests of a run", settings.workers)
+    return replace(settings, workers=1)
 
 
 def _check_alias(settings: Settings) -> None:

@@ -10,6 +10,9 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from .browser.install import ENGINE, find_chromium, find_firefox, find_webkit, launch
 from .support import Collector
 
+# Suites of their own, as users have them: tests/testing runs them.
+collect_ignore = ["shop", "testing/broken_shop"]
+
 if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
 
@@ -22,6 +25,22 @@ def shared_collector(
     collector = Collector(tmp_path_factory.mktemp("shared"), workers=request.param).start()
     yield collector
     collector.end()
+
+
+# Measuring what the collectors of a test run takes a third of its time. These folders go through all of
+# their code; those of the others need many seconds for what these do in a few.
+MEASURED = ("cli", "http", "unit")
+_MEASURING = "COVERAGE_PROCESS_CONFIG"
+_config = os.environ.get(_MEASURING)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Has the processes that a test starts measured, or not."""
+    if _config is not None:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in MEASURED:
+            os.environ[_MEASURING] = _config
+        else:
+            os.environ.pop(_MEASURING, None)
 
 
 @pytest.hookimpl(wrapper=True)

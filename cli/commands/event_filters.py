@@ -36,6 +36,10 @@ EVENT_FILTERS: dict[str, Any] = {
             f" 'context.page.path=/'. Operators: {' '.join(store.OPERATORS)}. Can be repeated.",
         ),
     ],
+    "run": Annotated[
+        str | None,
+        typer.Option(help="Only events of this run of tests. They are left out otherwise."),
+    ],
 }
 """For `with_options`."""
 

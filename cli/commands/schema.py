@@ -10,6 +10,7 @@ from collector import store
 
 from ..errors import ProblemsFound, Usage
 from ..output import data, note, show, show_list
+from . import schema_plan
 from .options import (
     DbOption,
     JsonOption,
@@ -178,3 +179,9 @@ def remove(
         lambda: note(f"Removed the schema of {event_type!r}."),
         as_json=as_json,
     )
+
+
+app.command()(schema_plan.apply)
+app.command()(schema_plan.diff)
+app.command()(schema_plan.infer)
+app.command()(schema_plan.types)

@@ -1,6 +1,5 @@
 """Who reaches the console, and who is logged in."""
 
-import ipaddress
 import logging
 import sqlite3
 from hmac import compare_digest
@@ -10,6 +9,7 @@ from sanic import Request
 
 from ..settings import Settings
 from ..store.console_sessions import ConsoleSession, find_session, note_session_use
+from ..worker.http.local_peer import is_local
 from .responses import cookie_of, is_own_form, session_cookie
 
 log = logging.getLogger("collector.console")
@@ -19,11 +19,6 @@ ELSEWHERE = (
     " `ssh -L 8686:localhost:8686 HOST` and open http://localhost:8686/console, or start the"
     " collector with --console everywhere, behind HTTPS."
 )
-# A proxy on this machine says so: what it passes on comes from elsewhere.
-FORWARDED = (
-    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
-    "cf-connecting-ip",
-)  # fmt: skip
 OTHER_PAGE = (
     "This form was not sent by a page of the console, so nothing was changed. Open the page again,"
     " and send it from there."
@@ -34,19 +29,7 @@ def refusal(request: Request, settings: Settings) -> str | None:
     """Why a browser may not reach the console at all; None if it may."""
     if settings.console == "everywhere":
         return None
-    info = request.conn_info
-    forwarded = any(name in request.headers for name in FORWARDED)
-    return None if info and is_loopback(info.client_ip) and not forwarded else ELSEWHERE
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is one of this machine's own."""
-    try:
-        ip = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return (mapped or ip).is_loopback
+    return None if is_local(request) else ELSEWHERE
 
 
 def session_of(request: Request, connection: sqlite3.Connection) -> ConsoleSession | None:

@@ -25,6 +25,7 @@ BEGIN: dict[type[Any], Callable[..., Any]] = {
 }
 """What answers each kind of question."""
 
+ADDITIVE = (COUNT, SUM)  # a visitor may be in several groups and periods
 NAMES = {
     COUNT: "Events",
     VISITORS: "Visitors",
@@ -47,13 +48,15 @@ class Cell:
 @dataclass
 class Table:
     """A table, and what its chart is drawn from. `texts`: how many columns are no numbers. `left`:
-    how many rows it has not. `columns` and `raw`: what a file has."""
+    how many rows it has not. `total`: of the columns of numbers, where a sum says something. `columns` and
+    `raw`: what a file has."""
 
     headings: list[str]
     rows: list[list[Cell]]
     texts: int = 1
     left: int = 0
     title: str = ""
+    total: list[str] = field(default_factory=list)
     chart: dict[str, Any] | None = None
     raw: list[list[Any]] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
@@ -91,7 +94,9 @@ def _crossed(analysis: Explore, rows: Sequence[Row]) -> Table:
         sums[name] = sums.get(name, 0.0) + (0.0 if row.is_other else abs(row.value) + 1e-9)
     places = {name: place for place, name in enumerate(sorted(sums, key=lambda one: -sums[one]))}
     periods: dict[str, list[Cell]] = {}
+    totals = [0.0] * len(places)
     for row in rows:
+        totals[places[_column(row)]] += row.value
         cells = periods.setdefault(str(row.period), [Cell(NONE)] * len(places))
         cells[places[_column(row)]] = Cell(number(row.value))
     table = [[Cell(period), *cells] for period, cells in periods.items()]
@@ -99,6 +104,7 @@ def _crossed(analysis: Explore, rows: Sequence[Row]) -> Table:
         [analysis.interval.capitalize(), *(name[1:] for name in places)],
         table[:MAX_ROWS],
         left=max(0, len(table) - MAX_ROWS),
+        total=[number(total) for total in totals] if analysis.measure in ADDITIVE else [],
     )
 
 
@@ -119,7 +125,14 @@ def _listed(analysis: Explore, rows: Sequence[Row], value: str) -> Table:
         + [Cell(number(row.value), _bar(row, top))]
         for row in rows[:MAX_ROWS]
     ]
-    return Table([*headings, value], cells, len(headings), max(0, len(rows) - MAX_ROWS))
+    is_summed = headings and rows and analysis.measure in ADDITIVE
+    return Table(
+        [*headings, value],
+        cells,
+        len(headings),
+        max(0, len(rows) - MAX_ROWS),
+        total=[number(sum(row.value for row in rows))] if is_summed else [],
+    )
 
 
 def _bar(row: Row, top: float) -> float | None:

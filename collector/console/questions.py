@@ -18,12 +18,14 @@ _TIMES = ("source", "days", "since", "until")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of question. `fields`: names in the address, and what they are in the analysis."""
+    """A kind of question. `fields`: names in the address, and what they are in the analysis.
+    `lead`: what it answers, in a sentence."""
 
     path: str
     title: str
     analysis: type[AnyAnalysis]
     fields: Mapping[str, str]
+    lead: str = ""
 
 
 KINDS = (
@@ -39,12 +41,15 @@ KINDS = (
         "Funnel",
         Funnel,
         {name: name for name in ("within", *_TIMES)} | {"step": "steps"},
+        "Of those who took the first step, how many visitors took the next ones, in this order, and"
+        " where the others stopped.",
     ),
     Kind(
         "/explore/retention",
         "Retention",
         Retention,
         {name: name for name in ("first", "interval", *_TIMES)} | {"return": "back"},
+        "Of the visitors who began in a week, how many came back one, two or more weeks later.",
     ),
 )
 _LISTS = ("types", "where", "steps")

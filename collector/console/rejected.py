@@ -17,6 +17,11 @@ SHOWN = 10  # events of a group
 FORMATS = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 # What a spreadsheet takes for a formula, or skips before one.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What can be done here, before what can be done in a terminal.
+ADVICE = {
+    "invalid": "If the events are right, edit the schema below, try it on them, and replay what it"
+    " rejected. If they are wrong, correct the page that sends them; this shows one as it came.",
+}
 
 
 def _groups(call: Call) -> Html:
@@ -63,6 +68,7 @@ def _group(call: Call) -> Html:
     rows = store.iter_group(call.db, group)
     shown = {
         "group": group,
+        "advice": ADVICE.get(group.reason, ""),
         "source": store.get_source(call.utils, group.source_id),
         "sample": store.sample_of(call.db, group.latest),
         "rows": [row for row, _ in zip(rows, range(SHOWN), strict=False)],

@@ -26,8 +26,15 @@ NAVIGATION = (
     ("/profiles", "Profiles"),
     ("/system", "System"),
 )
-# Of one source: what follows its address, and the title.
-SOURCE_PAGES = (("/install", "Install"), ("/schemas", "Schemas"), ("/settings", "Settings"))
+# Of one source: the address, in which `{}` is its id, and the title.
+SOURCE_PAGES = (
+    ("/overview?source={}", "Overview"),
+    ("/live?source={}", "Live"),
+    ("/rejected?source={}", "Rejected"),
+    ("/sources/{}/install", "Install"),
+    ("/sources/{}/schemas", "Schemas"),
+    ("/sources/{}/settings", "Settings"),
+)
 
 
 def templates_folder() -> Path:
@@ -53,6 +60,7 @@ def environment() -> Environment:
     )
     found.filters.update(
         number=number,
+        counted=counted,
         percent=percent,
         moment=moment,
         ago=ago,
@@ -98,8 +106,13 @@ def number(value: float | None) -> str:
 
 
 def percent(part: float | None) -> str:
-    """A part of one as `12.3 %`, or a dash for none."""
-    return NONE if part is None else f"{part * 100:.1f}".removesuffix(".0") + " %"
+    """A part of one as `12.3%`, or a dash for none."""
+    return NONE if part is None else f"{part * 100:.1f}".removesuffix(".0") + "%"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: `1 event`, `12,345 events`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def moment(at: str | None) -> str:

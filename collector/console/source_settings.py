@@ -26,10 +26,20 @@ GROUPS = (
     ("Reports", ("numbers",)),
 )
 LABELS = {
+    "bridges": "Ways in",
     "ip_policy": "Addresses",
-    "quota_mb": "Quota",
+    "quota_mb": "Quota in megabytes a minute",
     "validate_only": "Validate only",
     "retention_days": "Retention in days",
+}
+# What the words of a choice mean.
+WORDS = {
+    "rest": "Pages with the snippet, and programs that send JSON",
+    "webhook": "Webhooks, and the noscript pixel",
+    "redirect": "Links that count whoever follows them",
+    "truncate": "Shortened, to 203.0.113.0",
+    "full": "Whole, as in 203.0.113.7",
+    "none": "Not stored",
 }
 
 
@@ -66,6 +76,7 @@ def _page(
         "labels": {name: label_of(name) for name in SOURCE_FIELDS},
         "former": store.list_former_ids(call.db, source.id),
         "graces": GRACES,
+        "words": WORDS,
         "problem": problem,
         "may_delete": call.session.is_admin and call.session.source_id is None,
     }

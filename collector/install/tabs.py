@@ -18,6 +18,7 @@ from .snippet import TrackerNames, clean_address, names_of, render_snippet
 if TYPE_CHECKING:  # commands that need no database are quicker without
     from ..store import Source
 
+_MARK = "  <!-- the snippet -->"  # where an example of the guides has it
 _ORDER = (
     "html",
     "one-line",
@@ -110,6 +111,9 @@ def _guided(place: _Place, platform: Platform) -> Tab:
     name = "HTML" if platform.slug == "html" else platform.name
     if missing := _without(place, REST, platform.slug, name):
         return missing
+    whole = next((block for block in platform.blocks if _MARK in block.code), None)
+    if whole:
+        return _one_file(place, platform, whole)
     return Tab(
         platform.slug,
         name,
@@ -119,6 +123,21 @@ def _guided(place: _Place, platform: Platform) -> Tab:
         platform.track,
         tuple(place.fill(block) for block in platform.blocks),
         platform.notes,
+    )
+
+
+def _one_file(place: _Place, platform: Platform, block: Block) -> Tab:
+    """A platform whose example is a file with a place for the snippet: it is there already."""
+    snippet = place.snippet(one_line=platform.is_one_line).code
+    code = place.fill(block).code.replace(_MARK, snippet)
+    return Tab(
+        platform.slug,
+        platform.name,
+        f"The snippet belongs {platform.place}.",
+        (platform.steps[0], "Paste this into it. It is the whole file."),
+        (Block(block.language, code, block.title),),
+        platform.track.rstrip(":") + ".",
+        notes=platform.notes,
     )
 
 

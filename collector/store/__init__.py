@@ -23,6 +23,7 @@ from .install import (
 from .migrations import migrate, refuse_newer
 from .moments import time_ago
 from .origins import is_listed
+from .plan import PlanDiff, SchemaChange, apply_plan, diff_plan
 from .profiles import (
     Profile,
     ProfileMatch,
@@ -91,6 +92,7 @@ __all__ = [
     "FormerId",
     "InstallState",
     "Lamp",
+    "PlanDiff",
     "Profile",
     "ProfileMatch",
     "ProfileSession",
@@ -100,6 +102,7 @@ __all__ = [
     "Rows",
     "Rule",
     "Sample",
+    "SchemaChange",
     "SchemaTry",
     "Sighting",
     "Sizes",
@@ -113,6 +116,7 @@ __all__ = [
     "add_redirect",
     "add_source",
     "allow_origin",
+    "apply_plan",
     "backup",
     "check_database",
     "connect",
@@ -124,6 +128,7 @@ __all__ = [
     "database_size",
     "database_state",
     "describe_clock",
+    "diff_plan",
     "expire_rows",
     "export_profile",
     "find_profiles",

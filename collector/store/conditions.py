@@ -8,12 +8,13 @@ from typing import Any
 
 from ..errors import StoreError
 
-OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~", "!~")
+EQUAL = "=="  # as in many languages; the same as "="
 COLUMNS = ("properties", "context")
 # Nothing is tried twice (`++`): a text of many ways to be read would keep a process for ever.
-_KEY = r'(?:"(?:[^"\\]|\\.)*+"|[^"=!<>.]++)'
+_KEY = r'(?:"(?:[^"\\]|\\.)*+"|[^"=!<>~.]++)'
 _PATH = re.compile(rf"{_KEY}\s*+(?:\.\s*+{_KEY}\s*+)*+")
-_CONDITION = re.compile(rf"({_PATH.pattern})([=!<>]+)(.*)", re.DOTALL)
+_CONDITION = re.compile(rf"({_PATH.pattern})(!?~|[=!<>]+)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 MAX_KEYS = 32  # SQLite joins no more than 64 tables; events are not deeper either
 _WORDS = ("true", "false", "null")
@@ -26,8 +27,8 @@ class Condition:
     value that it is compared with, as it was written; `is_quoted`: it is a text, whatever is in it.
 
     Numbers compare as numbers and texts as texts. A value that was not quoted and could be either
-    equals both: `10` is the number, and the text of these characters. An event that has no such
-    value meets no condition on it.
+    equals both: `10` is the number, and the text of these characters. `~` is for texts that contain
+    another one, whatever its case. An event that has no such value meets no condition on it.
     """
 
     column: str
@@ -68,6 +69,10 @@ class Condition:
                 values.append(self.text)
             equal = f"({' OR '.join(tests)})"
             return equal if self.operator == "=" else f"NOT {equal}", values
+        if self.operator in ("~", "!~"):
+            inside = f"instr(lower({found}.value), lower(?)) > 0"
+            test = f"{is_text} AND {inside}"
+            return test if self.operator == "~" else f"NOT ({test})", [self.text]
         kind, value = (is_text, self.text) if number is None else (is_number, number)
         return f"{kind} AND {found}.value {self.operator} ?", [value]
 
@@ -79,10 +84,10 @@ def parse_condition(text: str) -> Condition:
     value = found[3].strip() if found else ""
     if (
         not found
-        or found[2] not in OPERATORS
+        or found[2] not in (*OPERATORS, EQUAL)
         or not all(parts)
         or len(parts) > MAX_KEYS
-        or (not value and found[2] not in ("=", "!="))
+        or (not value and found[2] not in ("=", "!=", EQUAL))
     ):
         raise StoreError(
             f"{text!r} is not a condition. Write a path, an operator and a value, in quotes because of"
@@ -90,7 +95,8 @@ def parse_condition(text: str) -> Condition:
         )
     column, keys = _column_of(text, parts)
     is_quoted = value[:1] in ('"', "'")
-    return Condition(column, keys, found[2], _unquoted(text, value), is_quoted)
+    operator = "=" if found[2] == EQUAL else found[2]
+    return Condition(column, keys, operator, _unquoted(text, value), is_quoted)
 
 
 def parse_path(text: str) -> tuple[str, tuple[str, ...]]:

@@ -40,7 +40,7 @@ def set_schema(db: Database, source_id: str, event_type: str, schema: str) -> Ev
         rows = db["schemas"].rows_where("source_id = ? AND type = ?", [source.id, event_type])
         before = next((str(row["schema"]) for row in rows), None)
         db.table("schemas", pk=("source_id", "type")).upsert(found.as_dict())
-        changes = {"schema": (_summary(before), _summary(schema))}
+        changes = {"schema": (summary_of(before), summary_of(schema))}
         add_entry(db.conn, "schema.set", event_type, source_id=source.id, changes=changes)
     return found
 
@@ -53,7 +53,7 @@ def trimmed_type(event_type: str) -> str:
     return event_type
 
 
-def _summary(schema: str | None) -> str | None:
+def summary_of(schema: str | None) -> str | None:
     """What tells a schema from others. It may be long, and have examples of data in it."""
     if schema is None:
         return None
@@ -85,5 +85,5 @@ def remove_schema(db: Database, source_id: str, event_type: str) -> None:
     with transaction(db.conn):
         found = get_schema(db, source_id, event_type)
         db.table("schemas").delete((found.source_id, found.type))
-        changes = {"schema": (_summary(found.schema), None)}
+        changes = {"schema": (summary_of(found.schema), None)}
         add_entry(db.conn, "schema.remove", found.type, source_id=source_id, changes=changes)

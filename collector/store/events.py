@@ -10,10 +10,20 @@ from ..event.types import Event
 from ..ipc import WriteRequest
 from .conditions import Condition
 from .keys import Keys, source_key
-from .rows import Search, Term, compared, insert_rows, load_json, nth_latest, select_rows
+from .rows import (
+    ANY_RUN,
+    Search,
+    Term,
+    compared,
+    insert_rows,
+    load_json,
+    nth_latest,
+    of_run,
+    select_rows,
+)
 
 _INSERT_REQUESTS = """INSERT INTO request_rows
-    (key, events, source, session, request_id, received_at, ip, bot, request, context)"""
+    (key, events, source, session, request_id, received_at, ip, bot, request, context, run)"""
 _INSERT_EVENTS = """INSERT INTO event_rows
     (seq, request, source, type, id, occurred_at, properties, context, options, tags, extra)"""
 
@@ -44,7 +54,7 @@ class EventWriter:
         self._requests.append(
             (
                 seq, len(events), source, session, request.request_id, request.received_at,
-                sender.ip, sender.bot, request.payload.request, context,
+                sender.ip, sender.bot, request.payload.request, context, request.run,
             )
         )  # fmt: skip
         rows = self._events
@@ -108,6 +118,7 @@ class StoredEvent:
     received_at: str
     ip: str | None
     bot: bool
+    run: str | None
 
     def as_dict(self) -> dict[str, Any]:
         """The event as JSON-ready data."""
@@ -130,7 +141,9 @@ WINDOW = 20_000
 @dataclass(frozen=True)
 class EventFilter:
     """Which events are wanted; None stands for any. `since` and `until`: the stored form of times
-    between which they were received, the second excluded. `terms`: others, over the view `events`."""
+    between which they were received, the second excluded. `terms`: others, over the view `events`.
+    `run`: only the events of this run of tests, which are left out otherwise; ANY_RUN for events of
+    any and of none."""
 
     type: str | None = None
     source_id: str | None = None
@@ -140,6 +153,7 @@ class EventFilter:
     until: str | None = None
     where: Sequence[Condition] = ()
     terms: Sequence[Term] = ()
+    run: str | None = None
 
     def times(self) -> list[Term]:
         """The terms of a WHERE clause that are about times."""
@@ -154,8 +168,9 @@ class EventFilter:
             *self.times(),
             *(condition.sql() for condition in self.where),
             *self.terms,
+            *of_run(self.run),
         ]
-        if self.session_id or self.profile_id:
+        if self.session_id or self.profile_id or self.run not in (None, ANY_RUN):
             return Search("events", terms, has_index=True)
         is_long = bool(self.where or self.terms or self.since or self.until)
         return Search("events", terms, window=WINDOW if is_long else None)
@@ -196,9 +211,25 @@ def count_events(connection: sqlite3.Connection, after: int, before: int, **filt
     """How many events are wanted with numbers between two, both excluded. It looks at each of them.
     `filters`: see `iter_events`."""
     search = EventFilter(**filters).search()
-    table = search.table if search.terms else "event_rows"  # of which counting is cheaper
+    if search.terms == EventFilter().search().terms:
+        return _count_all(connection, after, before)
     where, values = search.where(after, before)
-    row = connection.execute(f"SELECT count(*) FROM {table} {where}", values).fetchone()
+    row = connection.execute(f"SELECT count(*) FROM {search.table} {where}", values).fetchone()
+    return int(row[0])
+
+
+def _count_all(connection: sqlite3.Connection, after: int, before: int) -> int:
+    """How many events of no run there are between two numbers. Counted over the table, which is
+    cheaper than over the view."""
+    of_runs = (
+        "request_rows r INDEXED BY requests_of_run CROSS JOIN event_rows e"
+        " ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key"
+    )
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM event_rows WHERE seq > ?1 AND seq < ?2)"
+        f" - (SELECT count(*) FROM {of_runs} WHERE r.run IS NOT NULL AND e.seq > ?1 AND e.seq < ?2)",
+        [after, before],
+    ).fetchone()
     return int(row[0])
 
 

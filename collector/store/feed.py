@@ -11,7 +11,7 @@ from ..errors import NotFound
 from .events import StoredEvent, count_events, iter_events, last_seq, seq_range
 from .keys import source_key
 from .rejected import RejectedEvent, iter_rejected
-from .rows import Term, compared
+from .rows import ANY_RUN, Term, compared
 
 STORED, REJECTED = "stored", "rejected"
 STATUSES = (STORED, REJECTED)
@@ -50,7 +50,8 @@ def cursor_now(connection: sqlite3.Connection) -> Cursor:
 class FeedFilter:
     """What is wanted; None stands for anything. `sources`: ids; `status`: one of STATUSES; `text`: is
     in the type, properties, context or what was sent, whatever its case; `since` and `until`: stored
-    forms of times of arrival, the second excluded."""
+    forms of times of arrival, the second excluded. `run`: only what is of this run of tests, which is
+    left out otherwise."""
 
     sources: tuple[str, ...] | None = None
     type: str | None = None
@@ -60,6 +61,7 @@ class FeedFilter:
     profile: str | None = None
     since: str | None = None
     until: str | None = None
+    run: str | None = None
 
     def terms(self, texts: Sequence[str]) -> list[Term]:
         """The sources, and a text in one of these columns, as terms of a WHERE clause."""
@@ -132,6 +134,7 @@ def _filters(wanted: FeedFilter) -> dict[str, Any]:
         "type": wanted.type,
         "session_id": wanted.session,
         "profile_id": wanted.profile,
+        "run": wanted.run,
         "since": wanted.since,
         "until": wanted.until,
         "terms": wanted.terms(_TEXTS),
@@ -160,6 +163,7 @@ def _rejected(
             connection,
             type=wanted.type,
             profile_id=wanted.profile,
+            run=wanted.run,
             before=before,
             limit=limit,
             terms=terms,
@@ -169,7 +173,7 @@ def _rejected(
 
 def get_stored(connection: sqlite3.Connection, seq: int) -> StoredEvent:
     """One stored event. Raises NotFound."""
-    for event in iter_events(connection, before=seq + 1, limit=1):
+    for event in iter_events(connection, before=seq + 1, limit=1, run=ANY_RUN):
         if event.seq == seq:
             return event
     raise NotFound(f"There is no event {seq}. It may have been forgotten, or have become too old.")
@@ -188,7 +192,7 @@ def by_minute(
     for key in keys:
         for minute, events in connection.execute(
             "SELECT substr(received_at, 1, 16), sum(events) FROM request_rows"
-            " WHERE source = ? AND received_at >= ? GROUP BY 1",
+            " WHERE source = ? AND received_at >= ? AND run IS NULL GROUP BY 1",
             (key, first),
         ):
             minutes[minute] = minutes.get(minute, 0) + events

@@ -155,7 +155,7 @@ def _first_event(connection: sqlite3.Connection, source: Source, since: str) -> 
         f"""
         SELECT r.received_at, (SELECT coalesce(e.context, r.context) {_NO_SAMPLE} LIMIT 1)
         FROM request_rows r
-        WHERE r.source = ? AND r.received_at >= ? AND EXISTS (SELECT 1 {_NO_SAMPLE})
+        WHERE r.source = ? AND r.received_at >= ? AND r.run IS NULL AND EXISTS (SELECT 1 {_NO_SAMPLE})
         ORDER BY r.received_at LIMIT 1
         """,
         (SAMPLE, source_key(connection, source.id), since, SAMPLE),
@@ -167,7 +167,7 @@ def _last_request(connection: sqlite3.Connection, source: Source, since: str, ev
     found = [(s.last_at, s.origin) for s in list_sightings(connection, source.id, since=since)]
     row = connection.execute(
         "SELECT received_at, origin FROM rejected WHERE source_id = ? AND received_at >= ?"
-        " ORDER BY received_at DESC LIMIT 1",
+        " AND run IS NULL ORDER BY received_at DESC LIMIT 1",
         (source.id, since),
     ).fetchone()
     if row:
@@ -296,7 +296,8 @@ def _may_be_of(source: Source, sighting: Sighting) -> bool:
 
 def _rejected(connection: sqlite3.Connection, source: Source, since: str) -> list[Cause]:
     count, last = connection.execute(
-        "SELECT count(*), max(received_at) FROM rejected WHERE source_id = ? AND received_at >= ?",
+        "SELECT count(*), max(received_at) FROM rejected WHERE source_id = ? AND received_at >= ?"
+        " AND run IS NULL",
         (source.id, since),
     ).fetchone()
     if not count:

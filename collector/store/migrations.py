@@ -22,6 +22,7 @@ from . import (
     rejected,
     rejected_groups,
     rollup_tables,
+    runs,
     saved_reports,
     sightings,
     tokens,
@@ -125,6 +126,12 @@ def m013_visits(db: Database) -> None:
 @migrations()
 def m014_saved_reports(db: Database) -> None:
     for statement in saved_reports.TABLES:
+        db.execute(statement)
+
+
+@migrations()
+def m015_runs(db: Database) -> None:
+    for statement in runs.TABLES:
         db.execute(statement)
 
 

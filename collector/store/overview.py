@@ -225,7 +225,8 @@ def live_now(
     (found,) = connection.execute(
         """SELECT count(DISTINCT r.source << 48 | s.profile) FROM json_each(?) j
         CROSS JOIN request_rows r ON r.source = j.value AND r.received_at >= ?
-        CROSS JOIN session_rows s ON s.key = r.session WHERE r.bot = 0 AND r.session > 0""",
+        CROSS JOIN session_rows s ON s.key = r.session WHERE r.bot = 0 AND r.run IS NULL
+            AND r.session > 0""",
         (json.dumps(source_keys(connection, sources)), since),
     ).fetchone()
     return int(found)

@@ -253,7 +253,7 @@ def _read(
         FROM {tables}
         CROSS JOIN session_rows s ON s.key = r.session
         CROSS JOIN event_types t ON t.key = e.type
-        WHERE {where} AND e.occurred_at >= :start AND e.occurred_at < :end
+        WHERE {where} AND r.run IS NULL AND e.occurred_at >= :start AND e.occurred_at < :end
             AND e.source IN (SELECT value FROM json_each(:sources))""",
         {**asked.values, **values},
     ):

@@ -97,6 +97,7 @@ class _Queries:
         start, end = self._range.times
         terms = [
             f"r.bot = {int(bots)}",
+            "r.run IS NULL",
             f"e.occurred_at >= {quoted(start)}",
             f"e.occurred_at < {quoted(end)}",
             *self._of_sources("e.source"),

@@ -12,6 +12,7 @@ from .erasure import no_profile, require_profile
 from .events import StoredEvent, last_seq, list_events
 from .rollup_tables import LIVE
 from .rollup_visits import Visit, known_visits, visit_of
+from .rows import ANY_RUN
 
 PROFILE, SESSION, EVENT = "profile", "session", "event"  # what an id may be
 MAX_MATCHES = 100  # of each kind
@@ -114,13 +115,14 @@ class Profile:
 class ProfileSession:
     """A session of a visitor. Texts are empty where they are not known; pages are paths.
 
-    `key`: its number, for the next page. `is_bot`: a program sent all of it.
+    `key`: its number, for the next page. `began_at`: when its first event occurred. `is_bot`: a program sent all of it.
     """
 
     key: int
     id: str
     source_id: str
     device_id: str | None
+    began_at: str
     first_seen_at: str
     last_seen_at: str
     events: int
@@ -219,7 +221,7 @@ def _session(
         visit = visit_of(connection, key, last_seq(connection), with_bots=True)
     pages = (visit.entry_page, visit.exit_page, visit.referrer) if visit else ("", "", "")
     return ProfileSession(
-        key, id_, source_id, device, first, last, events, dropped, bool(events and not people),
+        key, id_, source_id, device, visit.began if visit else first, first, last, events, dropped, bool(events and not people),
         *pages, campaign_of(utm or ""), *client_of(context),
     )  # fmt: skip
 
@@ -246,6 +248,7 @@ def list_profile_events(
             profile_id=profile_id,
             session_id=session_id,
             source_id=source_id,
+            run=ANY_RUN,
         )
     ]
     return sorted(found, key=lambda event: -event.seq)[:limit]

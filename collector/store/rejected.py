@@ -11,7 +11,7 @@ from ..event.again import parse_again
 from ..event.types import Payload
 from .keys import source_key
 from .rollup_tables import OTHER
-from .rows import Search, Term, compared, select_rows
+from .rows import ANY_RUN, Search, Term, compared, of_run, select_rows
 
 MAX_PAYLOAD = 16 * 1024  # characters kept of a payload
 MAX_DETAIL = 500  # characters kept of what is wrong
@@ -69,6 +69,7 @@ class RejectedEvent:
     received_at: str
     last_seen_at: str
     seen: int = 1
+    run: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The row as JSON-ready data."""
@@ -85,7 +86,7 @@ _INSERT = f"""
         reason = excluded.reason, detail = excluded.detail, seen = seen + 1,
         last_seen_at = excluded.last_seen_at
 """
-_FIND = "SELECT received_at, reason, type FROM rejected WHERE source_id = ? AND event_id = ?"
+_FIND = "SELECT received_at, reason, type, run FROM rejected WHERE source_id = ? AND event_id = ?"
 
 
 class RejectedWriter:
@@ -103,8 +104,8 @@ class RejectedWriter:
             before = connection.execute(_FIND, (row.source_id, row.event_id)).fetchone()
             connection.execute(_INSERT, _values(row))
             # One that comes again is counted once, in the hour that it first came in.
-            at, reason, kind = before or (row.received_at, None, row.type)
-            if reason != row.reason:
+            at, reason, kind, run = before or (row.received_at, None, row.type, row.run)
+            if reason != row.reason and run is None:
                 if reason:
                     _count(connection, row.source_id, at, reason, kind, -1)
                 _count(connection, row.source_id, at, row.reason, kind, 1)
@@ -152,11 +153,12 @@ def remove_rejected(
     event id of each."""
     gone = connection.execute(
         f"DELETE FROM rejected WHERE {where}"
-        " RETURNING source_id, event_id, received_at, reason, type",
+        " RETURNING source_id, event_id, received_at, reason, type, run",
         values,
     ).fetchall()
-    for source_id, _, received_at, reason, kind in gone:
-        _count(connection, source_id, received_at, reason, kind, -1)
+    for source_id, _, received_at, reason, kind, run in gone:
+        if run is None:
+            _count(connection, source_id, received_at, reason, kind, -1)
     return [(source_id, event_id) for source_id, event_id, *_ in gone]
 
 
@@ -205,15 +207,16 @@ def iter_rejected(
     type: str | None = None,  # noqa: A002 - the column's name
     reason: str | None = None,
     profile_id: str | None = None,
+    run: str | None = None,
     after: int | None = None,
     before: int | None = None,
     limit: int | None = None,
     terms: Sequence[Term] = (),
 ) -> Iterator[RejectedEvent]:
     """Rejected events, the latest first; with `after`, oldest first. See `select_rows`. `terms`: others
-    that they must meet."""
+    that they must meet. `run`: as of `EventFilter`."""
     equal = {"source_id": source_id, "type": type, "reason": reason, "profile_id": profile_id}
-    search = Search("rejected", [*compared("=", equal), *terms])
+    search = Search("rejected", [*compared("=", equal), *terms, *of_run(run)])
     rows = select_rows(connection, search, _NAMES, after=after, before=before, limit=limit)
     for row in rows:
         found = dict(zip(_NAMES, row, strict=True))
@@ -228,7 +231,7 @@ def count_rejected(
 ) -> int:
     """How many rejected events of a source and a type there are; None stands for any."""
     terms = compared("=", {"source_id": source_id, "type": type})
-    where = " AND ".join(term for term, _ in terms) or "1"
+    where = " AND ".join([*(term for term, _ in terms), "run IS NULL"])
     values = [value for _, of_term in terms for value in of_term]
     find = f"SELECT count(*) FROM rejected INDEXED BY rejected_groups WHERE {where}"
     return int(connection.execute(find, values).fetchone()[0])
@@ -251,7 +254,7 @@ def list_rejected(
 
 def get_rejected(connection: sqlite3.Connection, seq: int) -> RejectedEvent:
     """One rejected event. Raises NotFound."""
-    for row in list_rejected(connection, before=seq + 1, limit=1):
+    for row in list_rejected(connection, before=seq + 1, limit=1, run=ANY_RUN):
         if row.seq == seq:
             return row
     raise NotFound(f"There is no rejected event {seq}. `thamesthrive rejected list` lists them.")

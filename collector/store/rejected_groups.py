@@ -17,7 +17,8 @@ from .rows import Term
 
 MAX_GROUPS = 200  # in an answer
 MAX_CAUSES = 5  # of a group
-# So that counting reads an index instead of payloads. It has the order of the counting.
+# So that counting reads an index instead of payloads. It has the order of the counting. runs.py
+# leaves out events of runs.
 INDEX = """
     CREATE INDEX rejected_groups
     ON rejected(source_id, reason, type, detail, received_at, last_seen_at, seen)
@@ -160,7 +161,7 @@ def _count_by_detail(
     ]
     if sources is not None:
         terms.append((f"source_id IN ({', '.join('?' * len(sources))})", sources))
-    where = " AND ".join(term for term, _ in terms) or "1"
+    where = " AND ".join([*(term for term, _ in terms), "run IS NULL"])
     return connection.execute(
         "SELECT source_id, reason, type, detail, count(*) AS events, sum(seen), min(received_at),"
         " max(last_seen_at), max(seq) FROM rejected INDEXED BY rejected_groups"

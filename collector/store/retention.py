@@ -11,9 +11,11 @@ from .audit import MAX_DAYS as AUDIT_DAYS
 from .audit import expire_audit
 from .clock import MAX_AHEAD, add_mark, describe_clock, is_ahead, reach_of
 from .connection import transaction
+from .emptied import in_future, remove_empty
 from .former_ids import expire_former_ids
 from .rejected import MAX_DAYS
 from .rollups import removing
+from .runs import expire_runs
 from .sightings import MAX_DAYS as SIGHTING_DAYS
 from .sightings import expire_sightings
 
@@ -32,7 +34,7 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
 
     Events expire when they are older than their source's retention; sessions and profiles that are
     left without events go with them. Rejected events expire after MAX_DAYS, changes of administrators
-    after AUDIT_DAYS, sightings after SIGHTING_DAYS. `looked_at`: up to which session of each source is done, for the next call.
+    after AUDIT_DAYS, sightings after SIGHTING_DAYS, and runs of tests after a day. `looked_at`: up to which session of each source is done, for the next call.
     Nothing expires while the clock is not believed (clock.py).
     """
     looked_at = {} if looked_at is None else looked_at
@@ -46,6 +48,7 @@ def expire_rows(connection: sqlite3.Connection, looked_at: dict[int, int] | None
             return count
     if count := (
         _expire_rejected(connection, today)
+        or expire_runs(connection, today)
         or expire_former_ids(connection)
         or expire_audit(connection, _before(today, AUDIT_DAYS), CHUNK)
         or expire_sightings(connection, _before(today, SIGHTING_DAYS))
@@ -113,7 +116,7 @@ def _expire_sessions(
     found = connection.execute(
         "SELECT key, first_seen_at < ? OR first_seen_at > ? FROM session_rows"
         " WHERE key > ? AND key <= ? AND source = ? ORDER BY key",
-        (oldest, _future(), after, upto, source),
+        (oldest, in_future(), after, upto, source),
     ).fetchall()
     old = list(takewhile(itemgetter(1), found))
     if old:
@@ -172,31 +175,3 @@ def _expire_requests(
     # execute() would stop after one page.
     connection.executescript(f"PRAGMA incremental_vacuum({PAGES})")
     return len(gone)
-
-
-def _future() -> str:
-    """A time after which nothing can have come, unless the clock was wrong."""
-    return iso(datetime.now(UTC) + MAX_AHEAD)
-
-
-def remove_empty(connection: sqlite3.Connection, sessions: set[int], oldest: str) -> None:
-    """Removes those of these sessions that began before `oldest` and have no events, and the
-    profiles that are left without sessions. So it does with those from the future, which began
-    while the clock was wrong."""
-    future = _future()
-    for session in sessions - {0}:
-        row = connection.execute(
-            "DELETE FROM session_rows WHERE key = ? AND (first_seen_at < ? OR first_seen_at > ?)"
-            " AND NOT EXISTS (SELECT 1 FROM request_rows WHERE session = session_rows.key)"
-            # Rejected events can only be forgotten, or replayed, where their visitor is known.
-            " AND NOT EXISTS (SELECT 1 FROM rejected WHERE profile_id ="
-            " (SELECT id FROM profile_rows WHERE key = session_rows.profile))"
-            " RETURNING profile",
-            (session, oldest, future),
-        ).fetchone()
-        if row:
-            connection.execute(
-                "DELETE FROM profile_rows WHERE key = ? AND (first_seen_at < ? OR first_seen_at > ?)"
-                " AND NOT EXISTS (SELECT 1 FROM session_rows WHERE profile = profile_rows.key)",
-                (row[0], oldest, future),
-            )

@@ -2,7 +2,8 @@
 
 What is counted of an event: its type, in its hour. Of one that is no bot's and belongs to a session,
 also the visitor's day, the session's hour, and the page if it is a page-view. A session is counted
-once, with its entry page and so on, on the day of its first event.
+once, with its entry page and so on, on the day of its first event. Events of runs of tests are not
+counted.
 """
 
 import json
@@ -225,7 +226,7 @@ class Tally:
             f"""SELECT e.source, e.type, substr(e.occurred_at, 1, 16), r.bot, r.session, s.profile,
                 CASE WHEN e.type = {VIEW_KEY} THEN coalesce(e.context, r.context) END
             FROM {rows.tables} CROSS JOIN session_rows s ON s.key = r.session
-            WHERE {rows.where} ORDER BY e.seq""",
+            WHERE {rows.where} AND r.run IS NULL ORDER BY e.seq""",
             rows.values,
         ):
             hour = minute[:13]
@@ -251,7 +252,7 @@ class Tally:
     def _add_number(self, number: Number, rows: _Rows) -> None:
         for day, properties in self._connection.execute(
             f"""SELECT substr(e.occurred_at, 1, 10), e.properties FROM {rows.tables}
-            WHERE {rows.where} AND e.source = ? AND e.seq > ?
+            WHERE {rows.where} AND r.run IS NULL AND e.source = ? AND e.seq > ?
                 AND e.type = (SELECT key FROM event_types WHERE name = ?)""",
             (*rows.values, number.source, number.since, number.type),
         ):

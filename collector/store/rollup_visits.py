@@ -82,14 +82,14 @@ def visit_of(
     connection: sqlite3.Connection, session: int, upto: int, *, with_bots: bool = False
 ) -> Visit | None:
     """A session as its events up to a number make it; None if it has none. `with_bots`: also by
-    those that are not counted. Its page-views are not: there may be any number of them."""
+    those that are not counted, of bots and of runs of tests. Its page-views are not: there may be any number of them."""
 
     def events(order: str, where: str) -> Iterator[tuple[int, str, str]]:
         return connection.execute(
             f"""SELECT e.source, substr(e.occurred_at, 1, 16), coalesce(e.context, r.context)
             FROM request_rows r CROSS JOIN event_rows e
                 ON e.seq BETWEEN r.key AND r.key + r.events - 1 AND e.request = r.key
-            WHERE r.session = ? AND (r.bot = 0 OR ?) AND e.seq <= ? {where}
+            WHERE r.session = ? AND (r.bot = 0 AND r.run IS NULL OR ?) AND e.seq <= ? {where}
             ORDER BY r.key {order}, e.seq {order}""",
             (session, with_bots, upto),
         )

@@ -177,6 +177,17 @@ def compared(operator: str, columns: Mapping[str, Any]) -> list[Term]:
     ]
 
 
+ANY_RUN = "*"
+"""Rows of any run of tests, and of none."""
+
+
+def of_run(run: str | None) -> list[Term]:
+    """A term for rows of a run of tests; None stands for rows of none."""
+    if run == ANY_RUN:
+        return []
+    return [("run IS NULL", []) if run is None else ("run = ?", [run])]
+
+
 def load_json(text: str) -> Any:
     """A JSON column as data. Numbers beyond what Python reads or JSON readers take (1e999) become
     texts of their digits."""

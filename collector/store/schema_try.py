@@ -150,7 +150,8 @@ def _stored(
         numbers = [*islice((seq for seq, of_source in of_type if of_source == source), limit)]
     rows = connection.execute(
         "SELECT e.seq, e.properties, r.received_at FROM json_each(?) j"
-        " CROSS JOIN event_rows e ON e.seq = j.value CROSS JOIN request_rows r ON r.key = e.request",
+        " CROSS JOIN event_rows e ON e.seq = j.value CROSS JOIN request_rows r ON r.key = e.request"
+        " WHERE r.run IS NULL",
         [json.dumps(numbers)],
     )
     for seq, properties, received_at in rows.fetchall():

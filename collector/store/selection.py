@@ -17,6 +17,7 @@ from .events import last_seq
 from .json_values import CAMPAIGN, MAX_LABEL, SOURCE, TYPE
 from .rollup_tables import LIVE, MONTH
 from .rows import Term, compared
+from .runs import has_runs
 
 WINDOW_ROWS = 50_000  # about as many rows does a statement read: a tenth of a second
 MAX_WINDOW = 2_000_000  # numbers
@@ -64,7 +65,7 @@ class Selection:
             terms.append((f"e.type IN ({_marks(self.types)})", self.types))
         if self.sources is not None:
             terms.append((f"e.source_id IN ({_marks(self.sources)})", self.sources))
-        terms += self.times()
+        terms += [("e.run IS NULL", []), *self.times()]
         return joined([*terms, *self.conditions()])
 
     def conditions(self) -> list[Term]:
@@ -103,7 +104,7 @@ class _Plan(NamedTuple):
 
 
 class Rows:
-    """The rows of a selection, at the moment of the caller's snapshot.
+    """The rows of a selection, at the moment of the caller's snapshot; none of runs of tests.
 
     `columns`: what is needed of `properties`, `context`, `bot`, `utm` and `profile_id`, besides
     `seq`, `type`, `source` (keys) and `occurred_at`. Visitors are numbers here, one for each id; 0
@@ -118,6 +119,7 @@ class Rows:
         self._types = self._keys("event_types", "name", selection.types or None)
         self._sources = self._keys("source_keys", "id", selection.sources)
         self._plan = self._planned()
+        self._has_runs = has_runs(connection)
         self._select, self._joins = self._shaped(columns)
 
     def _keys(self, table: str, column: str, names: Sequence[str] | None) -> dict[str, int] | None:
@@ -149,6 +151,8 @@ class Rows:
             if keys is not None:
                 terms.append((f"{column} IN ({_marks(keys)})", [*keys.values()]))
         terms += [(text.replace("e.", "v."), values) for text, values in self._selection.times()]
+        if self._has_runs:
+            terms.append(("r.run IS NULL", []))
         where, values = joined(terms)
         index = f" INDEXED BY {self._plan.by}" if self._plan.by else ""
         return (
@@ -173,7 +177,7 @@ class Rows:
         select = ["v.seq AS seq", "v.type AS type", "v.source AS source"]
         select += ["v.occurred_at AS occurred_at", *(found[name] for name in found if name in used)]
         joins = ""
-        if used & {"context", "bot", "utm", VISITOR}:
+        if self._has_runs or used & {"context", "bot", "utm", VISITOR}:
             joins += " CROSS JOIN request_rows r ON r.key = v.request"
         if used & {"utm", VISITOR}:
             joins += " CROSS JOIN session_rows s ON s.key = r.session"

@@ -48,7 +48,7 @@ def source_states(
     wanted = None if sources is None else json.dumps([*sources])
     rows = connection.execute(
         """SELECT s.id, s.enabled, coalesce(k.key, 0),
-            (SELECT max(received_at) FROM request_rows WHERE source = k.key),
+            (SELECT max(received_at) FROM request_rows WHERE source = k.key AND run IS NULL),
             (SELECT sum(events) FROM rejected_hours
                 WHERE source = k.key AND hour BETWEEN ?2 AND ?3)
         FROM sources s LEFT JOIN source_keys k ON k.id = s.id

@@ -8,27 +8,36 @@ from typing import Any
 
 from .connection import create_private, snapshot
 from .rollup_check import check_rollups
+from .runs import only_of_runs
 
 BACKUP_PAGES = 2000  # copied at a time; in between, others read and write
 
 
 def stats(connection: sqlite3.Connection) -> dict[str, Any]:
     """Totals, and for each source how many events are stored and rejected, and when the last one
-    came."""
+    came. Events of runs of tests are left out, and the visitors that only they have."""
     names = ("id", "name", "enabled", "events", "rejected", "last_event_at")
     rows = connection.execute("""
         SELECT s.id, s.name, s.enabled,
-            (SELECT count(*) FROM event_rows WHERE source = k.key),
-            (SELECT count(*) FROM rejected WHERE source_id = s.id),
-            (SELECT max(received_at) FROM request_rows WHERE source = k.key)
+            (SELECT count(*) FROM event_rows WHERE source = k.key) - coalesce(
+                (SELECT count(*) FROM request_rows r INDEXED BY requests_of_run
+                CROSS JOIN event_rows e ON e.seq BETWEEN r.key AND r.key + r.events - 1
+                    AND e.request = r.key
+                WHERE r.run IS NOT NULL AND r.source = k.key), 0),
+            (SELECT count(*) FROM rejected WHERE source_id = s.id AND run IS NULL),
+            (SELECT max(received_at) FROM request_rows WHERE source = k.key AND run IS NULL)
         FROM sources s LEFT JOIN source_keys k ON k.id = s.id ORDER BY s.created_at, s.id
     """)
     sources = [dict(zip(names, row, strict=True)) for row in rows]
     for source in sources:
         source["enabled"] = bool(source["enabled"])
     totals = {
-        name: connection.execute(f"SELECT count(*) FROM {table} WHERE key > 0").fetchone()[0]
-        for name, table in (("sessions", "session_rows"), ("profiles", "profile_rows"))
+        name: connection.execute(f"SELECT count(*) FROM {table} WHERE key > 0").fetchone()[0] - less
+        for (name, table), less in zip(
+            (("sessions", "session_rows"), ("profiles", "profile_rows")),
+            only_of_runs(connection),
+            strict=True,
+        )
     }
     return {
         "events": sum(source["events"] for source in sources),

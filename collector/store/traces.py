@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from .connection import snapshot, transaction
+from .emptied import remove_empty
 from .events import StoredEvent
 from .feed import FeedFilter, cursor_now, latest
 from .rejected import RejectedEvent, remove_rejected
-from .retention import remove_empty
 from .rollups import removing
 from .tombstones import add_tombstones
 

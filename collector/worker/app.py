@@ -20,7 +20,7 @@ from ..errors import TooLarge
 from ..event.limits import MAX_WIRE
 from ..ipc import Task
 from ..settings import Settings
-from ..store import SourceCache, connect_readonly
+from ..store import SourceCache
 from .admission import Admission
 from .answer import refused
 from .http import (
@@ -40,6 +40,7 @@ from .http.console_door import ConsoleDoor
 from .http.cors import cors_headers, ingestion_paths, is_ingestion
 from .http.head import MAX_HEAD
 from .http.responses import IngestionResponse
+from .http.watched_connection import WatchedConnection
 from .pipeline import NO_SOURCE, Pipeline, failed
 from .sightings import Sightings
 from .stopping import Stopping, StopSignal
@@ -61,7 +62,7 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
         motd=False,
         access_log=False,
         register_sys_signals=False,
-        protocol=Connection,
+        protocol=WatchedConnection if task.settings.qa else Connection,
     )
     Sanic.serve_single(app)
     if app.ctx.stopping.has_threads:
@@ -95,7 +96,9 @@ def create_app(
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
     sightings = Sightings(database)
-    pipeline = Pipeline(Admission(sources), writer, sightings, settings.proxies)
+    parts = (Admission(sources), writer, sightings, settings.proxies)
+    tests = qa.Qa(settings, sources) if settings.qa else None
+    pipeline = tests.pipeline(*parts) if tests else Pipeline(*parts)
     connections = Connections(
         most_connections(settings.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         None if settings.proxies else settings.connections_per_address,
@@ -123,8 +126,8 @@ def create_app(
             *api.add(app, sources, writer, database, stopping),
         ],
     )
-    if settings.qa:
-        qa.add(app, connect_readonly(settings.db))
+    if tests:
+        tests.add(app)
     if settings.site:
         app.ctx.site = static_site.add(app, settings.site, fresh=settings.qa)
     host_check.add(app, settings.host, settings.allowed_hosts)

@@ -79,6 +79,7 @@ class Incoming(Struct, gc=False):
     received: Timestamp = field(default_factory=current)
     source: Source | None = None  # once it is admitted
     payload: Payload | None = None  # once it is parsed
+    run: str | None = None  # the run of tests that it belongs to
 
     @property
     def named_source(self) -> str | None:
@@ -87,7 +88,9 @@ class Incoming(Struct, gc=False):
 
 
 class Pipeline:
-    """One per worker."""
+    """One per worker. `hidden`: names in the query of a bridge that are no properties."""
+
+    hidden: tuple[str, ...] = ()
 
     def __init__(
         self, admission: Admission, writer: WriterClient, sightings: Sightings, proxies: int
@@ -183,7 +186,7 @@ class Pipeline:
                 self.admission.remember_limit(source, address, refusal)
             source_id, origin = incoming.named_source, incoming.origin
         if isinstance(refusal, _SEEN):
-            self._sightings.note(source.id if source else source_id, origin, refusal.code)
+            self._note_sighting(source.id if source else source_id, origin, refusal.code)
         sender = describe_sender(refusal, source, source_id, origin)
         is_said = sender is not None and self.log_limit.note_sender(refusal.status, sender)
         self._log(refusal, incoming, is_said=is_said)
@@ -192,6 +195,9 @@ class Pipeline:
         if incoming and refusal.code == Internal.code:
             return refused(refusal, incoming.request_id)
         return refused(refusal)
+
+    def _note_sighting(self, source_id: str | None, origin: str | None, code: str) -> None:
+        self._sightings.note(source_id, origin, code)
 
     def _log(self, refusal: Refused, incoming: Incoming | None, *, is_said: bool) -> None:
         """`is_said`: whether the log has a line on the sender."""
@@ -237,6 +243,7 @@ class Pipeline:
             source, payload, incoming.request_id, incoming.received.text, sender
         )
         request.address = limited_address(incoming.address)
+        request.run = incoming.run
         size = max(incoming.size, len(incoming.body))  # inflated, as it waits
         held = memory_of(incoming, payload, size)
         incoming.body = b""  # it waits as text

@@ -101,4 +101,6 @@ def _request(admission: Admission, row: RejectedEvent) -> WriteRequest | None:
         anonymous=row.session_id is None,
     )
     sender = SenderInfo(row.origin, row.ip, row.bot)
-    return write_request(source, payload, row.request_id, row.received_at, sender, row.seq)
+    request = write_request(source, payload, row.request_id, row.received_at, sender, row.seq)
+    request.run = row.run
+    return request

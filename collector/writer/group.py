@@ -322,6 +322,7 @@ def _rejected_rows(request: WriteRequest, owner: Owner) -> list[RejectedEvent]:
             request_id=request.request_id,
             received_at=request.received_at,
             last_seen_at=request.received_at,
+            run=request.run,
         )
         for rejection in rejected
     ]

@@ -1,9 +1,10 @@
 /** The console's script. All of its pages work without it, but for what is live. */
 
 import "./locale";
-import "./htmx";
+import htmx from "./htmx";
 import "htmx.org/dist/ext/hx-sse.js";
 import { startCharts } from "./charts";
+import { startKeys } from "./keys";
 import { startDrawer, startLive } from "./live";
 import { startTheme } from "./theme";
 
@@ -63,16 +64,27 @@ addEventListener("pageshow", () => {
 });
 
 interface Context {
-  request: { abort(): void };
+  sourceElement: Element;
+  request: { action: string; abort(): void };
 }
 const contextOf = (event: Event): Context => (event as CustomEvent<{ ctx: Context }>).detail.ctx;
 
 // What a page asks for by itself waits while nobody sees it. (A condition in `hx-trigger` would be
 // code in an attribute, which the policy forbids.)
 const running = new Set<Context>();
+const waiting = new Map<Element, string>(); // what is asked for, and by whom
 document.addEventListener("htmx:before:request", (event) => {
-  if (document.hidden) event.preventDefault();
-  else running.add(contextOf(event));
+  const context = contextOf(event);
+  if (document.hidden) {
+    event.preventDefault();
+    waiting.set(context.sourceElement, context.request.action);
+  } else running.add(context);
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  for (const [source, address] of waiting)
+    if (source.isConnected) void htmx.ajax("GET", address, { source });
+  waiting.clear();
 });
 document.addEventListener("htmx:finally:request", (event) => running.delete(contextOf(event)));
 // Ended before the page is left: Firefox would report it as a failure.
@@ -84,6 +96,7 @@ startTheme();
 startCharts();
 startLive();
 startDrawer();
+startKeys();
 showCopyButtons();
 document.addEventListener("htmx:after:swap", showCopyButtons);
 document.querySelector<HTMLFormElement>("form[data-send-at-once]")?.requestSubmit();

@@ -3,6 +3,7 @@
 declare module "htmx.org/dist/htmx.esm.js" {
   const htmx: {
     registerExtension(name: string, extension: object): void;
+    ajax(method: string, address: string, context: { source: Element }): Promise<void>;
   };
   export default htmx;
 }

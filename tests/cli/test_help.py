@@ -79,19 +79,21 @@ def test_values_are_words_in_capitals_and_brackets_are_never_doubled(
     assert not re.search(r"<[a-z ]+>|[\[({][\[({]|: \(|\{(?!app\.js,hello)", text)
 
 
+SCHEMA = '{"required": ["price"]}'  # the shop's, of an order
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
     """A database in which everything exists that the examples name, and what it is called there."""
     folder = tmp_path_factory.mktemp("shop")
     db = folder / "thamesthrive.db"
     source = run("source", "add", "Shop", cwd=folder).stdout.strip()
-    schema = '{"required": ["price"]}'
     with (
         running(Settings(db=db, port=0, workers=1, log_level="warning")) as collector,
         closing(store.connect(db)) as connection,
     ):
         database = Database(connection)
-        store.set_schema(database, source, "purchase-order", schema)
+        store.set_schema(database, source, "purchase-order", SCHEMA)
         redirect = store.add_redirect(database, source, "https://example.com/").id
         token, _ = store.create_token(database, "script")
         saved_reports.add_saved_report(database, "Purchases by campaign", Explore(by="campaign"))
@@ -133,6 +135,8 @@ def test_every_example_of_a_help_works(
     if example == "thamesthrive source remove ID":
         names = {"ID": run("source", "add", "Empty", cwd=tmp_path).stdout.strip()}
     (tmp_path / "order.schema.json").write_text('{"type": "object"}')
+    (tmp_path / "tracking-plan").mkdir()
+    (tmp_path / "tracking-plan" / "purchase-order.json").write_text(SCHEMA)
     line = example.replace("thamesthrive", f"{sys.executable} -m cli.main", 1)
     for word, name in names.items():
         line = re.sub(rf"\b{word}\b", name, line)

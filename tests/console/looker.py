@@ -23,7 +23,7 @@ class Looker:
         self.collector = collector
         self.root = f"{collector.url}/console"
         self.problems: list[str] = []
-        self.context = browser.new_context(viewport=WIDE, **options)  # type: ignore[arg-type]
+        self.context = browser.new_context(**{"viewport": WIDE, **options})
         self.page = self.watched(self.context.new_page())
 
     def watched(self, page: Page) -> Page:

@@ -92,8 +92,8 @@ def test_a_funnel_and_retention(looker: Looker, orders: str) -> None:
     page.get_by_label("Steps 2").press("Enter")
     rows = page.locator("table.answer tbody tr")
     expect(rows).to_have_count(2)
-    assert rows.nth(0).locator("td").all_inner_texts() == ["2", "100 %", "100 %", ""]
-    assert rows.nth(1).locator("td").all_inner_texts() == ["1", "50 %", "50 %", "0.0 s"]
+    assert rows.nth(0).locator("td").all_inner_texts() == ["2", "100%", "100%", ""]
+    assert rows.nth(1).locator("td").all_inner_texts() == ["1", "50%", "50%", "0.0 s"]
     expect(page.get_by_label("Steps 3")).to_have_value("")
     looker.check_looks()
     page.get_by_role("link", name="Retention").click()

@@ -1,9 +1,10 @@
 """Live, in a browser: the list, its stream, filters and the drawer."""
 
 import json
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from collector import store
 
@@ -146,7 +147,7 @@ def test_a_bar_leads_to_its_minute(looker: Looker) -> None:
     source = source_of(looker.collector, "Minute")
     send(looker.collector, source, "then")
     page = looker.goto(f"/live?source={source}")
-    bar = page.locator("#minutes a[aria-label$=': 1 events']")
+    bar = page.locator("#minutes a[aria-label$=': 1 event']")
     bar.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("textbox", name="Minute")).not_to_be_empty()
@@ -169,3 +170,60 @@ def test_it_works_without_a_script(
         row.get_by_role("link").click()
         expect(page.get_by_text("Status")).to_be_visible()
         expect(page.get_by_role("heading", level=1)).to_be_visible()
+
+
+# Playwright's browsers show all of their tabs, so a page is hidden as a browser would tell it.
+HIDE = """(hidden) => {
+  Object.defineProperties(document, {
+    hidden: { value: hidden, configurable: true },
+    visibilityState: { value: hidden ? "hidden" : "visible", configurable: true },
+  });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def requests_of(page: Page, is_one: Callable[[Request], bool]) -> list[str]:
+    """The addresses that a page will have asked for, of some."""
+    found: list[str] = []
+
+    def note(request: Request) -> None:
+        if is_one(request):
+            found.append(request.url)
+
+    page.on("request", note)
+    return found
+
+
+def test_a_hidden_tab_ends_its_stream_and_loses_nothing(looker: Looker) -> None:
+    source = source_of(looker.collector, "Hidden")
+    page = looker.page
+    begun = requests_of(page, lambda one: "/live/stream" in one.url)
+    looker.goto(f"/live?source={source}")
+    send(looker.collector, source, "seen")
+    expect(page.locator("#live-rows tr")).to_have_count(1, timeout=20_000)
+    with page.expect_event("requestfailed", lambda one: "/live/stream" in one.url):
+        page.evaluate(HIDE, True)
+    for number in range(3):
+        send(looker.collector, source, f"hidden-{number}")
+    assert len(begun) == 1
+    page.evaluate(HIDE, False)
+    expect(page.locator("#live-rows tr")).to_have_count(4, timeout=20_000)
+    assert len(begun) == 2
+    send(looker.collector, source, "after")
+    expect(page.locator("#live-rows tr")).to_have_count(5, timeout=20_000)
+    assert types_of(looker) == ["after", "hidden-2", "hidden-1", "hidden-0", "seen"]
+
+
+def test_a_page_that_was_opened_in_a_hidden_tab_begins_when_it_is_seen(looker: Looker) -> None:
+    source = source_of(looker.collector, "Opened hidden")
+    page = looker.page
+    page.add_init_script(f"({HIDE})(true)")
+    begun = requests_of(page, lambda one: "hx-request" in one.headers)
+    looker.goto(f"/live?source={source}")
+    send(looker.collector, source, "while-hidden")
+    assert begun == []
+    page.evaluate(HIDE, False)
+    expect(page.locator("#live-rows tr")).to_have_count(1, timeout=20_000)
+    send(looker.collector, source, "after")
+    expect(page.locator("#live-rows tr")).to_have_count(2, timeout=20_000)
+    assert types_of(looker) == ["after", "while-hidden"]

@@ -190,7 +190,7 @@ def test_the_system_shows_how_it_is_doing(anybody: Looker) -> None:
     events = collector.rows("SELECT count(*) AS n FROM events")[0]["n"]
     row = main.locator("dl.facts").last
     expect(row).to_contain_text(f"Events{events:,}")
-    if anybody.page.get_by_role("link", name="Examine this machine").count():
+    if not page.evaluate("'htmx' in window"):  # with a script it follows by itself
         page.get_by_role("link", name="Examine this machine").click()
     expect(page.get_by_role("row").filter(has_text="versions")).to_contain_text("SQLite")
     page.goto(f"{anybody.root}/system/audit?source={source}")

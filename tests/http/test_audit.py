@@ -24,7 +24,7 @@ NO_CHANGES = {
     "console",  # who follows its link is recorded then
     "source list", "source show", "source status", "snippet", "schema list", "schema show", "redirect list",
     "stats saved list", "stats saved show", "stats saved run", "token list", "events list", "events export", "rejected list", "rejected show",
-    "rejected groups", "schema try",
+    "rejected groups", "schema try", "schema diff", "schema infer", "schema types",
     "stats overview", "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
     "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.
@@ -102,6 +102,9 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
     """Every command that changes something: its arguments, action, and the source concerned."""
     file = folder / "order.json"
     file.write_text('{"required": ["total"]}')
+    plan = folder / "plan"
+    plan.mkdir(exist_ok=True)
+    (plan / "refund.json").write_text('{"required": ["refund"]}')
     source = shop.source
     target = f"https://b.example.com/?key={KEY}"
     return {
@@ -112,6 +115,7 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
         "source enable": ([source], "source.set", source),
         "source rotate": ([shop.other], "source.rotate", "new"),
         "schema set": ([source, "order", str(file)], "schema.set", source),
+        "schema apply": ([str(plan), "--source", source], "schema.set", source),
         "schema remove": ([source, "order"], "schema.remove", source),
         "redirect add": ([source, target], "redirect.add", source),
         "redirect remove": ([shop.redirect], "redirect.remove", source),

@@ -56,8 +56,12 @@ def test_every_way_has_the_sources_own_values(shared_collector: Collector) -> No
                 check_html(block.code)
     classic = render_snippet(source, "https://events.example.com", default_bundle()).html
     assert found["html"].code[0].code == classic
-    assert "window.tracker" in found["wordpress"].track_code[0].code
-    assert found["wordpress"].track_code[0].title == "wp-content/mu-plugins/thamesthrive.php"
+    (file,) = found["wordpress"].code
+    assert file.title == "wp-content/mu-plugins/thamesthrive.php"
+    assert file.code.startswith("<?php")
+    assert "window.tracker" in file.code
+    assert file.code.count("<!-- the snippet -->") == 0
+    assert found["html"].code[0].code in file.code
 
 
 def test_names_of_ones_own_are_in_every_way(shared_collector: Collector) -> None:

@@ -35,7 +35,11 @@ def meets(condition: str | Condition, properties: Any, context: str = "{}") -> b
         ('"context".x=1', "properties", ["context", "x"], "=", "1", False),
         ("properties=1", "properties", ["properties"], "=", "1", False),
         ("query=a=b", "properties", ["query"], "=", "a=b", False),
+        ("price==10", "properties", ["price"], "=", "10", False),
         ("coupon=", "properties", ["coupon"], "=", "", False),
+        ("item~sun glasses", "properties", ["item"], "~", "sun glasses", False),
+        ("item!~sun", "properties", ["item"], "!~", "sun", False),
+        ("item=~sun", "properties", ["item"], "=", "~sun", False),
         ("first name=Ann", "properties", ["first name"], "=", "Ann", False),
     ],
 )
@@ -47,7 +51,7 @@ def test_a_condition_is_a_path_an_operator_and_a_value(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "price", "price>", "=1", "a..b=1", ".a=1", "a.=1", "a. .b=1", "price==1", "price=>1",
+    ["", "price", "price>", "=1", "a..b=1", ".a=1", "a.=1", "a. .b=1", "price===1", "price=>1", "item~",
      "price<>1", '"a=1', '"a"b=1', "a." * 40 + "b=1"],
 )  # fmt: skip
 def test_what_is_no_condition_says_what_is_right(text: str) -> None:
@@ -84,6 +88,13 @@ def test_a_quoted_text_that_does_not_end_is_said(text: str) -> None:
         ("paid!=true", {"paid": None}, True),
         ("item!=shoes", {"item": "hat"}, True),
         ("item!=shoes", {}, False),
+        ("item~SUN", {"item": "New sunglasses"}, True),
+        ("item~%", {"item": "New sunglasses"}, False),
+        ("item~1", {"item": 10}, False),
+        ("item!~sun", {"item": "hat"}, True),
+        ("item!~sun", {"item": "Sun hat"}, False),
+        ("item!~sun", {"item": 10}, True),
+        ("item!~sun", {}, False),
         ("n!=1", {"n": 1.0}, False),
         ("n=12345678901234567890", '{"n": 12345678901234567890}', True),
         ("n<1e308", '{"n": 1e999}', False),

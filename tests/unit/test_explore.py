@@ -56,6 +56,10 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+# Events of runs of tests are left out of everything.
+NORMAL = "SELECT * FROM events WHERE run IS NULL"
+
+
 class History:
     """A database with events of some weeks, of which the rollups know most."""
 
@@ -75,13 +79,15 @@ class History:
                 late = self._random.random() < 0.1
                 at = START + timedelta(seconds=self._random.randrange(seconds) if late else seconds)
                 arrival = START + timedelta(days=1, seconds=seconds)
-                writer.write([self.request(at, arrival)])
+                tested = self.request(at, arrival)
+                tested.run = "r1"
+                writer.write([self.request(at, arrival), tested])
                 if number == EVENTS // 4:
                     while writer.read_uncounted(1000):
                         pass
                     assert writer.write_counts()
         with closing(store.connect_readonly(path)) as connection:
-            self.events = [dict(row) for row in connection.execute("SELECT * FROM events")]
+            self.events = [dict(row) for row in connection.execute(NORMAL)]
             self.campaigns = {
                 (row["id"], row["source_id"]): json.loads(row["first_utm"] or "{}").get("campaign")
                 for row in connection.execute("SELECT * FROM sessions")

@@ -15,11 +15,12 @@ SQL = re.compile(
     r"\s+\S|(BEGIN|COMMIT|ROLLBACK|SAVEPOINT|VACUUM|ANALYZE|REINDEX)\b)"
 )
 
-TEMPLATES = {"console", "install"}  # rooms that render some
+TEMPLATES = {"console", "install", "testing"}  # rooms that render some
 # What each room of the collector may import, besides itself.
 ROOMS = {
     "install": {"alias", "aliased_bundle", "errors", "store"},
     "event": {"errors", "ids"},
+    "plan": {"errors", "event"},
     "verify": {"errors", "event", "ids", "install", "store"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
@@ -31,6 +32,8 @@ ROOMS = {
         "collector", "database_file", "descriptors", "doctor", "errors", "event", "ids", "install", "ipc",
         "metrics", "printable", "settings", "store", "verify", "worker",
     },
+    # Other people's tests: they talk to a collector over HTTP, and start one.
+    "testing": {"collector", "embedded", "errors", "install", "plan", "settings", "store"},
     "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
 }  # fmt: skip
 

@@ -62,7 +62,7 @@ class Rows:
         with closing(store.connect_readonly(path)) as connection:
             self.events = [
                 dict(row)
-                for row in connection.execute("SELECT * FROM events ORDER BY seq")
+                for row in connection.execute("SELECT * FROM events WHERE run IS NULL ORDER BY seq")
                 if row["source_id"] in sources
             ]
             self.sessions = {
@@ -205,7 +205,8 @@ def some_filters(rng: random.Random) -> dict[str, str]:
 
 
 def send_some(counted: Counted, rng: random.Random) -> None:
-    """A request of any visitor. Some are late, some are programs, some have no session."""
+    """A request of any visitor. Some are late, some are programs, some have no session, some are of a
+    run of tests."""
     back = rng.choice([0, 0, 0, 1, 7, 40, 70, 200])
     received = at(rng.randrange(5), rng.randrange(60), back)
     events = [
@@ -225,6 +226,7 @@ def send_some(counted: Counted, rng: random.Random) -> None:
         bot=rng.random() < 0.15,
         client=rng.choice(CLIENTS),
         campaign=rng.choice([None, None, "spring", "autumn"]),
+        run=rng.choice([None, None, None, "r1"]),
     )
 
 

@@ -29,6 +29,7 @@ from collector.ids import uuid7
 from collector.ipc import SenderInfo, WriteRequest
 from collector.store import reports, rollups
 from collector.store.rollup_tables import KINDS, SESSION_KINDS
+from collector.store.runs import list_runs, remove_run
 from collector.writer.group import Writer
 
 TODAY = datetime.now(UTC).date()
@@ -95,6 +96,7 @@ class Counted:
         rejected: tuple[Rejection, ...] = (),
         client: dict[str, Any] | None = None,
         campaign: str | None = None,
+        run: str | None = None,
     ) -> None:
         payload = Payload(
             self.sources[source],
@@ -106,7 +108,8 @@ class Counted:
             anonymous=session is None,
         )
         at = received or (events[0].at if events else iso(datetime.now(UTC)))
-        request = WriteRequest(self.sources[source], uuid7(), at, SenderInfo(bot=bot), payload)
+        sender = SenderInfo(bot=bot)
+        request = WriteRequest(self.sources[source], uuid7(), at, sender, payload, run=run)
         (result,) = self.writer.write([request])
         assert result.refused is None
 
@@ -151,7 +154,8 @@ class Counted:
         source_id = self.sources[source]
         with closing(store.connect_readonly(self.path)) as connection:
             events = connection.execute(
-                "SELECT * FROM events WHERE source_id = ? ORDER BY seq", [source_id]
+                "SELECT * FROM events WHERE source_id = ? AND run IS NULL ORDER BY seq",
+                [source_id],
             ).fetchall()
             sessions = {
                 row["id"]: row
@@ -160,7 +164,7 @@ class Counted:
                 )
             }
             (rejected,) = connection.execute(
-                "SELECT count(*) FROM rejected WHERE source_id = ?", [source_id]
+                "SELECT count(*) FROM rejected WHERE source_id = ? AND run IS NULL", [source_id]
             ).fetchone()
         found: dict[str, Any] = {kind: Counter() for kind in KINDS}
         for grain, length in (("hour", 13), ("day", 10), ("month", 7)):
@@ -509,6 +513,7 @@ class Histories(RuleBasedStateMachine):
         bot=st.booleans(),
         client=st.sampled_from(CLIENTS),
         campaign=st.none() | st.sampled_from(["spring", "autumn"]),
+        run=st.sampled_from([None, None, "r1", "r2"]),
     )
     def send(
         self,
@@ -519,6 +524,7 @@ class Histories(RuleBasedStateMachine):
         bot: bool,
         client: dict[str, Any],
         campaign: str | None,
+        run: str | None,
     ) -> None:
         received = iso(datetime.now(UTC) - timedelta(days=60 if old else 0))
         self.counted.send(
@@ -529,12 +535,25 @@ class Histories(RuleBasedStateMachine):
             bot=bot,
             client=client,
             campaign=campaign,
+            run=run,
         )
 
-    @rule(source=st.integers(0, 1), event_id=st.integers(0, 5).map(str), reason=st.booleans())
-    def reject(self, source: int, event_id: str, reason: bool) -> None:
+    @rule(
+        source=st.integers(0, 1),
+        event_id=st.integers(0, 5).map(str),
+        reason=st.booleans(),
+        run=st.sampled_from([None, "r1"]),
+    )
+    def reject(self, source: int, event_id: str, reason: bool, run: str | None) -> None:
         word = "invalid" if reason else "too_large"
-        self.counted.send([], source, rejected=(Rejection(0, event_id, word, "x", "buy", "{}"),))
+        rejection = Rejection(0, event_id, word, "x", "buy", "{}")
+        self.counted.send([], source, rejected=(rejection,), run=run)
+
+    @rule(run=st.sampled_from(["r1", "r2"]))
+    def remove_run(self, run: str) -> None:
+        remove_run(self.counted.path, run)
+        with closing(store.connect_readonly(self.counted.path)) as connection:
+            assert run not in [found.run for found in list_runs(connection)]
 
     @rule()
     def roll_up(self) -> None:

@@ -47,6 +47,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m012_rotation",),
             ("m013_visits",),
             ("m014_saved_reports",),
+            ("m015_runs",),
         ]
 
 

@@ -18,7 +18,7 @@ from .routes import query_parameter
 
 
 def _list_events(call: Call) -> Any:
-    filters = ("type", "source_id", "session_id", "profile_id")
+    filters = ("type", "source_id", "session_id", "profile_id", "run")
     return page_of(call, "events", store.iter_events, filters)
 
 
@@ -138,7 +138,7 @@ OPERATIONS = (
         "Events, the latest first.",
         READ,
         Reach.QUERY,
-        query=page_parameters("source_id", "type", "session_id", "profile_id"),
+        query=page_parameters("source_id", "type", "session_id", "profile_id", "run"),
     ),
     Operation(
         "GET",

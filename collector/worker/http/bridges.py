@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,7 +50,7 @@ def add(app: Sanic[Any, Any], pipeline: Pipeline, sources: SourceCache) -> list[
             source_id=source_id,
             events=1,
         )
-        read = partial(_parse, request, event_type, session_id, fixed or {})
+        read = partial(_parse, request, event_type, session_id, fixed or {}, pipeline.hidden)
         await pipeline.wait_turn(request.headers, len(request.body))
         return await pipeline.run(incoming, read)
 
@@ -157,12 +157,17 @@ def _parse(
     event_type: str,
     session_id: str | None,
     fixed: dict[str, Raw],
+    hidden: Sequence[str],
     incoming: Incoming,
 ) -> Payload:
-    """A request as the payload that the tracker would have sent. Raises Invalid, TooLarge."""
+    """A request as the payload that the tracker would have sent. `hidden`: what is no property in a
+    query. Raises Invalid, TooLarge."""
     if not is_valid_id(session_id):
         raise Invalid("The session id in the address: expected up to 128 printable characters.")
-    properties = {**_as_json(request.args), **_body(request), **fixed}
+    query = _as_json(request.args)
+    for name in hidden:
+        query.pop(name, None)
+    properties = {**query, **_body(request), **fixed}
     wire = {
         "source": {"id": incoming.source_id},
         "session": {"id": session_id} if session_id else None,

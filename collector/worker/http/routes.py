@@ -19,6 +19,7 @@ PARAMETERS = {
     "redirect_id": "The redirect.",
     "profile_id": "The visitor.",
     "name": "tracker.min.js, loader.min.js, their maps, or the hashed name.",
+    "run": "The run of tests.",
     "kind": "What is counted: pages, referrers and so on.",
 }
 """What the names in paths mean."""
