@@ -40,7 +40,7 @@ def facts_of(visit: Visit, wanted: str | None, *, has_snippet: bool) -> Facts:
     tracked = [one for one in visit.tracked if set(one.types) - {PROBE}]
     sent = _sent(visit)
     return Facts(
-        opened="no" if visit.failure or (visit.status or 0) >= 400 else "yes",
+        opened="no" if (visit.status or 0) >= 400 else "yes",
         script=_script(visit, has_snippet=has_snippet),
         sent=sent,
         tracked=bool(tracked or state.queued or state.waiting),

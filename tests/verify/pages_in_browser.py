@@ -52,7 +52,7 @@ class Served:
     source: dict[str, object] = field(default_factory=dict)
     schema: str = ""
     asked: bool = False
-    api: Literal["", "nowhere", "liar"] = ""
+    api: Literal["", "nowhere", "liar", "broken"] = ""
 
 
 FAULTS = (
@@ -91,6 +91,18 @@ FAULTS = (
     ),
     Served("nothing is tracked", "V089", "{snippet}"),
     Served("requests go nowhere", "V091", "{snippet}" + TRACK, api="nowhere"),
+    Served(
+        "the tracker's address is nobody's",
+        "V083",
+        '<script async src="http://127.0.0.1:9/a/app.js" data-source="{source}"></script>',
+    ),
+    Served(
+        "the options come too late",
+        "V085",
+        "<script>{loader}</script>",
+        LATE.replace("{body}", "window.options = {tracker: {}}"),
+    ),
+    Served("a proxy is broken", "V094", "{snippet}" + TRACK, api="broken"),
     Served("the source is disabled", "V092", "{snippet}" + TRACK, source={"enabled": False}),
     Served(
         "a price is a text",

@@ -112,7 +112,6 @@ NOT_READY = TrackerState(has_config=True, source="s", script="https://c.example/
     ("visit", "code"),
     [
         (seen(), ""),
-        (seen(failure="net::ERR_CONNECTION_REFUSED", status=None), "V080"),
         (seen(status=404), "V080"),
         (seen(tracker=NOT_READY, requests=[]), "V081"),
         (

@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from collector.verify import Check, Report, Stage, report_text, run_stages
 from collector.verify.browser_stage import BrowserStage, Look, StorageStage
 from collector.verify.storage import Access
 
-from ..browser.visitor import DIST, Network, page_server, snippet
+from ..browser.visitor import DIST, Network, Reply, page_server, snippet
 from ..support import Collector
 from .pages_in_browser import FAULTS, GOOD, Served
 
@@ -31,18 +32,23 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     collector.end()
 
 
+def stored_without_storing(body: dict[str, Any]) -> Reply:
+    answer = {"events": [one["id"] for one in body["events"]]}
+    return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+
+
+def broken(_: dict[str, Any]) -> Reply:
+    return 502, {"Content-Type": "text/html"}, b"<h1>Bad Gateway</h1>"
+
+
 @contextlib.contextmanager
 def served(page: Served, collector: Collector, source: str) -> Iterator[str]:
     """The page's address."""
     with contextlib.ExitStack() as stack:
         api = collector.url
-        if page.api == "liar":
+        if page.api in ("liar", "broken"):
             network = stack.enter_context(Network(collector))
-            network.weather = lambda body: (
-                200,
-                {"Content-Type": "application/json"},
-                json.dumps({"events": [one["id"] for one in body["events"]]}).encode(),
-            )
+            network.weather = stored_without_storing if page.api == "liar" else broken
             api = network.url
         if page.api == "nowhere":
             api = "http://127.0.0.1:9"
@@ -54,6 +60,7 @@ def served(page: Served, collector: Collector, source: str) -> Iterator[str]:
             "one_line": snippet(source, collector.url, one_line=True, aliases=aliases),
             "nonced": snippet(source, collector.url, nonce="n1", aliases=aliases),
             "script": f"{collector.url}/a/app.js",
+            "loader": (DIST / "loader.min.js").read_text(encoding="utf-8"),
             "source": source,
             "api": collector.url,
         }
@@ -70,7 +77,7 @@ def verified(url: str, access: Access, source: str | None = None) -> Report:
     look = Look(access)
     stages: list[Stage] = [BrowserStage(look, CONSENT), StorageStage(look)]
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(run_stages, Check(url, source, in_browser=True), stages).result()
+        return thread.submit(run_stages, Check(url, source), stages).result()
 
 
 def report_of(page: Served, collector: Collector) -> Report:
