@@ -24,9 +24,9 @@ class Code:
     code: str
     stage: str
     title: str
-    shows: str
     problem: str
     cure: str
+    shows: str = ""
     paste: str = ""
     level: Level = "problem"
 
