@@ -132,6 +132,7 @@ class Manual:
         )
         assert self.process.stdout
         self.link = self.process.stdout.readline().strip()
+        assert self.link, self.process.communicate(timeout=20)
 
     def end(self) -> tuple[int, str]:
         """Exit code, and all it has said since the link."""
@@ -179,7 +180,7 @@ def test_an_interrupt_ends_the_waiting(site: Site, collector: Collector) -> None
 
 def test_an_interrupt_ends_the_browser_and_leaves_nothing(site: Site, collector: Collector) -> None:
     source = collector.add_source()
-    url = page_of(site, collector, source, f"{SENDS} setTimeout(() => {{ for (;;); }}, 1500);")
+    url = page_of(site, collector, source, "tracker.track('a').then(() => { for (;;); });")
     process = subprocess.Popen(
         [*COMMAND, "verify", url, "--source", source, "--db", str(collector.db), *IN_BROWSER],
         stdout=subprocess.PIPE,
