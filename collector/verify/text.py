@@ -36,8 +36,10 @@ def _wrapped(text: str) -> Iterator[str]:
 
 def _stage(stage: StageResult) -> str:
     mark = _STATES[stage.state]
-    count = len(stage.findings)
     if stage.state != "done":
         return f"{mark} {stage.name}: {stage.detail}"
-    said = f"{count} finding{'s' if count > 1 else ''}" if count else "nothing wrong"
-    return f"{_MARKS['problem'] if count else mark} {stage.name}: {said}"
+    count = len(stage.findings)
+    is_bad = any(one.level == "problem" for one in stage.findings)
+    word = ("finding" if is_bad else "hint") + ("s" if count > 1 else "")
+    said = f"{count} {word}" if count else "nothing wrong"
+    return f"{_MARKS['problem'] if is_bad else mark} {stage.name}: {said}"

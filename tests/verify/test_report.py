@@ -76,6 +76,13 @@ def test_a_report_has_problem_evidence_cure_and_link() -> None:
     assert report.as_dict()["findings"][0]["docs"] == "reference/verify#v012"
 
 
+def test_a_stage_that_has_hints_alone_is_fine() -> None:
+    report = run_stages(
+        Check("https://shop.example/"), [Stage("static", HINT), Stage("browser", HINT, PROBLEM)]
+    )
+    assert report_text(report).endswith("✓ static: 1 hint\n✗ browser: 2 findings")
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_every_code_can_be_said(code: str) -> None:
     found = finding(code)
