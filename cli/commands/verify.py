@@ -123,6 +123,8 @@ def verify(
         json_data(sarif_of(report, __version__))
     else:
         show(report, lambda: data(report_text(report)), as_json=as_json)
+    if stored := report.facts.get("stored"):
+        note(f"Stored, and removed again: {stored}.")
     _conclude(report)
 
 

@@ -101,7 +101,7 @@ def _sent(visit: Visit) -> Sent:
     if policy_evidence(visit, ("connect-src", "default-src"), send_address(visit)):
         return "policy"
     if not requests:
-        return "nothing"
+        return "failed" if visit.tracker.waiting and visit.tracker.ready else "nothing"
     verdicts = [_verdict(one) for one in requests]
     for verdict in ("policy", "refused", "strange", "failed", "rejected"):
         if verdict in verdicts:

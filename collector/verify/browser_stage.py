@@ -39,20 +39,21 @@ class Look:
     run: str = field(default_factory=new_run)
     storage: Storage | None = None
     why_not: str = ""  # it cannot be seen
+    runs: list[str] = field(default_factory=list)  # one for each visit
     left: Removal = Removal()
 
-    def find_storage(self, visit: Visit) -> Storage | None:
+    def find_storage(self, sends_to: str, source: str) -> Storage | None:
         """The storage that a page's events go to, as far as it can be seen."""
         if self.storage is None:
             try:
-                self.storage = self.access.storage(send_address(visit), visit.tracker.source)
+                self.storage = self.access.storage(sends_to, source)
             except CouldNotLook as error:
                 self.why_not = str(error)
         return self.storage
 
-    def remove(self, runs: Iterable[str]) -> None:
-        """Removes what is stored of these runs, as far as it can be."""
-        for run in runs if self.storage else ():
+    def remove(self) -> None:
+        """Removes what is stored of this verification, as far as it can be."""
+        for run in self.runs if self.storage else ():
             with contextlib.suppress(CouldNotLook):
                 gone = self.storage.remove(run) if self.storage else Removal()
                 self.left = Removal(
@@ -83,7 +84,9 @@ class BrowserStage:
             found = asyncio.run(self._run(check))
         finally:
             # What was stored is known by now. However this ends, nothing remains.
-            self._look.remove(visit.run for visit in check.visits)
+            if check.source:
+                self._look.find_storage(check.api or "", check.source)
+            self._look.remove()
         problems = _problems(check)
         # Where nothing arrives, what an earlier stage has found is why.
         if not problems or any(visit.accepted for visit in check.visits):
@@ -133,13 +136,16 @@ class BrowserStage:
 
     async def _open(self, opener: Opener, name: VisitName, check: Check) -> Visit:
         self._say(f"Opening the page: {_WORDS[name]}")
-        async with opener.visit(name, check.url, f"{self._look.run}.{name}") as visit:
+        run = f"{self._look.run}.{name}"
+        self._look.runs.append(run)
+        async with opener.visit(name, check.url, run) as visit:
             check.visits.append(visit)
             # What only a browser could tell is told now.
             check.withdrawn |= {"V010", "V011"} if visit.tracker.has_config else {"V011"}
-            storage = self._look.find_storage(visit) if visit.tracker.ready else None
-            if storage:
-                await self._wait(visit, storage)
+            if visit.tracker.ready:
+                storage = self._look.find_storage(send_address(visit), visit.tracker.source)
+                if storage:
+                    await self._wait(visit, storage)
         return visit
 
     async def _wait(self, visit: Visit, storage: Storage) -> None:

@@ -31,6 +31,7 @@ class ManualStage:
         """See Stage."""
         storage = self._storage(check)
         run = self.look_at.run
+        self.look_at.runs.append(run)
         self.show(address_with(check.url, **{RUN: run}))
         types: set[str] = set()
         try:
@@ -38,7 +39,7 @@ class ManualStage:
             check.facts["stored"] = ", ".join(sorted(types))
         finally:
             self.look_at.storage = storage
-            self.look_at.remove([run])
+            self.look_at.remove()
         if not types:
             causes = self.causes()
             values = {"seconds": f"{self.seconds:g}", "causes": f": {causes}" if causes else ""}

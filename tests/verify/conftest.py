@@ -132,17 +132,17 @@ def filled(text: str, source: str, api: str) -> str:
 
 
 @pytest.fixture
-def look_at(
+def serve(
     behind: Collector,
     behind_a_proxy: Collector,
     fronts: dict[str, Site],
     ports: dict[str, str],
     plain_site: Site,
     secure_site: Site,
-) -> Callable[[Served], Report]:
-    """Serves a page, with the collector that it needs, and verifies it."""
+) -> Callable[[Served], Check]:
+    """Serves a page, with the collector that it needs; gives what verifies it."""
 
-    def look(page: Served) -> Report:
+    def begin(page: Served) -> Check:
         collector = behind_a_proxy if page.proxies else behind
         source = collector.add_source(**page.options)
         for _ in range(page.sent):
@@ -164,9 +164,15 @@ def look_at(
         served.answers = answer
         address = f"{served.url}/{page.name}/{secrets.token_hex(2)}"
         expected = collector.add_source() if page.source == "@OTHER@" else page.source
-        return verify(Check(address, expected, guard=Guard(hosts=HOSTS, limits=LIMITS)))
+        return Check(address, expected, guard=Guard(hosts=HOSTS, limits=LIMITS))
 
-    return look
+    return begin
+
+
+@pytest.fixture
+def look_at(serve: Callable[[Served], Check]) -> Callable[[Served], Report]:
+    """Serves a page, and verifies it without a browser."""
+    return lambda page: verify(serve(page))
 
 
 def _changed(page: Served, collector: Collector) -> Callable[[Asked], Answered]:
