@@ -47,6 +47,16 @@ def _setting(
     return field(default=default, metadata=meta)
 
 
+def parse_hosts(text: str) -> frozenset[str]:
+    """Hosts with their ports, each as `host:port`. Raises SettingsError."""
+    hosts = frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+    for one in hosts:
+        host, _, port = one.rpartition(":")
+        if not host or not port.isdigit():
+            raise SettingsError(f"{one!r} has no port. Write it like 'shop.internal:443'")
+    return hosts
+
+
 @dataclass(frozen=True)
 class Settings:
     """Built once, at the start of a command, and passed down. Nothing else reads the
@@ -83,6 +93,12 @@ class Settings:
         "local",
         "Who reaches the console at /console: local, browsers of this machine; everywhere, also others; off. All have to log in.",
         choices=("local", "everywhere", "off"),
+    )
+    verify_hosts: str = _setting(
+        "",
+        "Sites on private addresses, as host:port separated by commas, that the console may fetch to verify them; all others must have public addresses.",
+        shown="none",
+        check=parse_hosts,
     )
     proxies: int = _setting(
         0,
@@ -168,6 +184,11 @@ class Settings:
     def aliases(self) -> tuple[Alias, ...]:
         """The names in `alias`, those for snippets first. Raises SettingsError."""
         return parse_aliases(self.alias)
+
+    @property
+    def verifiable_hosts(self) -> frozenset[str]:
+        """The sites in `verify_hosts`. Raises SettingsError."""
+        return parse_hosts(self.verify_hosts)
 
     @property
     def tracker_folder(self) -> Path:

@@ -19,6 +19,7 @@ from .fingerprint import fingerprint_of
 from .headings import slug
 from .markdown_table import escape_cell
 from .tracker_options import track_options, tracker_options, types_file
+from .verify_reference import verify_markdown
 
 COLUMNS = "columns.toml"
 """The file that explains the columns of the database."""
@@ -64,6 +65,7 @@ def find_generators(site_dir: Path, bundle: Path) -> dict[str, Callable[[], str]
         "reasons": _reason_codes,
         "database": lambda: _database(site_dir),
         "features": _features,
+        "verify": verify_markdown,
     }
 
 
@@ -80,6 +82,7 @@ def check_reference(
         "commands": _command_words,
         "settings": _setting_words,
         "metrics": _metric_words,
+        "verify": _verify_words,
     }
     for kind, page in pages.items():
         if kind not in finders:
@@ -149,6 +152,17 @@ def _metric_words() -> list[Word]:
     return [
         Word("metric", metric.name, slug(metric.name), path, _line_of(path, rf'"{metric.name}"'))
         for metric in metrics.METRICS
+    ]
+
+
+def _verify_words() -> list[Word]:
+    from collector import verify
+
+    folder = Path(verify.__file__).parent
+    return [
+        Word("finding", code, slug(code), path, _line_of(path, f'code="{code}"'))
+        for path in sorted(folder.glob("codes_*.py"))
+        for code in re.findall(r'code="(V\d+)"', path.read_text(encoding="utf-8"))
     ]
 
 

@@ -98,6 +98,14 @@ class Jobs:
         job.seen = time.monotonic()
         return job
 
+    def find(self, owner: str, key: object) -> Job | None:
+        """The job of a question that was asked before; None if there is none any more."""
+        with self._lock:
+            job = self._find(owner, key)
+        if job is not None:
+            job.seen = time.monotonic()
+        return job
+
     def stop(self, owner: str, job_id: str) -> None:
         """Ends a job of a session, if there is one."""
         with self._lock:

@@ -30,6 +30,7 @@ from . import (
     stream,
     system,
     tokens,
+    verify,
 )
 from .calls import call_of
 from .file_to_send import FileToSend
@@ -48,6 +49,7 @@ log = logging.getLogger("collector.console")
 PAGES: tuple[Page, ...] = (
     *home.PAGES,
     *install.PAGES,
+    *verify.PAGES,
     *source_settings.PAGES,
     *schemas.PAGES,
     *live.PAGES,
@@ -110,6 +112,7 @@ def add(app: Sanic[Any, Any]) -> None:
     """Adds /console to the app."""
     app.ctx.readers = Readers(app)
     app.ctx.jobs = Jobs(app.ctx.settings.db)
+    app.ctx.verifications = verify.Verifications(app.ctx.settings.db)
     for page in PAGES:
         _add(app, page.method, page.path, _handler(app, page))
     files.add(app)

@@ -10,9 +10,10 @@ from .findings import Code, Evidence, Finding, Level, Report, StageResult
 from .guard import Guard, Limits, Refusal
 from .static import StaticStage
 from .text import report_text
-from .verification import STAGES, verify
+from .verification import BROWSER_STAGES, STAGES, verify
 
 __all__ = [
+    "BROWSER_STAGES",
     "CODES",
     "STAGES",
     "Check",

@@ -31,6 +31,7 @@ RUN = "__tt_run"
 LOAD = 20.0  # seconds for a page to load
 IDLE = 5.0  # for the network to be quiet
 LATE = 2.0  # for a tracker that comes after that
+SLOW = 6.0  # for one whose snippet is there
 ANSWER = 4.0  # for its first answer
 CONSENT = 6.0  # for a consent manager
 STEP = 5.0  # for anything that a page is asked
@@ -200,7 +201,8 @@ async def _settle(page: "Page", visit: Visit) -> None:
     with contextlib.suppress(Error):
         await page.wait_for_load_state("networkidle", timeout=IDLE * 1000)
     with contextlib.suppress(Error):
-        await page.wait_for_function(page_state.READY, timeout=LATE * 1000)
+        patience = SLOW if (await _state(page)).has_config else LATE
+        await page.wait_for_function(page_state.READY, timeout=patience * 1000)
         await asyncio.wait_for(page.evaluate(page_state.ANSWERED, ANSWER * 1000), ANSWER + STEP)
         state = await _state(page)
         await _until(lambda: _drained(page), state.flush_interval / 1000 + 1)

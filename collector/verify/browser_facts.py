@@ -40,7 +40,7 @@ def facts_of(visit: Visit, wanted: str | None, *, has_snippet: bool) -> Facts:
     tracked = [one for one in visit.tracked if set(one.types) - {PROBE}]
     sent = _sent(visit)
     return Facts(
-        opened="no" if visit.failure or (visit.status or 0) >= 400 else "yes",
+        opened="no" if (visit.status or 0) >= 400 else "yes",
         script=_script(visit, has_snippet=has_snippet),
         sent=sent,
         tracked=bool(tracked or state.queued or state.waiting),
@@ -101,7 +101,7 @@ def _sent(visit: Visit) -> Sent:
     if policy_evidence(visit, ("connect-src", "default-src"), send_address(visit)):
         return "policy"
     if not requests:
-        return "nothing"
+        return "failed" if visit.tracker.waiting and visit.tracker.ready else "nothing"
     verdicts = [_verdict(one) for one in requests]
     for verdict in ("policy", "refused", "strange", "failed", "rejected"):
         if verdict in verdicts:

@@ -86,7 +86,7 @@ def _values(code: Code, visit: Visit) -> dict[str, str]:
 
 
 def _answer(visit: Visit) -> str:
-    return visit.failure or f"the status {visit.status}"
+    return f"the status {visit.status}"
 
 
 def _failing(visit: Visit) -> Request | None:

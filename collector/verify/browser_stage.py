@@ -14,7 +14,7 @@ from .browser_rules import blocker_finding, finding_of, first_broken
 from .check import Check, CouldNotLook, Skipped
 from .chromium import chromium
 from .findings import Code, Finding
-from .storage import Access, Storage
+from .storage import Access, Removal, Storage
 from .visits import PROBE, StoredEvents, Visit, VisitName
 
 DEADLINE = 120.0  # seconds for all visits: a page can keep a browser busy for ever
@@ -39,15 +39,32 @@ class Look:
     run: str = field(default_factory=new_run)
     storage: Storage | None = None
     why_not: str = ""  # it cannot be seen
+    runs: list[str] = field(default_factory=list)  # one for each visit
+    left: Removal = Removal()
 
-    def find_storage(self, visit: Visit) -> Storage | None:
+    def find_storage(self, sends_to: str, source: str) -> Storage | None:
         """The storage that a page's events go to, as far as it can be seen."""
         if self.storage is None:
             try:
-                self.storage = self.access.storage(send_address(visit), visit.tracker.source)
+                self.storage = self.access.storage(sends_to, source)
             except CouldNotLook as error:
                 self.why_not = str(error)
         return self.storage
+
+    def remove(self) -> None:
+        """Removes what is stored of this verification, as far as it can be."""
+        for run in self.runs if self.storage else ():
+            with contextlib.suppress(CouldNotLook):
+                gone = self.storage.remove(run) if self.storage else Removal()
+                self.left = Removal(
+                    self.left.removed + gone.removed, self.left.left + gone.left, gone.why
+                )
+
+    def remains(self) -> Iterator[Finding]:
+        """What could not be removed."""
+        if self.left.left:
+            values = {"count": str(self.left.left), "why": self.left.why, "run": self.run}
+            yield Finding(codes.NOT_REMOVED, (), values)
 
 
 class BrowserStage:
@@ -61,39 +78,47 @@ class BrowserStage:
         self._consent_script = consent_script
         self._say = say
 
-    def look(self, check: Check) -> Iterator[Finding]:
+    def look(self, check: Check, /) -> Iterator[Finding]:
         """See Stage."""
-        problems = [one for one in check.found if one.level == "problem"]
-        found = asyncio.run(self._run(check, has_problems=bool(problems)))
+        try:
+            found = asyncio.run(self._run(check))
+        finally:
+            # What was stored is known by now. However this ends, nothing remains.
+            if check.source:
+                self._look.find_storage(check.api or "", check.source)
+            self._look.remove()
+        problems = _problems(check)
         # Where nothing arrives, what an earlier stage has found is why.
         if not problems or any(visit.accepted for visit in check.visits):
             yield from found
 
-    async def _run(self, check: Check, *, has_problems: bool) -> list[Finding]:
+    async def _run(self, check: Check) -> list[Finding]:
         try:
             async with asyncio.timeout(DEADLINE):
-                return await self._visits(check, has_problems=has_problems)
+                return await self._visits(check)
         except TimeoutError as error:
             raise CouldNotLook(
                 f"The page kept the browser busy for {DEADLINE:g} seconds."
             ) from error
 
-    async def _visits(self, check: Check, *, has_problems: bool) -> list[Finding]:
+    async def _visits(self, check: Check) -> list[Finding]:
         try:
             script = self._consent_script.read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise CouldNotLook(
                 f"{self._consent_script} is missing. Run: thamesthrive build bundle"
             ) from error
-        async with chromium() as browser:
+        async with chromium(check.guard.hosts) as browser:
             opener = Opener(browser, script)
             plain = await self._open(opener, "plain", check)
+            if plain.failure:
+                raise CouldNotLook(f"The browser cannot open {check.url}: {plain.failure}.")
             code, visit = self._judge(plain, check), plain
-            if code in _CONSENT_MAY_HELP and not has_problems:
+            if code in _CONSENT_MAY_HELP and not _problems(check):
                 code, visit = await self._with_consent(opener, code, plain, check)
             if code is not None:
                 return [finding_of(code, visit, check.source)]
-            if has_problems or not visit.accepted:
+            if _problems(check) or not visit.accepted:
                 return []
             blocked = blocker_finding(await self._open(opener, "blocker", check))
             return [blocked] if blocked else []
@@ -111,11 +136,16 @@ class BrowserStage:
 
     async def _open(self, opener: Opener, name: VisitName, check: Check) -> Visit:
         self._say(f"Opening the page: {_WORDS[name]}")
-        async with opener.visit(name, check.url, f"{self._look.run}.{name}") as visit:
+        run = f"{self._look.run}.{name}"
+        self._look.runs.append(run)
+        async with opener.visit(name, check.url, run) as visit:
             check.visits.append(visit)
-            storage = self._look.find_storage(visit) if visit.tracker.ready else None
-            if storage:
-                await self._wait(visit, storage)
+            # What only a browser could tell is told now.
+            check.withdrawn |= {"V010", "V011"} if visit.tracker.has_config else {"V011"}
+            if visit.tracker.ready:
+                storage = self._look.find_storage(send_address(visit), visit.tracker.source)
+                if storage:
+                    await self._wait(visit, storage)
         return visit
 
     async def _wait(self, visit: Visit, storage: Storage) -> None:
@@ -148,6 +178,13 @@ _WORDS = {
 }
 
 
+def _problems(check: Check) -> list[Finding]:
+    """The problems that stages before have found, and no browser has disproved."""
+    return [
+        one for one in check.found if one.level == "problem" and one.code not in check.withdrawn
+    ]
+
+
 def _is_complete(visit: Visit, stored: StoredEvents) -> bool:
     """Whether all is there that can be expected."""
     has_probe = not visit.left or PROBE in stored.types
@@ -155,28 +192,26 @@ def _is_complete(visit: Visit, stored: StoredEvents) -> bool:
 
 
 class StorageStage:
-    """Looks whether what the browser sent is stored, and removes it. Without a row nothing counts as
-    success."""
+    """Looks whether what the browser sent was stored. Without a row nothing counts as success."""
 
     name = "storage"
 
     def __init__(self, look: Look) -> None:
         self._look = look
 
-    def look(self, check: Check) -> Iterable[Finding]:
+    def look(self, check: Check, /) -> Iterable[Finding]:
         """See Stage."""
         if not check.visits:
             raise Skipped("The page was not opened in a browser.")
-        problems = [one for one in check.found if one.level == "problem"]
+        has_problems = bool(_problems(check))
         storage = self._look.storage
-        try:
-            if storage is None and not problems:
-                raise CouldNotLook(self._look.why_not or "The page's tracker never ran.")
-            if storage is not None:
-                yield from self._judge(check, storage, has_problems=bool(problems))
-        finally:
-            left = self._clean(check)
-        yield from left
+        if storage is not None:
+            yield from self._judge(check, storage, has_problems=has_problems)
+            yield from self._look.remains()
+        elif not has_problems:
+            why = self._look.why_not or "The page's tracker never ran."
+            remain = any(visit.accepted for visit in check.visits)
+            raise CouldNotLook(why + (f" Events of run {self._look.run} remain." if remain else ""))
 
     def _judge(self, check: Check, storage: Storage, *, has_problems: bool) -> Iterator[Finding]:
         """The visits in which something arrived, or should have."""
@@ -191,18 +226,3 @@ class StorageStage:
                 return
         if not has_problems and not any(stored.events for _, stored in seen):
             yield Finding(codes.NOTHING_STORED, (), {"storage": storage.name})
-
-    def _clean(self, check: Check) -> list[Finding]:
-        """Removes what the verification has stored."""
-        storage = self._look.storage
-        if storage is None:
-            return []
-        left, why = 0, ""
-        for visit in check.visits:
-            with contextlib.suppress(CouldNotLook):
-                removal = storage.remove(visit.run)
-                left, why = left + removal.left, why or removal.why
-        if not left:
-            return []
-        values = {"count": str(left), "why": why, "run": self._look.run}
-        return [Finding(codes.NOT_REMOVED, (), values)]

@@ -1,7 +1,7 @@
 """What a verification is about, and how its stages run one after the other."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..errors import CollectorError
@@ -26,13 +26,13 @@ class Check:
     source: str | None = None
     api: str | None = None
     guard: Guard = field(default_factory=Guard)
-    in_browser: bool = False
     page: Page | None = None
     is_misaddressed: bool = False
     installation: Installation | None = None
     facts: dict[str, str] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
 
 
 class Stage(Protocol):
@@ -52,7 +52,13 @@ class Skipped(Exception):
 
 def run_stages(check: Check, stages: Sequence[Stage]) -> Report:
     """Runs stages in their order. One that cannot look does not end those after it."""
-    return Report(check.url, tuple(_run(check, one) for one in stages), check.facts)
+    results = [_run(check, one) for one in stages]
+    return Report(check.url, tuple(_without(one, check.withdrawn) for one in results), check.facts)
+
+
+def _without(result: StageResult, withdrawn: set[str]) -> StageResult:
+    kept = tuple(one for one in result.findings if one.code not in withdrawn)
+    return replace(result, findings=kept)
 
 
 def _run(check: Check, stage: Stage) -> StageResult:

@@ -4,7 +4,7 @@ says so."""
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,15 +32,16 @@ def find_chromium(own: str) -> str | None:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator["Browser"]:
-    """A browser without a past. Raises CouldNotLook, which says what to install."""
+async def chromium(hosts: Mapping[str, str] | None = None) -> AsyncIterator["Browser"]:
+    """A browser without a past. `hosts`: addresses of names, in place of what the DNS says. Raises
+    CouldNotLook, which says what to install."""
     try:
         from playwright.async_api import Error, async_playwright
     except ImportError as error:
         raise CouldNotLook(f"Playwright is not installed. Run: {INSTALL}") from error
     async with async_playwright() as driver:
         try:
-            browser = await _launch(driver.chromium)
+            browser = await _launch(driver.chromium, hosts or {})
         except Error as error:
             first = str(error).strip().splitlines()[0]
             raise CouldNotLook(f"Chromium does not start: {first}. Run: {INSTALL}") from error
@@ -50,10 +51,13 @@ async def chromium() -> AsyncIterator["Browser"]:
             await asyncio.wait_for(browser.close(), 10)
 
 
-async def _launch(engine: "BrowserType") -> "Browser":
+async def _launch(engine: "BrowserType", hosts: Mapping[str, str]) -> "Browser":
     executable = find_chromium(engine.executable_path)
     if executable is None:
         raise CouldNotLook(f"There is no Chromium. Run: {INSTALL}")
     # Chromium refuses its sandbox to root.
     flags = [*_QUIET, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    if hosts:
+        rules = ", ".join(f"MAP {name} {address}" for name, address in hosts.items())
+        flags.append(f"--host-resolver-rules={rules}")
     return await engine.launch(executable_path=executable, args=flags)

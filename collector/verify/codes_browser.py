@@ -19,6 +19,7 @@ NO_TRACKER = Code(
     "All scripts of the page have run, and none of them is the tracker.",
     "Paste the snippet that `thamesthrive snippet ID` prints into the page's <head>. If a tag manager"
     " adds it, check that its trigger fires on this page, and that the change is published.",
+    shows="errors of the page's scripts",
 )
 SCRIPT_POLICY = Code(
     "V082",
@@ -27,7 +28,8 @@ SCRIPT_POLICY = Code(
     "The browser did not run the tracker because of the directive {directive}.",
     "Allow the collector in the policy that the browser had in the end: scripts of the page and other"
     " servers can add one to that of the page's own header.",
-    "script-src {origin}; connect-src {origin}",
+    paste="script-src {origin}; connect-src {origin}",
+    shows="the policy, and what the browser's console says",
 )
 SCRIPT_FAILED = Code(
     "V083",
@@ -36,6 +38,7 @@ SCRIPT_FAILED = Code(
     "The browser got no answer from {script}: {failure}.",
     "Open the address in a browser. It must be reachable from where your visitors are, by https on a"
     " page of https.",
+    shows="what the browser's console says",
 )
 SCRIPT_WRONG = Code(
     "V084",
@@ -44,6 +47,7 @@ SCRIPT_WRONG = Code(
     "The browser loaded {script} ({answer}), and no tracker started.",
     "The address must answer with the built tracker. Compare it with what `thamesthrive snippet ID`"
     " prints; if a proxy is in front of the collector, it must pass on the whole path.",
+    shows="errors of the page's scripts",
 )
 SNIPPET_BROKEN = Code(
     "V085",
@@ -52,6 +56,7 @@ SNIPPET_BROKEN = Code(
     "The snippet is on the page, and a script error keeps it from loading the tracker.",
     "Paste the snippet again, whole, as `thamesthrive snippet ID` prints it, and exclude it from"
     " scripts and plugins that change scripts.",
+    shows="errors of the page's scripts, and what the browser's console says",
 )
 REFUSES_TRACKING = Code(
     "V086",
@@ -70,7 +75,7 @@ AWAITS_CONSENT = Code(
     "The tracker runs, settings.consent is {consent}, and nothing has granted it. On the page: {manager}.",
     "Have your consent manager call the tracker when visitors agree. If it does, and verify does not"
     " know this manager, agree yourself: `thamesthrive verify URL --manual`.",
-    _PENDING,
+    paste=_PENDING,
 )
 CONSENT_IGNORED = Code(
     "V088",
@@ -78,7 +83,7 @@ CONSENT_IGNORED = Code(
     "Consent was given and does not reach the tracker",
     "The consent manager {manager} was agreed to, and the tracker's consent is still {consent}.",
     "Have the manager's callback call the tracker: each manager has an event for it.",
-    _PENDING,
+    paste=_PENDING,
 )
 NOTHING_TRACKED = Code(
     "V089",
@@ -87,7 +92,7 @@ NOTHING_TRACKED = Code(
     "The tracker runs, and the page has tracked nothing while it was opened, shown and left.",
     "Let the tracker send page-views, or call window.tracker.track where something happens. If the"
     " page only tracks clicks, click them yourself: `thamesthrive verify URL --manual`.",
-    _VIEW,
+    paste=_VIEW,
 )
 SEND_POLICY = Code(
     "V090",
@@ -96,7 +101,8 @@ SEND_POLICY = Code(
     "The tracker runs, and the browser did not let it send events because of the directive {directive}.",
     "Allow the collector in connect-src of the policy that the browser had in the end: scripts of the"
     " page and other servers can add one to that of the page's own header.",
-    "connect-src {origin}",
+    paste="connect-src {origin}",
+    shows="the policy",
 )
 SEND_FAILED = Code(
     "V091",
@@ -105,6 +111,7 @@ SEND_FAILED = Code(
     "The browser sent events to {api}, and got no answer that it may read: {failure}.",
     "Look at the evidence. An answer without CORS headers comes from something in front of the"
     " collector; the collector sends them with every answer.",
+    shows="what the browser's console says",
 )
 REFUSED = Code(
     "V092",
@@ -112,6 +119,7 @@ REFUSED = Code(
     "The collector refuses the events",
     "The collector answered {status} ({reason}).",
     "What to do about {reason}: {reason_cure}",
+    shows="the collector's answer",
 )
 REJECTED = Code(
     "V093",
@@ -120,6 +128,7 @@ REJECTED = Code(
     "The collector rejected an event of this page: {detail}.",
     "Correct what the page tracks, or the source's schema: `thamesthrive rejected list` shows the"
     " event, and the rule that it breaks.",
+    shows="the collector's answer",
 )
 NOT_THE_COLLECTOR = Code(
     "V094",
@@ -128,6 +137,7 @@ NOT_THE_COLLECTOR = Code(
     "{api} answered {answer}, as no collector does.",
     "Check url.api in the snippet, and the proxy in front of the collector: it must pass on POST"
     " requests with their bodies.",
+    shows="the answer",
 )
 NO_SPA_VIEW = Code(
     "V095",
@@ -144,7 +154,7 @@ LISTED_NAMES = Code(
     "With rules of a content blocker, the browser did not fetch {url}, because of the word"
     " {word} in its address.",
     "Serve the tracker from your own site, under names of your own.",
-    "thamesthrive serve --alias '/a/{{app.js,hello}}'",
+    paste="thamesthrive serve --alias '/a/{{app.js,hello}}'",
     level="hint",
 )
 OTHER_SOURCE = Code(
@@ -153,7 +163,7 @@ OTHER_SOURCE = Code(
     "The page sends to another source",
     "The tracker on the page sends to the source {found}, not to {wanted}.",
     "Paste the snippet of {wanted}, or verify with --source {found}.",
-    "thamesthrive snippet {wanted}",
+    paste="thamesthrive snippet {wanted}",
 )
 NAMES_A_RUN = Code(
     "V098",

@@ -158,7 +158,10 @@ class _Transport(httpx.BaseTransport):
     """httpx over httpcore's public parts: httpx's own transport takes no network of others."""
 
     def __init__(self, network: Network, trusted: ssl.SSLContext) -> None:
-        self._pool = httpcore.ConnectionPool(ssl_context=trusted, network_backend=network)
+        # None is kept: a server may close one just when it is used again.
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=trusted, network_backend=network, max_keepalive_connections=0
+        )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url

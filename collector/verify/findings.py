@@ -18,7 +18,7 @@ FINE, FINDINGS, NOT_LOOKED = 0, 1, 2
 class Code:
     """One thing that can be wrong. The texts have `{names}`, which a finding's values replace.
 
-    `cure`: what to do; `paste`: what to paste for it, empty if there is nothing; `level`: see Level.
+    `shows`: what its evidence is; `cure`: what to do; `paste`: what to paste for it, empty if there is nothing; `level`: see Level.
     """
 
     code: str
@@ -26,6 +26,7 @@ class Code:
     title: str
     problem: str
     cure: str
+    shows: str = ""
     paste: str = ""
     level: Level = "problem"
 

@@ -22,7 +22,7 @@ MARGIN = timedelta(hours=1)  # by which the clocks of this machine and the colle
 PAGE = 1000  # events that are looked at in the management API
 HOW = (
     "Name the collector's database with --db, start the collector with --qa, or give a token with"
-    " --token and the collector's address with --api."
+    " --token-file and the collector's address with --api."
 )
 
 

@@ -11,9 +11,12 @@ STAGES: Mapping[str, Callable[[], Stage]] = {
     "static": StaticStage,
     "collector": CollectorStage,
 }
-"""All stages, in their order."""
+"""The stages that need nothing but the network, in their order."""
+
+BROWSER_STAGES = ("browser", "storage")
+"""Those that follow: see `browser_stage`."""
 
 
 def verify(check: Check, stages: Sequence[str] = tuple(STAGES)) -> Report:
-    """Runs the named stages in their order, whatever the order of the names."""
+    """Runs those of STAGES that are named in their order, whatever the order of the names."""
     return run_stages(check, [make() for name, make in STAGES.items() if name in stages])

@@ -323,6 +323,12 @@ MISTAKES = {
         "",
         r"metrics\.md:\d+: the metric 'thamesthrive_events_total'",
     ),
+    "a finding of verify that is not explained": Mistake(
+        "docs/reference/verify.md",
+        "```generated verify\n```",
+        "",
+        r"verify\.md:\d+: the finding 'V012' \(collector/verify/codes_page\.py:\d+\) is not explained",
+    ),
     "a column that is not explained": Mistake(
         "columns.toml",
         'bot = "1 if',

@@ -41,7 +41,8 @@ SPA = SETTINGS.replace("{settings}", '{pageViews: "spa"}')
 class Served:
     """A page. `code`: what is found, empty for nothing. `names`: `own` or `default` ones of the
     tracker; `headers`: HTTP's; `source`: fields of the source; `asked`: `--source` is another one;
-    `api`: another address that the snippet sends to."""
+    `api`: another address that the snippet sends to; `alone`: stages before the browser's tell it in
+    their own words."""
 
     name: str
     code: str
@@ -52,7 +53,8 @@ class Served:
     source: dict[str, object] = field(default_factory=dict)
     schema: str = ""
     asked: bool = False
-    api: Literal["", "nowhere", "liar"] = ""
+    api: Literal["", "nowhere", "liar", "broken"] = ""
+    alone: bool = False
 
 
 FAULTS = (
@@ -90,8 +92,24 @@ FAULTS = (
         MANAGER % "localStorage.setItem('consent', 'yes');",
     ),
     Served("nothing is tracked", "V089", "{snippet}"),
-    Served("requests go nowhere", "V091", "{snippet}" + TRACK, api="nowhere"),
-    Served("the source is disabled", "V092", "{snippet}" + TRACK, source={"enabled": False}),
+    Served("requests go nowhere", "V091", "{snippet}" + TRACK, api="nowhere", alone=True),
+    Served(
+        "the tracker's address is nobody's",
+        "V083",
+        '<script async src="http://127.0.0.1:9/a/app.js" data-source="{source}"></script>',
+        alone=True,
+    ),
+    Served(
+        "the options come too late",
+        "V085",
+        "<script>{loader}</script>",
+        LATE.replace("{body}", "window.options = {tracker: {}}"),
+        alone=True,
+    ),
+    Served("a proxy is broken", "V094", "{snippet}" + TRACK, api="broken", alone=True),
+    Served(
+        "the source is disabled", "V092", "{snippet}" + TRACK, source={"enabled": False}, alone=True
+    ),
     Served(
         "a price is a text",
         "V093",
@@ -114,7 +132,7 @@ FAULTS = (
         "V098",
         '{snippet}<script>options.tracker.qa = {run: "nightly"};</script>' + TRACK,
     ),
-    Served("something else says stored", "V100", "{snippet}" + TRACK, api="liar"),
+    Served("something else says stored", "V100", "{snippet}" + TRACK, api="liar", alone=True),
     Served(
         "a script stops requests when the page is left",
         "V101",

@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.verify.browser_facts import Facts, facts_of
@@ -105,6 +106,10 @@ def track(**changes: Any) -> Request:
     return request
 
 
+def replace_state(**changes: Any) -> TrackerState:
+    return msgspec.structs.replace(seen().tracker, **changes)
+
+
 NOT_READY = TrackerState(has_config=True, source="s", script="https://c.example/t.js")
 
 
@@ -112,7 +117,6 @@ NOT_READY = TrackerState(has_config=True, source="s", script="https://c.example/
     ("visit", "code"),
     [
         (seen(), ""),
-        (seen(failure="net::ERR_CONNECTION_REFUSED", status=None), "V080"),
         (seen(status=404), "V080"),
         (seen(tracker=NOT_READY, requests=[]), "V081"),
         (
@@ -148,6 +152,8 @@ NOT_READY = TrackerState(has_config=True, source="s", script="https://c.example/
         (seen(requests=[track(status=None, failure="net::ERR_FAILED")]), "V091"),
         (seen(requests=[track(failure="csp")]), "V090"),
         (seen(requests=[track(answer={"events": [], "errors": [{"reason": "invalid"}]})]), "V093"),
+        # Tracked, and not even tried to be sent.
+        (seen(requests=[], tracker=replace_state(waiting=1)), "V091"),
         # One bad answer is not made good by another one.
         (seen(requests=[track(), track(status=401, reason="unknown_source")]), "V092"),
     ],

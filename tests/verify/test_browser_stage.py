@@ -3,19 +3,23 @@ stored."""
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from collector import store
 from collector.alias import parse_aliases
-from collector.verify import Check, Report, Stage, report_text, run_stages
+from collector.verify import CODES, STAGES, Check, Report, Stage, report_text, run_stages
 from collector.verify.browser_stage import BrowserStage, Look, StorageStage
 from collector.verify.storage import Access
 
-from ..browser.visitor import DIST, Network, page_server, snippet
+from ..browser.visitor import DIST, Network, Reply, page_server, snippet
 from ..support import Collector
+from .pages import COLLECTOR_FAULTS
+from .pages import FAULTS as NOT_RUN
+from .pages import Served as NotRun
 from .pages_in_browser import FAULTS, GOOD, Served
 
 ALIAS = "/a/{app.js,hello}"
@@ -31,18 +35,23 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     collector.end()
 
 
+def stored_without_storing(body: dict[str, Any]) -> Reply:
+    answer = {"events": [one["id"] for one in body["events"]]}
+    return 200, {"Content-Type": "application/json"}, json.dumps(answer).encode()
+
+
+def broken(_: dict[str, Any]) -> Reply:
+    return 502, {"Content-Type": "text/html"}, b"<h1>Bad Gateway</h1>"
+
+
 @contextlib.contextmanager
 def served(page: Served, collector: Collector, source: str) -> Iterator[str]:
     """The page's address."""
     with contextlib.ExitStack() as stack:
         api = collector.url
-        if page.api == "liar":
+        if page.api in ("liar", "broken"):
             network = stack.enter_context(Network(collector))
-            network.weather = lambda body: (
-                200,
-                {"Content-Type": "application/json"},
-                json.dumps({"events": [one["id"] for one in body["events"]]}).encode(),
-            )
+            network.weather = stored_without_storing if page.api == "liar" else broken
             api = network.url
         if page.api == "nowhere":
             api = "http://127.0.0.1:9"
@@ -54,6 +63,7 @@ def served(page: Served, collector: Collector, source: str) -> Iterator[str]:
             "one_line": snippet(source, collector.url, one_line=True, aliases=aliases),
             "nonced": snippet(source, collector.url, nonce="n1", aliases=aliases),
             "script": f"{collector.url}/a/app.js",
+            "loader": (DIST / "loader.min.js").read_text(encoding="utf-8"),
             "source": source,
             "api": collector.url,
         }
@@ -65,12 +75,14 @@ def served(page: Served, collector: Collector, source: str) -> Iterator[str]:
         yield stack.enter_context(page_server(html + "</body></html>", headers))
 
 
-def verified(url: str, access: Access, source: str | None = None) -> Report:
-    """The report of the two stages, made in a thread: this one may have the event loop of a driver."""
+def verified(check: Check, access: Access, *, alone: bool = False) -> Report:
+    """The report of all stages, or of those alone that open a browser. Made in a thread: this one may
+    have the event loop of a driver."""
     look = Look(access)
-    stages: list[Stage] = [BrowserStage(look, CONSENT), StorageStage(look)]
+    stages: list[Stage] = [] if alone else [make() for make in STAGES.values()]
+    stages += [BrowserStage(look, CONSENT), StorageStage(look)]
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(run_stages, Check(url, source, in_browser=True), stages).result()
+        return thread.submit(run_stages, check, stages).result()
 
 
 def report_of(page: Served, collector: Collector) -> Report:
@@ -80,7 +92,7 @@ def report_of(page: Served, collector: Collector) -> Report:
             store.set_schema(database, source, "purchase", page.schema)
     asked = collector.add_source() if page.asked else None
     with served(page, collector, source) as url:
-        report = verified(url, Access(db=collector.db), asked)
+        report = verified(Check(url, asked), Access(db=collector.db), alone=page.alone)
     assert collector.events(source) == []
     assert collector.rows("SELECT 1 FROM rejected WHERE source_id = ?", source) == []
     return report
@@ -97,3 +109,16 @@ def test_a_page_that_works_is_told_nothing(page: Served, named: Collector) -> No
     report = report_of(page, named)
     assert report.findings == (), report_text(report)
     assert report.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in (*NOT_RUN, *COLLECTOR_FAULTS) if CODES[page.code].level == "problem"],
+    ids=lambda page: f"{page.code}-{page.name}",
+)
+def test_the_browser_does_not_tell_again_what_is_known(
+    page: NotRun, serve: Callable[[NotRun], Check], behind: Collector
+) -> None:
+    report = verified(serve(page), Access(db=behind.db))
+    assert [one.code for one in report.problems] == [page.code], report_text(report)
+    assert report.exit_code == 1

@@ -12,6 +12,7 @@ from .conftest import EVENTS, filled
 from .pages import CLASSIC, frame
 from .site import HOST, Answered, Site
 
+STAGES = ("--stage", "static", "--stage", "collector")
 RESOLVE = ("--resolve", f"{HOST}=127.0.0.1", "--resolve", f"{EVENTS}=127.0.0.1")
 
 
@@ -25,7 +26,7 @@ def serve(site: Site, collector: Collector, html: str) -> str:
 
 def test_a_page_that_works_exits_0(plain_site: Site, behind: Collector) -> None:
     source = serve(plain_site, behind, CLASSIC)
-    done = run("verify", plain_site.url, "--source", source, *RESOLVE)
+    done = run("verify", plain_site.url, "--source", source, *STAGES, *RESOLVE)
     assert (done.returncode, done.stderr) == (0, "No problems found.\n"), done.stdout
     assert done.stdout == "✓ static: nothing wrong\n✓ collector: nothing wrong\n"
 
@@ -34,7 +35,7 @@ def test_a_finding_exits_1_with_evidence_and_what_to_paste(
     plain_site: Site, behind: Collector
 ) -> None:
     serve(plain_site, behind, frame("<!-- @ONE_LINE@ -->"))
-    done = run("verify", plain_site.url, *RESOLVE)
+    done = run("verify", plain_site.url, *STAGES, *RESOLVE)
     assert done.returncode == 1
     assert done.stderr == "Error: 1 problem found: V012, the snippet is in a comment.\n"
     assert "V012" in done.stdout
@@ -43,7 +44,7 @@ def test_a_finding_exits_1_with_evidence_and_what_to_paste(
 
 
 def test_a_page_that_cannot_be_fetched_exits_2() -> None:
-    done = run("verify", "http://127.0.0.1:1/")
+    done = run("verify", "http://127.0.0.1:1/", *STAGES)
     assert done.returncode == 2
     assert done.stderr.startswith("Error: http://127.0.0.1:1/ cannot be fetched: ")
     assert "! static" in done.stdout
@@ -76,7 +77,7 @@ def test_a_collector_can_be_asked_without_a_page(behind: Collector) -> None:
 def test_looking_stores_nothing(plain_site: Site, behind: Collector) -> None:
     source = serve(plain_site, behind, CLASSIC)
     before = behind.counts()
-    assert run("verify", plain_site.url, "--source", source, *RESOLVE).returncode == 0
+    assert run("verify", plain_site.url, "--source", source, *STAGES, *RESOLVE).returncode == 0
     assert behind.counts() == before
 
 

@@ -89,3 +89,17 @@ def test_every_code_can_be_said(code: str) -> None:
 
 def test_long_evidence_is_cut() -> None:
     assert len(Evidence("line 1", "x" * 10_000).as_dict()["text"]) < 400
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ((), "✓ static: nothing wrong"),
+        ((HINT,), "? static: 1 hint"),
+        ((PROBLEM,), "✗ static: 1 problem"),
+        ((PROBLEM, PROBLEM, HINT), "✗ static: 2 problems, 1 hint"),
+    ],
+)
+def test_a_hint_alone_does_not_look_like_a_problem(found: tuple[Finding, ...], line: str) -> None:
+    report = run_stages(Check("https://shop.example/"), [Stage("static", *found)])
+    assert report_text(report).splitlines()[-1] == line
