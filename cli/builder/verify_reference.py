@@ -63,6 +63,7 @@ EXAMPLES = _Examples(
         "run": "checkout-17",
         "script": "https://events.example.com/tracker/tracker.min.js",
         "storage": "the database",
+        "seen": "1 proxy",
         "wanted": "page-view",
         "why": "the collector does not remove them",
         "word": "analytics",

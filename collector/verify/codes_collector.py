@@ -224,4 +224,31 @@ COLLECTOR_CODES = (
         cure="Set the clock of the collector's machine by NTP:",
         paste="timedatectl set-ntp true",
     ),
+    _code(
+        code="V077",
+        title="A proxy drops the query",
+        shows="the answer to a request with a query",
+        problem="What stands before the collector does not pass the query on, so pixels and webhooks"
+        " arrive without their properties.",
+        cure="Have it pass on the whole address. In nginx, without a path after the port:",
+        paste="proxy_pass http://127.0.0.1:8686;",
+    ),
+    _code(
+        code="V078",
+        title="All visitors have the proxy's address",
+        shows="how many proxies the collector expects, and how many a request has passed",
+        problem="Requests pass {seen} before the collector, which expects {wanted}. It takes the"
+        " proxy's address for that of every visitor: limits per address are shared by all.",
+        cure="Tell the collector how many of your own proxies stand before it:",
+        paste="thamesthrive serve --proxies {count}",
+    ),
+    _code(
+        code="V079",
+        title="The proxy does not name its visitors",
+        shows="how many proxies the collector expects, and how many a request has passed",
+        problem="The collector expects {wanted} before it that name their client in X-Forwarded-For, and"
+        " {seen} did. It takes the proxy's address for that of every visitor.",
+        cure="Have the proxy send the header. In nginx:",
+        paste="proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+    ),
 )

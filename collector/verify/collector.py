@@ -15,7 +15,8 @@ import httpx
 
 from .check import Check, CouldNotLook, Skipped
 from .collector_facts import CollectorFacts, Probe
-from .collector_rules import COLLECTOR_GROUPS, is_mismatch
+from .collector_rules import COLLECTOR_GROUPS
+from .connection_rules import is_mismatch
 from .csp import upgrades_insecure
 from .fetch import Client, TooManyRedirects
 from .findings import Finding
@@ -75,7 +76,7 @@ def _facts(check: Check, client: Client) -> CollectorFacts:
     endpoint = f"{api}{endpoint_of(text)}"
     return replace(
         facts,
-        health=_ask(client, "GET", f"{api}/health", {}),
+        health=_ask(client, "GET", f"{api}/health?proxies", {}),
         preflight=_ask(client, "OPTIONS", endpoint, {"Origin": origin, **_PREFLIGHT}),
         post=_post(client, endpoint, origin, source),
     )

@@ -4,20 +4,15 @@ import base64
 import hashlib
 import json
 import re
-import ssl
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import httpx
-
 from .collector_facts import CollectorFacts, Probe, clock_skew
-from .fetch import Response, cause_of, explain, header_lines
+from .connection_rules import CONNECTION_RULES, named, seen
+from .fetch import Response, header_lines
 from .findings import Evidence
-from .network import UnknownName
 from .rules import Group, Match, Rule
 from .served_tracker import is_tracker
 
-EXPIRED, HOSTNAME_MISMATCH = 10, 62  # OpenSSL's numbers
 MAX_SKEW = 60.0  # seconds
 _PINNED = re.compile(r"\.[0-9a-f]{8,}\.(min\.)?js$")
 _NOT_RUN = re.compile(r"(image|audio|video)/|text/csv$")
@@ -29,89 +24,6 @@ _REASONS = {
     "Access denied. Origin not allowed.": "origin_not_allowed",
 }
 """Where a proxy has removed the header that says it."""
-
-
-def certificate_error(failure: Exception | None) -> ssl.SSLCertVerificationError | None:
-    """Why a certificate is not valid, if that is what went wrong."""
-    cause = cause_of(failure) if failure else None
-    return cause if isinstance(cause, ssl.SSLCertVerificationError) else None
-
-
-def is_mismatch(failure: Exception) -> bool:
-    """Whether a certificate is for other names."""
-    error = certificate_error(failure)
-    return error is not None and error.verify_code == HOSTNAME_MISMATCH
-
-
-def _failed(facts: CollectorFacts) -> Probe | None:
-    asked = (facts.bundle, facts.post, facts.preflight)
-    return next((probe for probe in asked if probe and probe.failure), None)
-
-
-def _seen(probe: Probe, text: str) -> tuple[Evidence, ...]:
-    return (Evidence(probe.url, text),)
-
-
-def _named(probe: Probe, **values: str) -> dict[str, str]:
-    return {"address": probe.url, "host": urlsplit(probe.url).hostname or "", **values}
-
-
-def _unknown_name(facts: CollectorFacts) -> Match | None:
-    probe = _failed(facts)
-    if probe is None or probe.failure is None or not _is_unknown_name(probe.failure):
-        return None
-    return Match(_seen(probe, str(probe.failure)), _named(probe))
-
-
-def _is_unknown_name(failure: Exception) -> bool:
-    return isinstance(failure, UnknownName) or isinstance(failure.__cause__, UnknownName)
-
-
-def _expired(facts: CollectorFacts) -> Match | None:
-    return _certificate(facts, lambda error: error.verify_code == EXPIRED)
-
-
-def _for_other_names(facts: CollectorFacts) -> Match | None:
-    names = ", ".join(facts.names) or "other names"
-    return _certificate(facts, lambda error: error.verify_code == HOSTNAME_MISMATCH, names=names)
-
-
-def _untrusted(facts: CollectorFacts) -> Match | None:
-    return _certificate(facts, lambda _: True)
-
-
-def _certificate(
-    facts: CollectorFacts, fits: Callable[[ssl.SSLCertVerificationError], bool], **values: str
-) -> Match | None:
-    probe = _failed(facts)
-    error = certificate_error(probe.failure) if probe else None
-    if probe is None or error is None or not fits(error):
-        return None
-    shown = error.verify_message
-    return Match(_seen(probe, shown), _named(probe, cause=shown, **values))
-
-
-def _no_tls(facts: CollectorFacts) -> Match | None:
-    probe = _failed(facts)
-    cause = cause_of(probe.failure) if probe and probe.failure else None
-    if probe is None or not isinstance(cause, ssl.SSLError):
-        return None
-    return Match(_seen(probe, str(cause)), _named(probe, cause=str(cause.reason or cause)))
-
-
-def _too_late(facts: CollectorFacts) -> Match | None:
-    probe = _failed(facts)
-    if probe is None or not isinstance(probe.failure, httpx.TimeoutException):
-        return None
-    return Match(_seen(probe, "no answer in time"), _named(probe))
-
-
-def _unreachable(facts: CollectorFacts) -> Match | None:
-    probe = _failed(facts)
-    if probe is None or probe.failure is None:
-        return None
-    cause = explain(probe.failure)
-    return Match(_seen(probe, cause), _named(probe, cause=cause))
 
 
 # The tracker's script.
@@ -142,14 +54,14 @@ def _no_bundle(facts: CollectorFacts) -> Match | None:
 
 def _status(facts: CollectorFacts) -> Match:
     status = str(_bundle(facts).status)
-    return Match(_seen(facts.bundle, f"status {status}"), {"status": status})
+    return Match(seen(facts.bundle, f"status {status}"), {"status": status})
 
 
 def _page_instead(facts: CollectorFacts) -> Match | None:
     response = _bundle(facts)
     if response.kind != "text/html" and not response.text.lstrip().startswith("<"):
         return None
-    return Match(_seen(facts.bundle, response.text.lstrip()[:80]))
+    return Match(seen(facts.bundle, response.text.lstrip()[:80]))
 
 
 def _wrong_type(facts: CollectorFacts) -> Match | None:
@@ -224,7 +136,7 @@ def _not_the_tracker(facts: CollectorFacts) -> Match | None:
     if response.is_whole and is_tracker(response.text):
         return None
     values = {"size": str(len(response.body))}
-    return Match(_seen(facts.bundle, response.text[:80] or "(nothing)"), values)
+    return Match(seen(facts.bundle, response.text[:80] or "(nothing)"), values)
 
 
 def _older_version(facts: CollectorFacts) -> Match | None:
@@ -233,9 +145,7 @@ def _older_version(facts: CollectorFacts) -> Match | None:
     found = facts.health.json.get("version") if facts.health else None
     if not isinstance(found, str) or _numbers(found) >= _numbers(__version__):
         return None
-    return Match(
-        _seen(facts.health or facts.bundle, found), {"version": found, "ours": __version__}
-    )
+    return Match(seen(facts.health or facts.bundle, found), {"version": found, "ours": __version__})
 
 
 def _numbers(version: str) -> list[int]:
@@ -282,7 +192,7 @@ def _cors_fault(facts: CollectorFacts, probe: Probe) -> Match | None:
     if len(values) > 1:
         said = f"{name} twice ({shown})"
     where = Evidence(f"header {name} of {probe.url}", shown or "(none)")
-    return Match((where,), {"header": said, **_named(probe)})
+    return Match((where,), {"header": said, **named(probe)})
 
 
 def _refused_for(code: str, reason: str) -> Rule[CollectorFacts]:
@@ -295,8 +205,8 @@ def _refused_for(code: str, reason: str) -> Rule[CollectorFacts]:
 
 def _answered(probe: Probe, response: Response) -> Match:
     text = f"{response.status} {response.text[:120]}"
-    values = _named(probe, status=str(response.status), reason=reason_of(probe) or "no reason")
-    return Match(_seen(probe, text), values)
+    values = named(probe, status=str(response.status), reason=reason_of(probe) or "no reason")
+    return Match(seen(probe, text), values)
 
 
 def _unable(facts: CollectorFacts) -> Match | None:
@@ -318,8 +228,8 @@ def _preflight(facts: CollectorFacts) -> Match | None:
         return None
     if response.status < 300 and not _cors_fault(facts, probe):
         return None
-    values = _named(probe, status=str(response.status))
-    return Match(_seen(probe, f"status {response.status}"), values)
+    values = named(probe, status=str(response.status))
+    return Match(seen(probe, f"status {response.status}"), values)
 
 
 def _wrong_clock(facts: CollectorFacts) -> Match | None:
@@ -329,25 +239,53 @@ def _wrong_clock(facts: CollectorFacts) -> Match | None:
     direction = "ahead of" if skew > 0 else "behind"
     shown = json.dumps(facts.post.json.get("task"))
     return Match(
-        _seen(facts.post, f"task: {shown}"),
+        seen(facts.post, f"task: {shown}"),
         {"seconds": f"{abs(skew):.0f}", "direction": direction},
     )
 
 
+# Proxies before it.
+
+
+def _proxies(facts: CollectorFacts) -> tuple[Probe, int, int] | None:
+    """How many are expected, and how many were passed, if the collector says it."""
+    said = facts.health.json.get("proxies") if facts.health else None
+    if facts.health is None or not isinstance(said, dict):
+        return None
+    expected, passed = said.get("expected"), said.get("seen")
+    if not isinstance(expected, int) or not isinstance(passed, int):
+        return None
+    return facts.health, expected, passed
+
+
+def _drops_query(facts: CollectorFacts) -> Match | None:
+    health = facts.health
+    if health is None or health.json.get("status") != "ok" or "proxies" in health.json:
+        return None
+    return Match(seen(health, json.dumps(dict(health.json))))
+
+
+def _not_counted(facts: CollectorFacts) -> Match | None:
+    found = _proxies(facts)
+    return _counted(*found) if found and found[2] > found[1] else None
+
+
+def _not_forwarded(facts: CollectorFacts) -> Match | None:
+    found = _proxies(facts)
+    return _counted(*found) if found and found[2] < found[1] else None
+
+
+def _counted(probe: Probe, expected: int, passed: int) -> Match:
+    values = {"seen": _so_many(passed), "wanted": _so_many(expected), "count": str(passed)}
+    return Match(seen(probe, f"proxies: expected {expected}, seen {passed}"), values)
+
+
+def _so_many(count: int) -> str:
+    return f"{count or 'no'} prox{'y' if count == 1 else 'ies'}"
+
+
 COLLECTOR_GROUPS: tuple[Group[CollectorFacts], ...] = (
-    Group(
-        "the connection",
-        (
-            Rule("V050", _unknown_name),
-            Rule("V053", _expired),
-            Rule("V054", _for_other_names),
-            Rule("V055", _untrusted),
-            Rule("V056", _no_tls),
-            Rule("V052", _too_late),
-            Rule("V051", _unreachable),
-        ),
-        ends=True,
-    ),
+    Group("the connection", CONNECTION_RULES, ends=True),
     Group(
         "the tracker's script",
         (
@@ -377,6 +315,10 @@ COLLECTOR_GROUPS: tuple[Group[CollectorFacts], ...] = (
             Rule("V067", _not_passed_on),
         ),
         ends=True,
+    ),
+    Group(
+        "proxies",
+        (Rule("V077", _drops_query), Rule("V078", _not_counted), Rule("V079", _not_forwarded)),
     ),
     Group("preflights", (Rule("V068", _preflight),)),
     Group("the clock", (Rule("V076", _wrong_clock),)),

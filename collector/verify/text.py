@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from .findings import Finding, Report, StageResult
 
 _WIDTH = 100
-_MARKS = {"problem": "✗", "hint": "?"}
+_MARKS: dict[str, str] = {"problem": "✗", "hint": "?"}
 _STATES = {"done": "✓", "skipped": "-", "failed": "!"}
 
 
@@ -35,11 +35,13 @@ def _wrapped(text: str) -> Iterator[str]:
 
 
 def _stage(stage: StageResult) -> str:
-    mark = _STATES[stage.state]
     if stage.state != "done":
-        return f"{mark} {stage.name}: {stage.detail}"
-    count = len(stage.findings)
-    is_bad = any(one.level == "problem" for one in stage.findings)
-    word = ("finding" if is_bad else "hint") + ("s" if count > 1 else "")
-    said = f"{count} {word}" if count else "nothing wrong"
-    return f"{_MARKS['problem'] if is_bad else mark} {stage.name}: {said}"
+        return f"{_STATES[stage.state]} {stage.name}: {stage.detail}"
+    levels = [one.level for one in stage.findings]
+    counts = [_counted(levels.count(level), level) for level in _MARKS if level in levels]
+    mark = next((_MARKS[level] for level in _MARKS if level in levels), _STATES["done"])
+    return f"{mark} {stage.name}: {', '.join(counts) or 'nothing wrong'}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count > 1 else ''}"

@@ -33,10 +33,15 @@ def address_of(peer: str, forwarded: Sequence[str], proxies: int) -> str:
     lines of that header.
     """
     if proxies:
-        hops = [hop.strip() for line in forwarded for hop in line.split(",")]
+        hops = hops_of(forwarded)
         if len(hops) >= proxies:
             return hops[-proxies][:MAX_ADDRESS]
     return peer
+
+
+def hops_of(forwarded: Sequence[str]) -> list[str]:
+    """The entries of X-Forwarded-For, of all its lines."""
+    return [hop.strip() for line in forwarded for hop in line.split(",")]
 
 
 def readable(header: str | None) -> str | None:

@@ -27,6 +27,18 @@ def test_health_says_ok_and_version(shared_collector: Collector) -> None:
     assert answer.json()["version"]
 
 
+def test_health_counts_proxies_for_who_asks(shared_collector: Collector, tmp_path: Path) -> None:
+    """So a proxy can be checked from outside: one that drops the query has no answer to this."""
+    forwarded = {"X-Forwarded-For": "192.0.2.1, 192.0.2.2"}
+    asked = f"{shared_collector.url}/health?proxies"
+    assert "proxies" not in httpx.get(f"{shared_collector.url}/health").json()
+    assert httpx.get(asked).json()["proxies"] == {"expected": 0, "seen": 0}
+    assert httpx.get(asked, headers=forwarded).json()["proxies"] == {"expected": 0, "seen": 2}
+    behind = Collector(tmp_path, options=("--proxies", "1")).start()
+    answer = httpx.get(f"{behind.url}/health?proxies").json()
+    assert answer["proxies"] == {"expected": 1, "seen": 0}
+
+
 def test_unknown_paths_and_methods_are_json_and_echo_nothing(shared_collector: Collector) -> None:
     missing, wrong = (
         httpx.get(f"{shared_collector.url}/<script>"),

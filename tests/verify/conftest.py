@@ -46,6 +46,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def behind_a_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector that expects a proxy before it."""
+    collector = Collector(tmp_path_factory.mktemp("proxied"), options=("--proxies", "1"))
+    try:
+        yield collector.start()
+    finally:
+        collector.end()
+
+
+@pytest.fixture(scope="session")
 def plain_site() -> Iterator[Site]:
     with site() as running:
         yield running
@@ -124,6 +134,7 @@ def filled(text: str, source: str, api: str) -> str:
 @pytest.fixture
 def serve(
     behind: Collector,
+    behind_a_proxy: Collector,
     fronts: dict[str, Site],
     ports: dict[str, str],
     plain_site: Site,
@@ -132,13 +143,14 @@ def serve(
     """Serves a page, with the collector that it needs; gives what verifies it."""
 
     def begin(page: Served) -> Check:
-        source = behind.add_source(**page.options)
+        collector = behind_a_proxy if page.proxies else behind
+        source = collector.add_source(**page.options)
         for _ in range(page.sent):
-            behind.post({"source": {"id": source}, "events": [{"type": "a"}] * 10})
-        api = page.api or f"http://{EVENTS}:{behind.port}"
+            collector.post({"source": {"id": source}, "events": [{"type": "a"}] * 10})
+        api = page.api or f"http://{EVENTS}:{collector.port}"
         if page.change or page.tls:
             front = fronts[page.tls]
-            front.answers = _changed(page, behind)
+            front.answers = _changed(page, collector)
             api = f"{front.scheme}://{EVENTS}:{front.port}"
         api = re.sub("@([A-Z]+)@", lambda found: ports[found[1]], api)
         served = secure_site if page.https else plain_site
@@ -151,7 +163,7 @@ def serve(
 
         served.answers = answer
         address = f"{served.url}/{page.name}/{secrets.token_hex(2)}"
-        expected = behind.add_source() if page.source == "@OTHER@" else page.source
+        expected = collector.add_source() if page.source == "@OTHER@" else page.source
         return Check(address, expected, guard=Guard(hosts=HOSTS, limits=LIMITS))
 
     return begin
@@ -166,4 +178,4 @@ def look_at(serve: Callable[[Served], Check]) -> Callable[[Served], Report]:
 def _changed(page: Served, collector: Collector) -> Callable[[Asked], Answered]:
     """The collector's answers, as what stands before it passes them on."""
     change = page.change or (lambda _, answer: answer)
-    return lambda asked: change(asked, forward(collector, asked))
+    return lambda asked: change(asked, forward(collector, page.passed(asked)))

@@ -35,6 +35,10 @@ CLASSIC = frame("@CLASSIC@")
 ONE_LINE = frame("@ONE_LINE@")
 
 
+def unchanged(asked: Asked) -> Asked:
+    return asked
+
+
 @dataclass(frozen=True)
 class Served:
     """One page. `code`: what is found, empty for a page that works; `stage`: who finds it.
@@ -42,7 +46,8 @@ class Served:
     `html` or `answers`: what is served; `headers`: added to it; `options`: how the source is added;
     `https`: how the page is served; `source`: the id that `verify` is told; `api`: the collector's
     address in the page, another one than the real one; `change`: what a proxy does to the collector's
-    answers; `tls`: the certificate of that proxy; `sent`: events that the source has sent before.
+    answers; `tls`: the certificate of that proxy; `passed`: what the proxy makes of a request;
+    `proxies`: how many the collector expects; `sent`: events that the source has sent before.
     """
 
     name: str
@@ -58,6 +63,8 @@ class Served:
     change: Change | None = None
     tls: str = ""
     sent: int = 0
+    passed: Callable[[Asked], Asked] = unchanged
+    proxies: int = 0
 
 
 def policy(*texts: str) -> tuple[tuple[str, str], ...]:
@@ -243,6 +250,9 @@ COLLECTOR_FAULTS = (
     Served("collector-overloaded", "V075", "collector", change=answering("/track", Answered(b'{"detail": "Overloaded."}', 503, (("Content-Type", "application/json"), ("Access-Control-Allow-Origin", "*"), ("X-Collector-Reason", "overloaded"))), "POST")),
     Served("gateway-down", "V075", "collector", change=answering("/track", html(b"Bad gateway", 502), "POST")),
     Served("late-clock", "V076", "collector", change=late),
+    Served("query-stripped", "V077", "collector", change=same, passed=lambda asked: replace(asked, path=asked.path.partition("?")[0])),
+    Served("address-not-counted", "V078", "collector", change=same, passed=lambda asked: replace(asked, headers={**asked.headers, "X-Forwarded-For": "192.0.2.7"})),
+    Served("address-not-forwarded", "V079", "collector", change=same, proxies=1),
 )  # fmt: skip
 
 WORKING = (

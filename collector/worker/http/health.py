@@ -7,7 +7,7 @@ import logging
 import shutil
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
@@ -18,6 +18,7 @@ from ...errors import NewerDatabase, ReplacedDatabase
 from ...settings import Settings
 from ...store import connect_readonly, paused, refuse_newer
 from ..log_limit import LogLimit
+from ..sender import hops_of
 from ..writer_client import WriterClient
 from . import openapi
 from .connections import Connections
@@ -77,6 +78,11 @@ class Health:
         metrics.show_connections(self._connections.count, dropped)
         if dropped and self._log_limit.is_first("connections dropped"):
             log.warning("too many connections: the slowest are dropped, see --connections")
+
+    def proxies(self, forwarded: Sequence[str]) -> dict[str, int]:
+        """How many proxies should stand before the collector, and how many a request has passed that
+        name their client. `forwarded`: the lines of X-Forwarded-For."""
+        return {"expected": self._settings.proxies, "seen": len(hops_of(forwarded))}
 
     def may_read(self, authorization: str) -> bool:
         """Whether a request with this header may read the metrics."""
@@ -145,8 +151,12 @@ class Health:
 def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
     """Adds /health, /ready and /metrics to the app."""
 
-    async def show_health(_: Request) -> HTTPResponse:
-        return json_response(200, {"status": "ok", "version": __version__})
+    async def show_health(request: Request) -> HTTPResponse:
+        said: dict[str, Any] = {"status": "ok", "version": __version__}
+        if request.query_string == "proxies":
+            forwarded = request.headers.getall("x-forwarded-for", [])
+            said["proxies"] = health.proxies(forwarded)
+        return json_response(200, said)
 
     async def show_ready(_: Request) -> HTTPResponse:
         report = health.report()
