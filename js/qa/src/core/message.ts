@@ -91,7 +91,7 @@ const paragraphs = (...parts: string[][]): string =>
     .join("\n\n");
 
 /**
- * Says that an event that was expected isn't there, or not so often. `again`: the command that shows
+ * Says that an expected event isn't there, or not so often. `again`: the command that shows
  * the run. `found`: how many there are.
  */
 export const missingMessage = (
