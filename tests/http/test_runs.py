@@ -355,8 +355,10 @@ def test_deleting_a_run_removes_what_is_in_no_other(watched: Collector) -> None:
     for of in (run, other):
         body = envelope(source, {"type": "a"}, {"type": ""}, options={"run": of})
         watched.post({**body, "session": {"id": of}})
+    only_stored = envelope(source, {"type": "a"}, options={"run": run}, session={"id": f"2 {run}"})
+    watched.post(only_stored)
     answer = httpx.delete(f"{watched.url}/qa/runs/{run}", timeout=PATIENCE)
-    assert answer.json() == {"events": 1, "rejected": 1, "requests": 1}
+    assert answer.json() == {"events": 2, "rejected": 1, "requests": 2}
     assert (types(watched, run), journal(watched, run)) == ([], [])
     assert types(watched, other) == ["a"]
     sessions = watched.rows("SELECT id FROM sessions WHERE source_id = ?", source)
