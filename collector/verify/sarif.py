@@ -79,9 +79,10 @@ def _location(evidence: Evidence, url: str) -> dict[str, Any]:
     """The page, and the line of it if the evidence has one."""
     physical: dict[str, Any] = {"artifactLocation": {"uri": quote(url, safe=_URI)}}
     if found := _LINE.search(evidence.where):
-        physical["region"] = {"startLine": max(1, int(found[1]))}
+        region: dict[str, Any] = {"startLine": max(1, int(found[1]))}
         if evidence.text:
-            physical["region"]["snippet"] = {"text": evidence.shown}
+            region["snippet"] = {"text": evidence.shown}
+        physical["region"] = region
     location: dict[str, Any] = {"physicalLocation": physical}
     if evidence.where:
         location["message"] = {"text": f"{evidence.where}: {evidence.shown}"}
