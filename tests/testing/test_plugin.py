@@ -90,7 +90,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tracking_source(collector):
-    return collector.add_source("Hello", bridges=["webhook"])
+    return collector.add_source("Hello", bridges=["rest", "webhook"])
 
 def pytest_tracking_record(record):
     with open("{file}", "a") as file:
