@@ -74,7 +74,7 @@ def failed() -> TestRecord:
 def opened(browser: Browser, tmp_path: Path) -> Iterator[tuple[Page, list[str]]]:
     """The report of a failed test and of one that passed, and what the page has asked for."""
     file = tmp_path / "report.html"
-    others = [record("tests/test_shop.py::test_looking", event("page-view", {"path": "/"}))]
+    others = [record("tests/test_shop.py::test_a_look", event("page-view", {"path": "/"}))]
     file.write_text(report_html([*others, failed()], PLAN), encoding="utf-8")
     context = browser.new_context()
     page, asked = context.new_page(), list[str]()
