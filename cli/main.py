@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "Operate",
     "config": "Operate",
     "db": "Operate",
+    "qa": "Develop",
     "build": "Develop",
 }
 """What there is, in the order and under the headings of the help. Each is a module of

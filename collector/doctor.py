@@ -23,6 +23,7 @@ from urllib.request import urlopen
 
 from . import __version__
 from .aliased_bundle import aliased_files
+from .countries import Countries
 from .descriptors import highest, most_connections
 from .errors import NewerDatabase, SettingsError, UnknownSource
 from .settings import Settings
@@ -76,6 +77,7 @@ def examine(
     yield from _clock(settings)
     yield from _bundle(settings, tracker_sources)
     yield from _alias(settings)
+    yield from _countries(settings)
 
 
 def _versions(_: Settings) -> Iterator[Finding]:
@@ -300,3 +302,13 @@ def _alias(settings: Settings) -> Iterator[Finding]:
         except SettingsError as error:
             state, detail = "problem", str(error)
         yield Finding("alias", state, detail)
+
+
+def _countries(settings: Settings) -> Iterator[Finding]:
+    if not settings.countries:
+        return
+    try:
+        built = datetime.fromtimestamp(Countries(settings.countries).built, UTC)
+        yield Finding("countries", "ok", f"{settings.countries} is of {built:%Y-%m-%d}.")
+    except SettingsError as error:
+        yield Finding("countries", "problem", str(error))

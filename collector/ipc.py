@@ -89,12 +89,13 @@ BULK_AT_ONCE = 500
 
 
 class SenderInfo(Struct, frozen=True, array_like=True, gc=False):
-    """Who sent a request: its `Origin` header, the address as the source wants it stored, and
-    whether the user agent is a program's."""
+    """Who sent a request: its `Origin` header, the address as the source wants it stored, whether
+    the user agent is a program's, and the country of the address, if that is looked up."""
 
     origin: str | None = None
     ip: str | None = None
     bot: bool = False
+    country: str | None = None
 
 
 class WriteRequest(Struct, array_like=True, gc=False):

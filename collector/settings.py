@@ -85,7 +85,10 @@ class Settings:
         shown="none",
         check=parse_aliases,
     )
-    qa: bool = _setting(False, "Offer /qa, which reads stored events back. For test machines only.")
+    qa: bool = _setting(
+        False,
+        "Offer /qa, which reads stored events back, and keep runs of tests apart, with one worker. For test machines only.",
+    )
     console: str = _setting(
         "local",
         "Who reaches the console at /console: local, browsers of this machine; everywhere, also others; off. All have to log in.",
@@ -102,6 +105,11 @@ class Settings:
         "How many reverse proxies of your own stand before the collector, each adding to X-Forwarded-For.",
         low=0,
         high=16,
+    )
+    countries: Path | None = _setting(
+        None,
+        "A file in MaxMind's format (.mmdb) that knows the countries of addresses. Each visit's is stored then.",
+        shown="none, and no country is looked up",
     )
     allowed_hosts: str = _setting(
         "",

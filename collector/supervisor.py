@@ -23,6 +23,7 @@ from urllib.request import urlopen
 
 from .aliased_bundle import aliased_files
 from .counters import share_memory
+from .countries import Countries
 from .database_file import DatabaseFile
 from .descriptors import raise_limit
 from .errors import SettingsError
@@ -56,6 +57,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
             raise SettingsError(f"{name}: there is no folder {wanted}.")
     settings = _for_tests(settings)
     _check_alias(settings)
+    if settings.countries:
+        Countries(settings.countries)  # raises SettingsError
     raise_limit()
     with _listen(settings) as public:
         migrate(settings.db)  # only now: who cannot listen leaves no empty database behind

@@ -25,7 +25,7 @@ from typing import IO, NoReturn
 ROOT = Path(__file__).parent.parent
 MAX_JOB = 64 * 1024  # bytes
 # Whatever else may count while Python starts, or a module is imported.
-_SAFE = ("THAMESTHRIVE_", "PYTHONPATH")
+_SAFE = "THAMESTHRIVE_"
 
 
 def fits(args: Sequence[str], env: Mapping[str, str]) -> bool:

@@ -34,6 +34,13 @@ LimitOption = Annotated[
     int,
     typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many, counted from the latest."),
 ]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="THAMESTHRIVE_TOKEN",
+        help="A token of the collector, where it is on another machine.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -158,7 +158,8 @@ def _print(found: Overview, before: Overview | None) -> None:
             numbers=[_COUNTED.get(kind, "Sessions")],
         )
         for kind, top in found.tops.items()
-        if top.rows or top.rest
+        # Countries are known only if a file for them was named.
+        if (any(value for value, _ in top.rows) if kind == "countries" else top.rows) or top.rest
     )
     if found.bots:
         note(

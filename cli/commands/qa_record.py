@@ -1,7 +1,6 @@
 """`thamesthrive qa record`: a test from what a person does on a page."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from collector.settings import load_settings
 
 from ..errors import Usage
 from ..output import note
-from .options import ApiOption, HostOption, PortOption, address_of
+from .options import ApiOption, HostOption, PortOption, TokenOption, address_of
 
 
 def record(
@@ -29,17 +28,18 @@ def record(
     api: ApiOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    token: TokenOption = None,
 ) -> None:
     """Opens a browser, and writes a pytest file that does what you do in it and expects the events
     that were stored. Ends when you close the window, or on Ctrl-C.
 
-    The page sends to a collector that was started with --qa. THAMESTHRIVE_TOKEN has its token, if it
-    is on another machine.
+    The page sends to a collector that was started with --qa.
 
     Examples:
 
     - `thamesthrive qa record http://127.0.0.1:8000/shop --into test_shop.py`
     """
+    from collector.testing.recorder import RecordedTest
     from collector.testing.recorder import record as record_test
 
     if not url.startswith(("http://", "https://")):
@@ -50,21 +50,21 @@ def record(
         raise Usage(f"There is no folder {into.resolve().parent}.")
     collector = address_of(load_settings({"host": host, "port": port}), api)
 
-    async def run() -> str:
+    async def run() -> RecordedTest:
         finished = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, finished.set)
         return await record_test(
             url,
             collector,
-            token=os.environ.get("THAMESTHRIVE_TOKEN"),
+            token=token,
             headless=headless,
             on_ready=_say_ready,
             finished=finished,
         )
 
-    code = asyncio.run(run())
-    into.write_text(code, encoding="utf-8")
-    note(f"Wrote {into}. Run it: pytest {into} --tracking-collector {collector}")
+    recorded = asyncio.run(run())
+    into.write_text(recorded.code, encoding="utf-8")
+    note(f"Wrote {into}. Run it: pytest {into} {recorded.options}")
 
 
 def _say_ready(address: str) -> None:

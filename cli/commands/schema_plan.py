@@ -134,6 +134,10 @@ def infer(
         str | None,
         typer.Option(help="The source's id.", autocompletion=complete_sources),
     ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--from-run", metavar="RUN", help="A run of tests, whose events are used."),
+    ] = None,
     event_type: Annotated[str | None, typer.Option("--type", help="Only this event type.")] = None,
     since: Annotated[
         str | None,
@@ -163,9 +167,11 @@ def infer(
     """
     from collector.plan import infer_plan, plan_json, write_plan
 
-    if source is None:
-        raise Usage("Infer from which events? Name a source with --source.")
-    filters: dict[str, Any] = {"source_id": source, "type": event_type}
+    if source is None and run is None:
+        raise Usage(
+            "Infer from which events? Name a source with --source, or a run with --from-run."
+        )
+    filters: dict[str, Any] = {"source_id": source, "type": event_type, "run": run}
     if since:
         filters["since"] = store.time_ago(since)
     with open_readonly(db) as connection:

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from ..errors import StoreError
+from ..event.run_id import is_run_id
 from ..store import get_rejected
 from ..store.events import StoredEvent
 from ..store.feed import (
@@ -25,7 +26,7 @@ from .responses import ROOT
 
 ROWS = 50  # that the page has, and that the stream shows in a second
 MINUTES = 30
-NAMES = ("source", "type", "status", "text", "session", "profile", "minute")
+NAMES = ("source", "type", "status", "text", "session", "profile", "minute", "run")
 COSTS = 20  # a count is kept for so many times of what it took
 MAX_TEXT = 200
 
@@ -35,6 +36,8 @@ def filter_of(call: Call) -> FeedFilter:
     values = {name: call.query.get(name, "").strip()[:MAX_TEXT] or None for name in NAMES}
     if values["status"] not in (None, *STATUSES):
         raise StoreError(f"status must be one of {', '.join(STATUSES)}.")
+    if values["run"] is not None and not is_run_id(values["run"]):
+        raise StoreError(f"{values['run']!r} is not the id of a run of tests.")
     sources = call.chosen_sources()
     since = until = None
     if values["minute"]:
@@ -48,6 +51,7 @@ def filter_of(call: Call) -> FeedFilter:
         values["profile"],
         since,
         until,
+        values["run"],
     )
 
 
@@ -126,6 +130,7 @@ def row_of(row: Row) -> dict[str, Any]:
             "at": row.received_at,
             "text": _short(row.properties),
             "bot": row.bot,
+            "run": row.run,
         }
     return {
         "status": "rejected",
@@ -135,6 +140,7 @@ def row_of(row: Row) -> dict[str, Any]:
         "at": row.received_at,
         "text": f"{row.reason}: {row.detail}",
         "bot": row.bot,
+        "run": row.run,
     }
 
 

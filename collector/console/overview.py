@@ -47,6 +47,7 @@ TITLES = {
     "screens": "Screen sizes",
     "languages": "Languages",
     "time_zones": "Time zones",
+    "countries": "Countries",
 }
 LABELS = {
     "visitors": "Visitors",
@@ -228,7 +229,9 @@ def _numbers(call: Call, question: Question, job: Job) -> dict[str, Any]:
         "tiles": [tile for tile in _tiles(found, before) if tile.name not in _beside(question)],
         "measure": measure,
         "chart": _chart(found, before, measure),
-        "panels": [_panel(kind, found, queries, question) for kind in TITLES],
+        "panels": [
+            _panel(kind, found, queries, question) for kind in TITLES if _has(call, kind, found)
+        ],
         "queries": queries,
         "measures": MEASURES,
     }
@@ -267,6 +270,13 @@ def _beside(question: Question) -> tuple[str, ...]:
     if question.filters.get("type", PAGE_VIEW) == PAGE_VIEW:
         return ()
     return ("page_views", "views_a_visit", "bounce_rate")
+
+
+def _has(call: Call, kind: str, found: Overview) -> bool:
+    """Whether a panel says anything: countries are known only if a file for them is or was named."""
+    if kind != "countries" or call.settings.countries:
+        return True
+    return any(value for value, _ in found.tops[kind].rows)
 
 
 def _panel(

@@ -3,7 +3,6 @@
 import gzip
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
-from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from sanic import HTTPResponse, Request
@@ -131,11 +130,10 @@ def is_own_form(request: Request) -> bool:
     return bool(host) and host == str(request.headers.get("host", "")).lower()
 
 
-def download_response(name: str, content_type: str, body: Any) -> HTTPResponse:
-    """A file to keep."""
-    headers = {
+def download_headers(name: str) -> dict[str, str]:
+    """Of a file to keep."""
+    return {
         **HEADERS,
         **NO_STORE,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
     }
-    return HTTPResponse(body, 200, headers, content_type)

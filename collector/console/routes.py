@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 from sanic import HTTPResponse, Request, Sanic
@@ -33,13 +33,13 @@ from . import (
     verify,
 )
 from .calls import call_of
+from .file_to_send import FileToSend
 from .frame import error_page, frame
 from .jobs import Jobs
-from .page import Call, Download, Html, Page, Redirect, Result
+from .page import Call, Download, Html, Page, Redirect
 from .rendering import render
 from .responses import (
     ROOT,
-    download_response,
     html_response,
     redirect_response,
 )
@@ -129,31 +129,33 @@ def _add(app: Sanic[Any, Any], method: str, path: str, handler: Callable[..., An
 
 
 def _handler(app: Sanic[Any, Any], page: Page) -> Callable[..., Any]:
-    async def handle(request: Request, **names: str) -> HTTPResponse:
-        answer: HTTPResponse
-        answer = await app.ctx.stopping.in_thread(_answer, app, page, request, names)
-        return answer
+    in_thread = app.ctx.stopping.in_thread
+
+    async def handle(request: Request, **names: str) -> HTTPResponse | None:
+        answer: HTTPResponse | FileToSend
+        answer = await in_thread(_answer, app, page, request, names)
+        return await answer.send(request, in_thread) if isinstance(answer, FileToSend) else answer
 
     return handle
 
 
 def _answer(
     app: Sanic[Any, Any], page: Page, request: Request, names: dict[str, str]
-) -> HTTPResponse:
+) -> HTTPResponse | FileToSend:
     """The answer to a request, made in a thread."""
     if (reason := access.refusal(request, app.ctx.settings)) is not None:
         return error_page(request, None, 403, reason)
     session: ConsoleSession | None = None
     try:
         app.ctx.database.require()
-        with app.ctx.readers.connection() as reading:
+        with ExitStack() as held:
+            reading = held.enter_context(app.ctx.readers.connection())
             session = access.session_of(request, reading)
             if session is None:
                 return login.ask(request)
             if page.method == "GET":
-                page.require(session)
                 call = call_of(app, request, session, names, reading)
-                return respond(request, call, page.work(call))
+                return _work(request, page, call, held)
         return _change(app, page, request, session, names)
     except (Forbidden, StoreError, Refused) as error:
         return error_page(request, session, _status_of(error), str(error))
@@ -171,17 +173,27 @@ def _change(
     request: Request,
     session: ConsoleSession,
     names: dict[str, str],
-) -> HTTPResponse:
-    with closing(connect(app.ctx.settings.db)) as writing, acting_as(session.actor):
+) -> HTTPResponse | FileToSend:
+    with ExitStack() as held, acting_as(session.actor):
+        writing = held.enter_context(closing(connect(app.ctx.settings.db)))
         refuse_newer(writing)
         call = call_of(app, request, session, names, writing)
         if not access.is_wanted(request, session, call.form.get("csrf", "")):
             raise Forbidden(access.OTHER_PAGE)
-        page.require(session)
-        return respond(request, call, page.work(call))
+        return _work(request, page, call, held)
 
 
-def respond(request: Request, call: Call, result: Result) -> HTTPResponse:
+def _work(request: Request, page: Page, call: Call, held: ExitStack) -> HTTPResponse | FileToSend:
+    """What a page's work has come to. `held`: the call's connection, which a file is read from until
+    it is sent."""
+    page.require(call.session)
+    result = page.work(call)
+    if isinstance(result, Download):
+        return FileToSend(result, held)
+    return respond(request, call, result)
+
+
+def respond(request: Request, call: Call, result: Html | Redirect) -> HTTPResponse:
     """The response of what a page's work returned."""
     match result:
         case Html():
@@ -189,8 +201,6 @@ def respond(request: Request, call: Call, result: Result) -> HTTPResponse:
             return html_response(request, render(result.template, values), result.status)
         case Redirect():
             return redirect_response(request, result.path, result.done)
-        case Download():
-            return download_response(result.name, result.content_type, "".join(result.parts))
 
 
 def _status_of(error: Forbidden | StoreError | Refused) -> int:

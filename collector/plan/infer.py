@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
@@ -17,7 +18,6 @@ MIN_EVIDENCE = 10  # values before they are said to be whole numbers, of a forma
 MAX_CHOICES = 6  # different texts that are listed
 MAX_CHOICE = 40  # characters of each
 MAX_NAMES = 100  # different keys of an object; more are data, and not listed
-MAX_TEXTS = 1000  # texts of a value that are looked at
 # The strictest first. What has to be in a text besides: `uri` alone is also "color:red".
 FORMATS = {"uuid": "-", "date-time": "T", "date": "-", "email": "@", "uri": "://"}
 
@@ -39,7 +39,8 @@ class _Shape:
     """What was seen in one place. `members`: of objects; `seen_in`: in how many of these."""
 
     kinds: Counter[str] = field(default_factory=Counter)
-    texts: Counter[str] = field(default_factory=Counter)
+    texts: Counter[str] = field(default_factory=Counter)  # a few of them
+    formats: list[str] = field(default_factory=lambda: [*FORMATS])  # those of all texts
     members: dict[str, "_Shape"] = field(default_factory=dict)
     seen_in: Counter[str] = field(default_factory=Counter)
     items: "_Shape | None" = None
@@ -49,14 +50,20 @@ class _Shape:
         """Looks at a value."""
         kind = _kind_of(value)
         self.kinds[kind] += 1
-        if kind == "string" and (value in self.texts or len(self.texts) < MAX_TEXTS):
-            self.texts[value] += 1
+        if kind == "string":
+            self._add_text(value)
         elif kind == "array":
             self.items = self.items or _Shape()
             for item in value:
                 self.items.add(item)
         elif kind == "object" and not self.is_map:
             self._add_members(value)
+
+    def _add_text(self, text: str) -> None:
+        if self.formats:
+            self.formats = [name for name in self.formats if _is_of(name, text)]
+        if text in self.texts or len(self.texts) <= MAX_CHOICES:
+            self.texts[text] += 1
 
     def _add_members(self, value: Mapping[str, Any]) -> None:
         for name, inner in value.items():
@@ -92,19 +99,26 @@ class _Shape:
         return sorted(kinds)
 
     def _of_texts(self) -> dict[str, Any]:
-        seen = sum(self.texts.values())
-        if seen < MIN_EVIDENCE:
+        """The format of the texts, or a list of them. A format comes first: it says more, and repeats
+        nobody's address."""
+        if self.kinds["string"] < MIN_EVIDENCE:
             return {}
+        if self.formats:
+            return {"format": self.formats[0]}
         is_list = len(self.texts) <= MAX_CHOICES and min(self.texts.values()) > 1
-        if is_list and max(map(len, self.texts)) <= MAX_CHOICE:
-            nothing = [None] if self.kinds["null"] else []
-            others = set(self._types()) - {"string", "null"}
-            return {} if others else {"enum": [*sorted(self.texts), *nothing]}
-        for name, sign in FORMATS.items():
-            check = Draft202012Validator({"format": name}, validate_formats=True)
-            if all(sign in text and check.is_valid(text) for text in self.texts):
-                return {"format": name}
-        return {}
+        others = set(self._types()) - {"string", "null"}
+        if others or not is_list or max(map(len, self.texts)) > MAX_CHOICE:
+            return {}
+        return {"enum": [*sorted(self.texts), *([None] if self.kinds["null"] else [])]}
+
+
+@cache
+def _format(name: str) -> Draft202012Validator:
+    return Draft202012Validator({"format": name}, validate_formats=True)
+
+
+def _is_of(name: str, text: str) -> bool:
+    return FORMATS[name] in text and _format(name).is_valid(text)
 
 
 def _kind_of(value: Any) -> str:

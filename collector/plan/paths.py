@@ -2,6 +2,7 @@
 in which `*` is any item of an array, as in `/items/*/name`."""
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -34,7 +35,7 @@ def _listed(root: Any, schema: Any, at: str, depth: int) -> Iterator[str]:
     for key in ("then", "else"):
         yield from _listed(root, schema.get(key), at, depth + 1)
     reference = schema.get("$ref")
-    if isinstance(reference, str) and reference.startswith("#/"):
+    if isinstance(reference, str) and re.match(r"#(/|$)", reference):
         yield from _listed(root, value_at(root, reference[1:]), at, depth + 1)
 
 

@@ -16,6 +16,7 @@ from . import (
     audit,
     clock,
     console_sessions,
+    countries,
     former_ids,
     former_layouts,
     layout,
@@ -133,6 +134,13 @@ def m014_saved_reports(db: Database) -> None:
 def m015_runs(db: Database) -> None:
     for statement in runs.TABLES:
         db.execute(statement)
+
+
+@migrations()
+def m016_countries(db: Database) -> None:
+    for statement in countries.TABLES:
+        db.execute(statement)
+    countries.add_to_rollups(db.conn)
 
 
 def migrate(path: Path) -> None:

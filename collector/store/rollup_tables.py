@@ -7,7 +7,7 @@ OTHER = "(other)"
 # Of a session, each with a value.
 SESSION_KINDS = (
     "entry_pages", "exit_pages", "referrers", "campaigns", "browsers", "screens", "languages",
-    "time_zones",
+    "time_zones", "countries",
 )  # fmt: skip
 # Visitors of a day by the day on which they came before; empty for those who never did. Visitors of
 # a range are those of its days who came before its beginning or never.
@@ -85,7 +85,8 @@ def schema_of(names: RollupSet) -> tuple[str, ...]:
             screen TEXT NOT NULL,
             language TEXT NOT NULL,
             time_zone TEXT NOT NULL,
-            page_views INTEGER NOT NULL
+            page_views INTEGER NOT NULL,
+            country TEXT NOT NULL DEFAULT ''
         )
         """,
         # Each session in each hour in which it had events: the way to the sessions of some hours.

@@ -26,6 +26,7 @@ class Visit(NamedTuple):
     screen: str = ""
     language: str = ""
     time_zone: str = ""
+    country: str = ""
     page_views: int = 0
 
     @property
@@ -48,7 +49,8 @@ def known_visits(
 ) -> dict[int, Visit]:
     """Sessions as a set has counted them."""
     rows = connection.execute(
-        f"SELECT v.* FROM json_each(?) j CROSS JOIN {names.visits} v ON v.session = j.value",
+        f"SELECT v.session, {', '.join(f'v.{name}' for name in Visit._fields)}"
+        f" FROM json_each(?) j CROSS JOIN {names.visits} v ON v.session = j.value",
         [json.dumps(list(sessions))],
     )
     return {session: Visit(*values) for session, *values in rows}
@@ -62,6 +64,7 @@ class Facts(NamedTuple):
     screen: str = ""
     language: str = ""
     time_zone: str = ""
+    country: str = ""
 
 
 def with_facts(visit: Visit, facts: Facts | None) -> Visit:
@@ -69,13 +72,16 @@ def with_facts(visit: Visit, facts: Facts | None) -> Visit:
 
 
 def facts_of(connection: sqlite3.Connection, sessions: Iterable[int]) -> dict[int, Facts]:
-    """What sessions say of campaign and browser."""
+    """What sessions say of campaign, browser and country."""
     rows = connection.execute(
-        "SELECT s.key, s.context, s.first_utm FROM json_each(?) j"
+        "SELECT s.key, s.context, s.first_utm, s.country FROM json_each(?) j"
         " CROSS JOIN session_rows s ON s.key = j.value",
         [json.dumps(list(sessions))],
     )
-    return {key: Facts(campaign_of(utm or ""), *client_of(context)) for key, context, utm in rows}
+    return {
+        key: Facts(campaign_of(utm or ""), *client_of(context), country or "")
+        for key, context, utm, country in rows
+    }
 
 
 def visit_of(

@@ -48,10 +48,10 @@ def add_session(
     context = "{}" if left_out else payload.context
     key = connection.execute(
         "INSERT INTO session_rows (source, id, profile, device_id, context, first_seen_at,"
-        " first_utm, last_utm) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        " first_utm, last_utm, country) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             source, session_id, profile[0], payload.device_id, context,
-            request.received_at, payload.utm, payload.utm,
+            request.received_at, payload.utm, payload.utm, request.sender.country,
         ),
     ).lastrowid  # fmt: skip
     _set_campaign(connection, profile[0], payload.utm)

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
-from .evidence import BrowserRequest, BrowserSide, Event, Evidence, Wanted, types_of
-from .matching import Difference, how_often, shown
+from .evidence import BrowserRequest, BrowserSide, Call, Event, Evidence, Wanted, types_of
+from .matching import Difference, differences, how_often, shown
 
 
 class Link(StrEnum):
@@ -71,21 +71,31 @@ def nearest(wanted: Wanted, events: Iterable[Event]) -> tuple[Event, list[Differ
 
 def _too_few(wanted: Wanted, evidence: Evidence) -> Broken | None:
     stored = sum(wanted.accepts(event) for event in evidence.events)
-    if not stored:
+    # Tracked again: why that is not there is for the other rules to say.
+    if not stored or len(_calls(wanted, evidence)) > stored:
         return None
-    calls = (
-        [call for call in evidence.browser.calls if call.type == wanted.type]
-        if evidence.browser
-        else []
-    )
-    if len(calls) > stored:
-        return None  # it was tracked again: why it is not there is for the others to say
     why = f"{wanted.type} was stored {how_often(stored)}, and nothing has tracked it again"
     return Broken(Link.NOT_CALLED, why)
 
 
+def _rejected(wanted: Wanted, evidence: Evidence) -> Broken | None:
+    rows = [row for row in evidence.rejected if row.get("type") == wanted.type]
+    if not rows:
+        return None
+    row = min(rows, key=lambda each: _distance(wanted, _properties_of(each)))
+    stored = [event for event in evidence.events if event.type == wanted.type]
+    closest = min((_distance(wanted, event.properties) for event in stored), default=None)
+    if closest is not None and closest < _distance(wanted, _properties_of(row)):
+        return None
+    return Broken(Link.REJECTED, described_rejection(row), "Correct the event or its schema.")
+
+
 def _different(wanted: Wanted, evidence: Evidence) -> Broken | None:
-    if any(event.type == wanted.type and wanted.misses(event) for event in evidence.events):
+    stored = [event for event in evidence.events if event.type == wanted.type]
+    tracked = sum(not _distance(wanted, call.properties) for call in _calls(wanted, evidence))
+    if tracked > sum(not _distance(wanted, event.properties) for event in stored):
+        return None  # it was tracked with the right values, and lost afterwards
+    if any(wanted.misses(event) for event in stored):
         return Broken(
             Link.DIFFERENT,
             f"{wanted.type} was stored, with other values: see the nearest miss",
@@ -93,13 +103,21 @@ def _different(wanted: Wanted, evidence: Evidence) -> Broken | None:
     return None
 
 
-def _rejected(wanted: Wanted, evidence: Evidence) -> Broken | None:
-    for row in evidence.rejected:
-        if row.get("type") == wanted.type:
-            return Broken(
-                Link.REJECTED, described_rejection(row), "Correct the event or its schema."
-            )
-    return None
+def _distance(wanted: Wanted, properties: Any) -> int:
+    """In how many places properties are not those that are wanted."""
+    return len(differences(wanted.properties or {}, properties))
+
+
+def _properties_of(row: Mapping[str, Any]) -> Any:
+    """The properties of a rejected event, as far as its payload was kept."""
+    payload = row.get("payload")
+    return payload.get("properties") if isinstance(payload, Mapping) else None
+
+
+def _calls(wanted: Wanted, evidence: Evidence) -> list[Call]:
+    """The calls of `track` with this type that were seen in pages."""
+    calls = evidence.browser.calls if evidence.browser else []
+    return [call for call in calls if call.type == wanted.type]
 
 
 def described_rejection(row: Mapping[str, Any]) -> str:
@@ -139,15 +157,16 @@ def _refused(wanted: Wanted, evidence: Evidence) -> Broken | None:
 def _other_run(wanted: Wanted, evidence: Evidence) -> Broken | None:
     for run, event in evidence.others:
         if event.type == wanted.type:
-            where = f"run {run!r}" if run else "no run"
-            cure = "Let the page leave the run to the kit: data-qa-run and qa.run come before it."
-            return Broken(Link.OTHER_RUN, f"{event} belongs to {where}", cure)
+            if run:
+                cure = "Let the kit name the run: data-qa-run and qa.run come before it."
+                return Broken(Link.OTHER_RUN, f"{event} belongs to run {run!r}", cure)
+            cure = "Bind what sent it: tracking.attach(context), or tracking.headers on a server."
+            return Broken(Link.OTHER_RUN, f"{event} belongs to no run", cure)
     return None
 
 
 def _called(wanted: Wanted, evidence: Evidence) -> bool:
-    browser = evidence.browser
-    return browser is not None and any(call.type == wanted.type for call in browser.calls)
+    return bool(_calls(wanted, evidence))
 
 
 def _other_name(wanted: Wanted, evidence: Evidence) -> Broken | None:
@@ -175,8 +194,8 @@ def _held(wanted: Wanted, evidence: Evidence) -> Broken | None:
             "the browser asks not to be tracked, and settings.respectDoNotTrack is on",
         )
     automatic = wanted.type == "page-view" and settings.get("pageViews") in ("load", "spa")
-    for call in browser.calls:
-        if call.type == wanted.type and call.outcome is not None:
+    for call in _calls(wanted, evidence):
+        if call.outcome is not None:
             detail = call.outcome.get("detail")
             if call.outcome.get("reason") == "disabled_source" and detail in ("pending", "denied"):
                 return Broken(Link.HELD, f"consent was {detail} when {wanted.type} was tracked")
@@ -279,8 +298,8 @@ def _was_sent(wanted: Wanted, evidence: Evidence) -> bool:
 
 def _turned_down(wanted: Wanted, evidence: Evidence) -> Broken | None:
     """What the tracker itself has said."""
-    for call in evidence.browser.calls if evidence.browser else ():
-        if call.type == wanted.type and call.outcome and call.outcome.get("stored") is False:
+    for call in _calls(wanted, evidence):
+        if call.outcome and call.outcome.get("stored") is False:
             reason, detail = call.outcome.get("reason"), call.outcome.get("detail") or ""
             return Broken(Link.REFUSED, f"track answered {reason} {detail}".strip())
     return None
@@ -293,7 +312,7 @@ def _waiting(wanted: Wanted, evidence: Evidence) -> Broken | None:
 
 
 def _nothing_sent(wanted: Wanted, evidence: Evidence) -> Broken | None:
-    if evidence.browser is None and not evidence.requests:
+    if evidence.browser is None and not evidence.requests and not evidence.events:
         return Broken(
             Link.NO_PAGE,
             "no request of this run has reached the collector",
@@ -315,8 +334,8 @@ def _not_called(wanted: Wanted, evidence: Evidence) -> Broken | None:
 
 RULES: tuple[Rule, ...] = (
     _too_few,
-    _different,
     _rejected,
+    _different,
     _refused,
     _other_run,
     _nothing_sent,

@@ -13,7 +13,6 @@ from .steps import Steps
 
 Properties: TypeAlias = Mapping[str, Any] | None
 Item: TypeAlias = str | tuple[str, Mapping[str, Any]]
-CHUNK = 0.25  # seconds of a wait for what `/wait` cannot wait for
 
 
 class Expectations:
@@ -174,7 +173,7 @@ class Expectations:
                     return row
             if (left := deadline - time.monotonic()) <= 0:
                 break
-            yield from self._run.wait_for_rejected(len(rows) + 1, min(left, CHUNK))
+            yield from self._run.wait_for_rejected(len(rows) + 1, left)
         misses = [str(miss) for row in rows for miss in _row_misses(wanted, row)]
         what = f"Expected a rejected event with {wanted} within {seconds:g} s, found none."
         what += f" Nearest: {misses[0]}." if misses else ""
@@ -208,7 +207,7 @@ class Expectations:
                     return request
             if (left := deadline - time.monotonic()) <= 0:
                 break
-            yield from self._run.wait_for_requests(len(requests) + 1, min(left, CHUNK))
+            yield from self._run.wait_for_requests(len(requests) + 1, left)
         answers = (
             ", ".join(f"{each['status']} {each['reason']}" for each in requests) or "no request"
         )

@@ -1,6 +1,6 @@
 // Runs in each page of a test before the page's own scripts. Tells the kit what the page does with
-// the tracker, and changes nothing that the tracker does: `track` and `push` are called as they are,
-// with what was passed to them, and what they return is passed on.
+// the tracker, and changes nothing that the tracker does: its methods are called as they are, with
+// what was passed to them, and what they return is passed on.
 ((run) => {
   if (window.__tt_qa) return;
   const { defineProperty } = Object;
@@ -38,7 +38,7 @@
   };
 
   const observed = new WeakSet();
-  /** What the tracker was started with: the loader hands it to the bundle's tag, or the tag has it. */
+  /** The tracker's options: the loader hands them to the bundle's tag, or the tag has them. */
   const readConfig = () => {
     const script = document.currentScript;
     if (script?.given) return script.given[0];

@@ -163,11 +163,11 @@ def async_tracking(
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Judges at the end of a test, as a part of it: so that it fails, and not its teardown."""
-    from .failure import ExpectationFailed
-
     result = yield
     session, driver = pyfuncitem.stash.get(SESSION, (None, None))
     if session and driver:
+        from .failure import ExpectationFailed
+
         try:
             driver.run(session.finish())
         except ExpectationFailed as failed:

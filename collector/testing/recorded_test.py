@@ -18,9 +18,9 @@ _PASSING = re.compile(
 _EPOCHS = ((1_500_000_000, 2_500_000_000), (1_500_000_000_000, 2_500_000_000_000))
 
 
-def as_test(url: str, collector: str, actions: Sequence[Action], refused: Sequence[str]) -> str:
-    """A test module that does what was done, and expects the events that came of it. `refused`:
-    reasons for which requests were refused.
+def as_test(url: str, options: str, actions: Sequence[Action], refused: Sequence[str]) -> str:
+    """A test module that does what was done, and expects the events that came of it. `options`:
+    that pytest is to be run with. `refused`: reasons for which requests were refused.
 
     Values that look as if they were others each time, such as ids and times, are ANY.
     """
@@ -40,7 +40,7 @@ def as_test(url: str, collector: str, actions: Sequence[Action], refused: Sequen
         [
             f'"""Recorded by `thamesthrive qa record {_quiet(url)}`.',
             "",
-            f"Run it: pytest --tracking-collector {_quiet(collector)}",
+            f"Run it: pytest {_quiet(options)}",
             '"""',
             "",
             *imports,
@@ -87,6 +87,8 @@ def _done(action: Action) -> Iterator[str]:
             yield "# A password is not recorded: set it in the environment."
             given = 'os.environ["PASSWORD"]'
         yield f"{_locator(action.target)}.{method}({given})"
+        if action.kind == "fill" and (action.events or action.rejected):
+            yield f"{_locator(action.target)}.blur()"  # pages hear of a change then
 
 
 def _locator(target: dict[str, str]) -> str:

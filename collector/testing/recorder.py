@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from ..errors import CollectorError
@@ -19,11 +19,11 @@ from .client import Client, CollectorUnreachable
 from .recorded_test import as_test
 from .recording import Recording
 from .steps import Ask
+from .watcher import ACTED, recorder
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Playwright
 
-BINDING = "__tt_qa_recorded"
 SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = (("idle", "500ms"), ("timeout", "10s"))
 PAGE = 1000  # events of one answer
@@ -39,6 +39,13 @@ class BrowserMissing(RecordingFailed):
     exit_code = 3
 
 
+class RecordedTest(NamedTuple):
+    """A test: its code, and the options that pytest is to be run with."""
+
+    code: str
+    options: str
+
+
 async def record(
     url: str,
     collector: str,
@@ -47,7 +54,7 @@ async def record(
     headless: bool = False,
     on_ready: Callable[[str], None] = lambda _: None,
     finished: asyncio.Event | None = None,
-) -> str:
+) -> RecordedTest:
     """Opens a page and returns, once its window is closed or `finished` is set, a test that does the
     same again. Raises RecordingFailed.
 
@@ -89,7 +96,7 @@ def _require_runs(client: Client) -> None:
     if status != 200:
         raise RecordingFailed(
             f"The collector at {client.url} has no /qa/runs for us: start it with"
-            " `thamesthrive serve --qa`; on another machine, THAMESTHRIVE_TOKEN is needed as well."
+            " `thamesthrive serve --qa`; on another machine, it needs a token as well."
         )
 
 
@@ -131,9 +138,9 @@ async def _prepare(context: "BrowserContext", recording: Recording, run: str) ->
     def tell(_source: Any, text: str) -> None:
         recording.tell(text)
 
-    await context.expose_binding(BINDING, tell)
-    script = Path(__file__).with_name("recorder.js").read_text(encoding="utf-8")
-    await context.add_init_script(script=f"window.__tt_qa = {json.dumps({'run': run})};\n{script}")
+    await context.expose_binding(ACTED, tell)
+    of_run = f"window.__tt_qa = {json.dumps({'run': run})};"
+    await context.add_init_script(script=f"{of_run}\n{recorder()}")
 
 
 def _address(profile: Path) -> str:
@@ -154,7 +161,7 @@ async def _leave(context: "BrowserContext", settle: Callable[[], Any]) -> None:
         await context.close()
 
 
-def _written(client: Client, recording: Recording, run: str) -> str:
+def _written(client: Client, recording: Recording, run: str) -> RecordedTest:
     ask = partial(_asked, client, run)
     events: list[dict[str, Any]] = []
     while True:
@@ -170,7 +177,10 @@ def _written(client: Client, recording: Recording, run: str) -> str:
         if 400 <= int(request["status"]) < 500 and int(request["status"]) != 429
     }
     actions = recording.actions(events, rejected)
-    return as_test(recording.url, client.url, actions, [*refused])
+    options = f"--tracking-collector {client.url}"
+    if events:
+        options += f" --tracking-source {events[0]['source_id']}"
+    return RecordedTest(as_test(recording.url, options, actions, [*refused]), options)
 
 
 def _asked(client: Client, run: str, what: str, **query: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from .chain import Link
 from .plan_coverage import Coverage, Row, coverage_of
 from .record import TestRecord
 from .report import TestView, latencies, views_of
@@ -30,7 +31,7 @@ def report_html(records: Sequence[TestRecord], plan: Mapping[str, str] | None) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(ms=_ms, data=_json, cut=_cut)
+    environment.filters.update(ms=_ms, data=_json, cut=_cut, link=_link)
     coverage = coverage_of(records, plan)
     return environment.get_template("report.html").render(
         views=views,
@@ -98,6 +99,11 @@ def _ms(value: float) -> str:
     if abs(value) < 1000:
         return f"{value:.0f} ms"
     return f"{value / 1000:.2f} s"
+
+
+def _link(name: str) -> str:
+    """A broken link's words, by its name in a record."""
+    return str(Link[name.upper()]) if name.upper() in Link.__members__ else name
 
 
 def _json(value: Any) -> str:

@@ -171,8 +171,8 @@ class Tracking(_Base):
         duplicates: int | None = None,
     ) -> None:
         """How events have come, judged at the end: in how many requests, in how many seconds after
-        they were tracked, and at most how many of them again. A page that is left sends what it has
-        no answer for again; it is stored once."""
+        they were tracked, and at most how many of them came again. A page that is left sends what it
+        has no answer for again: that is stored once, and only requests count that brought something."""
         self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates))
 
     def expect_privacy(self, no: Iterable[str | Matcher]) -> None:

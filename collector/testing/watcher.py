@@ -12,12 +12,19 @@ from urllib.parse import urlsplit
 from .evidence import BrowserRequest, BrowserSide, Call, Violation
 
 BINDING = "__tt_qa_saw"
+ACTED = "__tt_qa_recorded"
 MAX_SEEN = 2000  # calls, requests or errors that are kept of one test
 
 
 @cache
 def _observer() -> str:
     return Path(__file__).with_name("observer.js").read_text(encoding="utf-8")
+
+
+@cache
+def recorder() -> str:
+    """The script that tells, by the binding ACTED, what is clicked, filled and chosen."""
+    return Path(__file__).with_name("recorder.js").read_text(encoding="utf-8")
 
 
 class Watcher:
@@ -56,6 +63,8 @@ class Watcher:
         return [
             lambda: context.expose_binding(BINDING, self._on_told),
             lambda: context.add_init_script(script=script),
+            lambda: context.expose_binding(ACTED, self._on_acted),
+            lambda: context.add_init_script(script=recorder()),
         ]
 
     @property
@@ -102,6 +111,13 @@ class Watcher:
             found = Violation(told["directive"], told["blocked"], page)
             if found not in self._violations and self._is_ours(found.blocked):
                 self._violations.append(found)
+
+    def _on_acted(self, _source: Any, text: str) -> None:
+        """Notes what was done to which element; not what was typed."""
+        told = json.loads(text)
+        if "target" in told and len(self.actions) < MAX_SEEN:
+            on, at = told["target"]["value"], told["at"] / 1000
+            self.actions.append({"action": told["kind"], "on": on, "at": at})
 
     def _is_ours(self, address: str) -> bool:
         """Whether a blocked address is the collector's, or an inline script, as the snippet is."""

@@ -92,8 +92,11 @@ def policy_evidence(
 
 
 def _is_below(address: str, blocked: str) -> bool:
-    """Whether a blocked address is this one, of which browsers may show the origin only."""
-    return bool(address and blocked) and (address == blocked or address.startswith(blocked))
+    """Whether a blocked address is this one, of which browsers may show the origin only, or below it,
+    as the one that events go to is below that of the collector."""
+    return bool(address and blocked) and (
+        address.startswith(blocked) or blocked.startswith(address)
+    )
 
 
 def _sent(visit: Visit) -> Sent:

@@ -205,6 +205,9 @@ class StorageStage:
             raise Skipped("The page was not opened in a browser.")
         has_problems = bool(_problems(check))
         storage = self._look.storage
+        came = any(one.accepted or (one.stored and one.stored.events) for one in check.visits)
+        if has_problems and not came:
+            raise Skipped("nothing arrived that could be stored")
         if storage is not None:
             yield from self._judge(check, storage, has_problems=has_problems)
             yield from self._look.remains()

@@ -14,6 +14,7 @@ from sanic import HTTPResponse, Request, Sanic
 from sanic.exceptions import MethodNotAllowed, NotFound, PayloadTooLarge, SanicException
 
 from .. import metrics
+from ..countries import Countries
 from ..database_file import DatabaseFile
 from ..descriptors import most_connections
 from ..errors import TooLarge
@@ -96,7 +97,8 @@ def create_app(
         writer_socket, max_bytes=settings.queue_mb * 1024 * 1024 // settings.workers
     )
     sightings = Sightings(database)
-    parts = (Admission(sources), writer, sightings, settings.proxies)
+    countries = Countries(settings.countries) if settings.countries else None
+    parts = (Admission(sources), writer, sightings, settings.proxies, countries)
     tests = qa.Qa(settings, sources) if settings.qa else None
     pipeline = tests.pipeline(*parts) if tests else Pipeline(*parts)
     connections = Connections(

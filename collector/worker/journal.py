@@ -93,7 +93,8 @@ class Journal:
     def __init__(self, max_requests: int = MAX_REQUESTS, max_bytes: int = MAX_BYTES) -> None:
         self._max_requests, self._max_bytes = max_requests, max_bytes
         self._bytes = 0
-        self._number = 0
+        # Of the last request. Numbers of a collector that was started again go on above its own.
+        self._number = time.time_ns() // 1_000_000
         self._in_flight: dict[Entry, None] = {}
         self._kept: deque[Entry] = deque()  # in the order in which they ended
         self._runs: dict[str, _Run] = {}

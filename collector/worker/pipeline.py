@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from .. import metrics
+from ..countries import Countries
 from ..errors import (
     BridgeNotAllowed,
     DisabledSource,
@@ -93,9 +94,15 @@ class Pipeline:
     hidden: tuple[str, ...] = ()
 
     def __init__(
-        self, admission: Admission, writer: WriterClient, sightings: Sightings, proxies: int
+        self,
+        admission: Admission,
+        writer: WriterClient,
+        sightings: Sightings,
+        proxies: int,
+        countries: Countries | None = None,
     ) -> None:
-        """`proxies`: how many of our own stand before the collector."""
+        """`proxies`: how many of our own stand before the collector. `countries`: of addresses, if
+        the owner has named a file."""
         self.admission = admission
         self.times = metrics.RequestTimes()
         self.log_limit = LogLimit()
@@ -103,6 +110,7 @@ class Pipeline:
         self._writer = writer
         self._sightings = sightings
         self._proxies = proxies
+        self._countries = countries
 
     def incoming(
         self, headers: Headers, peer: str, size: int, bridge: str, **known: Any
@@ -238,6 +246,7 @@ class Pipeline:
             origin=incoming.origin,
             ip=stored_address(incoming.address, source.ip_policy),
             bot=is_bot(incoming.user_agent),
+            country=self._countries.of(incoming.address) if self._countries else None,
         )
         request = write_request(
             source, payload, incoming.request_id, incoming.received.text, sender

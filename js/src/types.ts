@@ -193,7 +193,7 @@ export interface TrackerOptions {
     id?: string;
   };
   settings?: Settings;
-  /** The run of tests that events belong to. A collector that was started with `--qa` tells them apart by it. */
+  /** The run of tests that events belong to: a collector with `--qa` tells them apart by it. */
   qa?: { run?: string };
   auto?: {
     /**

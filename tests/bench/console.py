@@ -2,7 +2,7 @@
 
 The first part, in pairs: a collector gets 5,000 events a second; without anybody at the console, and with 50
 open live pages and somebody who clicks through its pages all the time. The second part opens each
-page of a database of a year (tests/bench/history.py) many times.
+page of a database of a year (tests/bench/history.py) many times, and the third in a browser.
 
 Writes site/docs/explanation/console-benchmarks.md.
 """
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -31,33 +32,15 @@ from collector.ids import uuid7
 from ..support import ROOT, Collector
 from .__main__ import machine, talk
 from .attacks import read_answer, request
+from .console_pages import DOCS, PAGES, logged_in
+from .first_paint import Paints, measure_paints, section
 
-PAGE = ROOT / "site" / "docs" / "explanation" / "console-benchmarks.md"
 REQUESTS, EVENTS = 1000, 5  # a second, and in each of them
 CONNECTIONS = 50
 LIVE_PAGES = 50
 CLICK = 0.3  # seconds between two pages of somebody who clicks
 PAIRS = 3
 RUNS = 20
-# Pages, with {source} for the id of the largest source.
-PAGES = {
-    "Inbound traffic": "",
-    "Live": "/live",
-    "Live, one source": "/live?source={source}",
-    "Live, a text": "/live?text=page-view",
-    "Overview, 30 min": "/overview?range=30min",
-    "Overview, 24 h": "/overview?range=24h",
-    "Overview, 7 d": "/overview?range=7d",
-    "Overview, 30 d": "/overview?range=30d",
-    "Overview, 12 months": "/overview?range=12mo",
-    "Overview, one source, 30 d": "/overview?source={source}&range=30d",
-    "Explore": "/explore",
-    "Rejected": "/rejected",
-    "Profiles": "/profiles",
-    "Install": "/sources/{source}/install",
-    "Settings": "/sources/{source}/settings",
-    "System": "/system",
-}
 
 
 @dataclass(frozen=True)
@@ -136,14 +119,6 @@ async def look(url: str, cookie: str, source: str, seconds: float) -> int:
     return int(done[0] or 0)
 
 
-def logged_in(collector: Collector) -> str:
-    """The cookie of a session."""
-    with collector.database() as database:
-        secret = store.create_token(database, "bench")[1]
-    answer = httpx.post(f"{collector.url}/console/login", data={"token": secret}, timeout=30)
-    return str(answer.headers["set-cookie"].partition(";")[0])
-
-
 def measure_pair(seconds: int) -> Pair:
     """One pair of runs on a new collector."""
     with tempfile.TemporaryDirectory(prefix="console-", dir=ROOT / "build") as folder:
@@ -202,8 +177,14 @@ def measure_pages(file: Path) -> dict[str, tuple[float, float, int]]:
     return found
 
 
-def report(pairs: list[Pair], pages: dict[str, tuple[float, float, int]], events: int) -> str:
-    """The page of the docs."""
+def report(
+    pairs: list[Pair],
+    pages: dict[str, tuple[float, float, int]],
+    paints: dict[str, Paints],
+    events: int,
+    load: float,
+) -> str:
+    """The page of the docs. `load`: the machine's, when it began."""
     ratios = [pair.beside[0] / pair.alone[0] for pair in pairs]
     lines = [
         "+++",
@@ -242,6 +223,7 @@ def report(pairs: list[Pair], pages: dict[str, tuple[float, float, int]], events
                 f"| {name} | {median:.0f} ms | {p95:.0f} ms | {size / 1000:.1f} KB |"
                 for name, (median, p95, size) in pages.items()
             ),
+            *section(paints, events, load),
         ]
     return "\n".join(lines) + "\n"
 
@@ -259,9 +241,10 @@ def main() -> None:
         sys.stdout.write(str(asyncio.run(look(url, cookie, source, float(seconds)))))
         return
     (ROOT / "build").mkdir(exist_ok=True)
-    pages, events = {}, 0
+    pages, paints, events, load = {}, {}, 0, os.getloadavg()[0]
     if options.history:
         pages = measure_pages(options.history)
+        paints = measure_paints(options.history)
         with contextlib.closing(store.connect_readonly(options.history)) as connection:
             events = store.last_seq(connection)
     pairs = []
@@ -271,8 +254,8 @@ def main() -> None:
             f"p99 {pairs[-1].alone[0]:.1f} ms alone, {pairs[-1].beside[0]:.1f} ms beside the console"
         )
     if not options.no_page:
-        PAGE.write_text(report(pairs, pages, events), encoding="utf-8")
-        talk.print(f"Written to {PAGE.relative_to(ROOT)}")
+        DOCS.write_text(report(pairs, pages, paints, events, load), encoding="utf-8")
+        talk.print(f"Written to {DOCS.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

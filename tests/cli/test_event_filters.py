@@ -97,7 +97,7 @@ def test_the_latest_matches_are_listed_in_the_order_of_storing(
 def test_every_command_that_reads_events_has_the_same_filters() -> None:
     for command in ("list", "export"):
         text = run("events", command, "--help", env={"COLUMNS": "200"}).stdout
-        assert [f"--{name} " in text for name in EVENT_FILTERS] == [True] * 7, command
+        assert [f"--{name} " in text for name in EVENT_FILTERS] == [True] * 8, command
 
 
 @pytest.mark.parametrize("command", [["list"], ["export", "-"]])

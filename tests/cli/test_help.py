@@ -122,7 +122,7 @@ def example_lines() -> list[str]:
     [
         line
         for line in example_lines()
-        if not re.search(r" (serve|demo|dev|build|console|verify)\b|--follow", line)
+        if not re.search(r" (serve|demo|dev|build|console|verify|qa)\b|--follow", line)
     ],
 )
 def test_every_example_of_a_help_works(

@@ -2,12 +2,17 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from collector import store
+from collector.errors import StoreError
+from collector.plan import infer_plan
 
 from ..support import ROOT, Collector, run
 
@@ -119,6 +124,15 @@ def test_a_plan_with_one_broken_schema_changes_nothing(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"Error: {plan}/b.json: Not a schema of draft 2020-12: /type:")
     assert "No schemas" in run("schema", "list", *db).stderr
+
+
+def test_a_plan_in_memory_is_checked_as_a_whole_too(tmp_path: Path) -> None:
+    collector = Collector(tmp_path)  # its database; nothing runs
+    source = collector.add_source()
+    plan = {"a": "{}", "b": '{"type": "nope"}'}
+    with collector.database() as database, pytest.raises(StoreError, match="draft 2020-12"):
+        store.apply_plan(database, source, plan)
+    assert collector.rows("SELECT * FROM schemas") == []
 
 
 def test_all_changes_of_a_plan_are_recorded_or_none_is_made(tmp_path: Path) -> None:
@@ -256,6 +270,19 @@ def test_few_events_prove_little(collector: Collector) -> None:
     assert order["day"] == {"type": "string"}
 
 
+def test_one_text_of_another_kind_is_enough_against_a_format() -> None:
+    days = [f"{year}-01-{day:02}" for year in range(1900, 1950) for day in range(1, 29)]
+    emails = ["ann@example.com", "bob@example.com"] * 10
+    for texts, wanted in (
+        (days, {"type": "string", "format": "date"}),
+        ([*days, "soon"], {"type": "string"}),
+        (emails, {"type": "string", "format": "email"}),
+        ([*emails, "color:red"], {"type": "string"}),
+    ):
+        plan = infer_plan(("a", {"x": text}) for text in texts)
+        assert json.loads(plan["a"])["properties"]["x"] == wanted
+
+
 def test_keys_that_are_data_are_not_listed(collector: Collector) -> None:
     events = [{"type": "a", "properties": {"by_user": {f"u{n}": n for n in range(150)}}}]
     assert infer(collector, events)["a"]["properties"]["by_user"] == {"type": "object"}
@@ -284,6 +311,22 @@ def test_what_was_inferred_is_written_and_accepts_the_events_it_came_from(
     again = run("schema", "infer", *of_source, "--into", plan)
     assert again.returncode == 2
     assert "exists. Remove it, or name another folder." in again.stderr
+
+
+def test_a_run_of_tests_is_inferred_from_alone(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, options=("--qa",)).start()
+    source, at = collector.add_source(), ["--db", str(collector.db)]
+    for run_id, event_type in (("checkout-1", "order"), ("other", "refund"), ("", "page-view")):
+        headers = {"X-ThamesThrive-Run": run_id} if run_id else {}
+        event = {"type": event_type, "properties": {"price": 1.5}}
+        collector.post({"source": {"id": source}, "events": [event]}, headers=headers)
+    found = json.loads(run("schema", "infer", "--from-run", "checkout-1", *at).stdout)
+    assert found["order"]["properties"] == {"price": {"type": "number"}}
+    assert [*found] == ["order"]
+    assert [*json.loads(run("schema", "infer", "--source", source, *at).stdout)] == ["page-view"]
+    none = run("schema", "infer", "--from-run", "absent", *at)
+    assert none.returncode == 1
+    assert "nothing to infer a plan from" in none.stderr
 
 
 def test_nothing_is_inferred_from_nothing(collector: Collector) -> None:
@@ -382,6 +425,18 @@ def test_a_call_that_the_plan_forbids_is_reported_on_its_line(
     assert len(errors) == 1
     assert errors[0].startswith("site.ts(3,")
     assert message in errors[0]
+
+
+def test_the_module_checks_the_plan_s_properties_too(declared: Path) -> None:
+    shutil.copy(ROOT / "js" / "dist" / "tracker.d.ts", declared / "tracker.d.ts")
+    head = """import { createTracker } from "./tracker";
+const tracker = createTracker({ source: { id: "s" }, url: { api: "http://x" } });
+"""
+    module = ["--module", "esnext", "--moduleResolution", "bundler"]
+    good = 'void tracker.track("purchase-order", { price: 1 });'
+    assert compiled(declared, head + good, *module) == []
+    (error,) = compiled(declared, head + good.replace("1", '"1"'), *module)
+    assert error.startswith("site.ts(3,")
 
 
 def test_hostile_names_and_words_stay_within_their_quotes(tmp_path: Path) -> None:

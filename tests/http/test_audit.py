@@ -25,6 +25,7 @@ NO_CHANGES = {
     "source list", "source show", "source status", "snippet", "schema list", "schema show", "redirect list",
     "stats saved list", "stats saved show", "stats saved run", "token list", "events list", "events export", "rejected list", "rejected show",
     "rejected groups", "schema try", "schema diff", "schema infer", "schema types",
+    "verify", "qa record", "qa show", "qa tail", "qa diff",
     "stats overview", "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
     "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site",
     # These make a source of their own by the same library call as `source add`.

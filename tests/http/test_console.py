@@ -251,6 +251,7 @@ def test_logins_of_one_token_end_no_session_of_others(console: Collector) -> Non
     [
         ("/live?minute=9999-12-31T23:59", 422),
         ("/live?minute=x", 422),
+        ("/live?run=*", 422),
         ("/live/stream?status=x", 422),
         ("/explore/retention?until=0001-01-01", 200),
         ("/explore?where=a" + ".    b" * 200, 422),
@@ -496,3 +497,28 @@ def test_hostile_headers_are_nothing_special(console: Collector) -> None:
             head = b"GET /console/login HTTP/1.1\r\nHost: localhost\r\n%b: %b\r\n\r\n"
             status = int(exchange(console, head % (name, value)).split(b" ", 2)[1])
             assert status == 200, (name, value)
+
+
+def test_a_run_is_on_the_live_page_only_when_it_is_asked_for(tmp_path: Path) -> None:
+    collector = Collector(tmp_path, options=("--qa",)).start()
+    source = collector.add_source()
+    for kind, run_of in (("tested", "checkout-1"), ("tested-too", "other"), ("real", None)):
+        events = [{"type": kind}, {"type": kind, "properties": 7}]
+        body = {"source": {"id": source}, "events": events, "options": {"run": run_of}}
+        assert collector.post(body).status_code == 200
+
+    def shown(page: httpx.Response) -> list[str]:
+        return re.findall(
+            r'hx-swap="innerHTML">([^<]+)</a>(?: <span class="badge">run)?', page.text
+        )
+
+    with logged_in(collector) as browser:
+        assert shown(browser.get("/live")) == ["real", "real"]
+        page = browser.get("/live?run=checkout-1")
+        assert shown(page) == ["tested", "tested"]
+        assert page.text.count('<span class="badge">run</span>') == 2
+        assert re.search(r'name="run" value="checkout-1"', page.text)
+        seq = collector.rows("SELECT seq FROM events WHERE type = 'tested'")[0]["seq"]
+        drawer = browser.get(f"/live/stored/{seq}").text
+        assert 'href="/console/live?run=checkout-1"' in drawer
+    collector.end()

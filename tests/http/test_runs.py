@@ -1,5 +1,6 @@
 """Runs of tests: events are told apart by the run that a request names, and by nothing else."""
 
+import gzip
 import json
 import socket
 import uuid
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from collector import store
 
 from ..support import PATIENCE, Collector, wait_for
 
@@ -23,7 +26,8 @@ PRICE = {
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """A collector for tests, started with more workers than it may have."""
     folder = tmp_path_factory.mktemp("watched")
-    collector = Collector(folder, workers=2, options=("--qa",)).start()
+    options = ("--qa", "--alias", "/a/{app.js,hello}")
+    collector = Collector(folder, workers=2, options=options).start()
     yield collector
     collector.end()
 
@@ -155,6 +159,50 @@ def test_bridges_take_a_run_from_the_query_and_it_is_no_property(watched: Collec
     ]
 
 
+def test_redirects_and_aliases_take_a_run_too(watched: Collector) -> None:
+    run, source = run_id(), watched.add_source(bridges=["rest", "redirect"])
+    with watched.database() as database:
+        redirect = store.add_redirect(database, source, "https://example.com/", "left")
+    gone = wait_for(
+        lambda: (
+            answer
+            if (
+                answer := httpx.get(
+                    f"{watched.url}/redirect/{redirect.id}", params={"__tt_run": run}
+                )
+            ).status_code
+            == 307
+            else None
+        ),
+        "the redirect to be known",
+    )
+    assert gone.headers["X-Collector-Reason"] == "stored"
+    body = envelope(source, {"type": "aliased"}, options={"run": run})
+    assert httpx.post(f"{watched.url}/a/hello", json=body).status_code == 200
+    left, aliased = ask(watched, run, "events").json()["events"]
+    assert (left["type"], aliased["type"]) == ("left", "aliased")
+    assert left["properties"] == {"redirect": redirect.id, "target": "https://example.com/"}
+    routes = [entry["route"] for entry in journal(watched, run)]
+    assert routes == [f"/redirect/{redirect.id}", "/a/hello"]
+
+
+def test_a_compressed_body_names_its_run_too(watched: Collector) -> None:
+    run, source = run_id(), watched.add_source()
+    body = gzip.compress(json.dumps(envelope(source, {"type": "a"}, options={"run": run})).encode())
+    watched.post(body, headers={"Content-Encoding": "gzip"})
+    assert types(watched, run) == ["a"]
+
+
+def test_what_is_refused_for_its_rate_is_in_the_journal(watched: Collector) -> None:
+    run, source = run_id(), watched.add_source(rate_limit=2)
+    events = [{"type": f"e{number}"} for number in range(3)]
+    for _ in range(3):
+        watched.post(envelope(source, *events, options={"run": run}))
+    last = journal(watched, run)[-1]
+    assert (last["status"], last["reason"]) == (429, "rate_limited")
+    assert {event["verdict"] for event in last["events"]} == {"rate_limited"}
+
+
 def test_events_are_found_by_type_condition_and_number(watched: Collector) -> None:
     run, source, other = run_id(), watched.add_source(), watched.add_source()
     orders = [{"type": "order", "properties": {"price": price}} for price in (1, 13.45, 20)]
@@ -201,8 +249,6 @@ def test_a_wait_that_ends_says_what_there_was_instead(watched: Collector) -> Non
 def test_rejected_events_have_pointer_and_rule(watched: Collector) -> None:
     run, source = run_id(), watched.add_source()
     with watched.database() as database:
-        from collector import store
-
         store.set_schema(database, source, "order", json.dumps(PRICE))
     bad = {"type": "order", "properties": {"price": -1}}
     watched.post(envelope(source, bad, options={"run": run}))
@@ -309,8 +355,10 @@ def test_deleting_a_run_removes_what_is_in_no_other(watched: Collector) -> None:
     for of in (run, other):
         body = envelope(source, {"type": "a"}, {"type": ""}, options={"run": of})
         watched.post({**body, "session": {"id": of}})
+    only_stored = envelope(source, {"type": "a"}, options={"run": run}, session={"id": f"2 {run}"})
+    watched.post(only_stored)
     answer = httpx.delete(f"{watched.url}/qa/runs/{run}", timeout=PATIENCE)
-    assert answer.json() == {"events": 1, "rejected": 1, "requests": 1}
+    assert answer.json() == {"events": 2, "rejected": 1, "requests": 2}
     assert (types(watched, run), journal(watched, run)) == ([], [])
     assert types(watched, other) == ["a"]
     sessions = watched.rows("SELECT id FROM sessions WHERE source_id = ?", source)
@@ -361,8 +409,6 @@ def test_pages_of_other_origins_are_refused(watched: Collector) -> None:
 
 
 def test_who_is_not_on_this_machine_needs_a_token(watched: Collector) -> None:
-    from collector import store
-
     url = f"{watched.url}/qa/runs"
     elsewhere = {"X-Forwarded-For": "198.51.100.7"}
     with watched.database() as database:

@@ -40,6 +40,19 @@ EARLY = """
   (window.tracker ||= []).push(["early", {"n": 1}]);
   addEventListener("load", () => window.tracker.push(["late", {}]));
 """
+# Tracks again right before the page is asked for the second time to send what it has.
+AGAIN = """
+  (window.tracker ||= []).push(["vote", {}]);
+  addEventListener("load", () => {
+    const {tracker} = window;
+    const {flush} = tracker;
+    let asked = 0;
+    tracker.flush = () => {
+      if (++asked == 2) tracker.track("vote", {});
+      return flush();
+    };
+  });
+"""
 POLICY = '<meta http-equiv="Content-Security-Policy" content="{}">'
 
 
@@ -92,7 +105,7 @@ class Suite:
             env={**os.environ, **self.env},
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=280,
             check=False,
         )
         assert done.stdout.startswith("{"), done.stdout + done.stderr
@@ -157,6 +170,7 @@ def _add_pages(site: Site, source: str, api: str) -> None:
     classic = snippet(source, api)
     one_line = snippet(source, api, one_line=True)
     site.add("shop.html", SHOP, head=classic, body=BUTTONS)
+    site.add("again.html", AGAIN, head=one_line)
     site.add("early.html", EARLY, head=one_line)
     site.add("empty.html")
     no_requests = POLICY.format("connect-src 'none'")

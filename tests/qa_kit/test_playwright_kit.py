@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from ..support import run
 from .conftest import Suite
 
+# Thirty specs, each in a browser of its own, on a machine that has more to do.
+pytestmark = pytest.mark.timeout(300)
 Results = dict[str, dict[str, dict[str, Any]]]
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -46,8 +49,9 @@ BUNDLE = "COLLECTOR/tracker/tracker.min.js"
 LINKS = {
     "not called": "not called\n  the tracker was given page-view, but never refund",
     "another price": "stored, but different\n  purchase-order was stored, with other values",
-    "twice": "stored too often\n  2 of them were stored, in place of 1",
-    "once": "not so many stored\n  1 of them were stored, in place of 2",
+    "twice": "stored too often\n  twice, not once",
+    "twice, the second time at the last moment": "stored too often\n  twice, not once",
+    "once": "not called\n  purchase-order was tracked once only",
     "rejected": "rejected\n  purchase-order: invalid, /properties/price: ",
     "another name": 'stored under another name\n  did you mean "purchase-order"?',
     "requests blocked": f"blocked\n  COLLECTOR/track {POLICY} (connect-src)\n",
@@ -83,7 +87,17 @@ def test_a_failure_lists_what_is_known_of_the_run(failures: dict[str, str]) -> N
     assert "\nRejected (1):\n  purchase-order: invalid, /properties/price" in said
     assert "\n  tracker: loaded on SITE/shop.html\n" in said
     assert "  tracked: page-view, purchase-order\n" in said
-    assert re.search(r"See it again: thamesthrive qa show rejected-[0-9a-f-]+$", said)
+    assert re.search(
+        r"See it again: thamesthrive qa show rejected-[0-9a-f-]+ --url COLLECTOR$", said
+    )
+
+
+def test_the_last_line_of_a_failure_shows_its_run(suite: Suite, failures: dict[str, str]) -> None:
+    _, _, command = failures["another price"].rpartition("See it again: thamesthrive ")
+    address = suite.env["THAMESTHRIVE_COLLECTOR"]
+    done = run(*command.replace("COLLECTOR", address).split())
+    assert done.returncode == 0, done.stderr
+    assert "purchase-order" in done.stdout
 
 
 def test_blocked_requests_and_refusals_are_listed(failures: dict[str, str]) -> None:

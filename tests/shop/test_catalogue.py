@@ -67,3 +67,9 @@ def test_ids_and_times_are_there(page: Page, tracking: Tracking) -> None:
     event = tracking.expect("page-view", {"kind": ANY})
     assert event.id == regex("^[0-9a-f-]{36}$")
     assert event.occurred_at == regex(r"^\d{4}-\d\d-\d\dT")
+
+
+def test_routes_are_served_while_an_event_is_awaited(page: Page, tracking: Tracking) -> None:
+    page.route("**/tracker.min.js", lambda route: route.continue_())
+    page.goto("/", wait_until="commit")
+    tracking.expect("page-view", {"kind": "home"})

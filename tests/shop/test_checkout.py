@@ -59,10 +59,10 @@ def test_an_abandoned_checkout_is_no_order(page: Page, tracking: Tracking) -> No
 def test_a_voucher_is_checked(page: Page, tracking: Tracking) -> None:
     page.goto("/checkout.html")
     page.fill("#voucher", "SUN10")
-    page.press("#voucher", "Tab")
+    page.click("#apply")
     tracking.expect("voucher", {"valid": True})
     page.fill("#voucher", "SUN99")
-    page.press("#voucher", "Tab")
+    page.click("#apply")
     tracking.expect("voucher", {"valid": False})
 
 
@@ -94,7 +94,7 @@ def test_a_rating_is_stored(page: Page, tracking: Tracking) -> None:
     page.goto("/thanks.html")
     page.click("text=Great")
     tracking.expect("rating", {"stars": 5}, times=1)
-    tracking.expect_delivery("rating", requests=1, duplicates=0)
+    tracking.expect_delivery("rating", requests=1)
 
 
 def test_an_impossible_rating_is_rejected(page: Page, tracking: Tracking) -> None:

@@ -19,7 +19,7 @@ EXAMPLES = {
     "Nobody gave consent": "consent-never-given",
     "The page names a run itself": "another-run",
 }
-BLOCK = re.compile(r"^### (.+)\n\n```text\n(.*?)```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^### ([^\n]+)\n\n```text\n(.*?)```$", re.MULTILINE | re.DOTALL)
 # What differs from run to run, and what stands for it on the page.
 STEADY = [
     (
@@ -29,6 +29,9 @@ STEADY = [
     (r"\bA-[a-z0-9]{4,9}\b", "A-7k2m9q4x"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "2027-03-01T09:30:12.345Z"),
     (r"sent: \d+ × 200", "sent: 2 × 200"),
+    # Each version of a browser has its own words.
+    (r"  console: (?!\[ThamesThrive\]).*\n", ""),
+    (r"BLOCKED_BY_CLIENT\.Inspector", "BLOCKED_BY_CLIENT"),
 ]
 
 

@@ -1,11 +1,21 @@
 """What an expectation accepts."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from collector.testing import ABSENT, ANY, TestRecord, approx, one_of, regex
+from collector.testing import (
+    ABSENT,
+    ANY,
+    ExpectationRecord,
+    StepRecord,
+    TestRecord,
+    approx,
+    one_of,
+    regex,
+)
 from collector.testing.matching import differences
 
 STORED = {
@@ -73,4 +83,6 @@ def test_long_values_are_cut() -> None:
 def test_a_record_survives_json() -> None:
     """As it travels between the processes of xdist."""
     record = TestRecord("a::b", "run", "source", "http://c", outcome="passed")
-    assert TestRecord.from_dict(record.as_dict()) == record
+    record.steps.append(StepRecord("buy", 1.0, 2.0))
+    record.expectations.append(ExpectationRecord("expect", {"type": "a"}, True, 1.0, 0.5))
+    assert TestRecord.from_dict(json.loads(json.dumps(record.as_dict()))) == record

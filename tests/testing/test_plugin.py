@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ..browser.install import ENGINE
 from ..support import ROOT, Collector
 from .suites import run_suite
 
@@ -20,6 +21,16 @@ def test_one(tracking_source, tracking):
     address = f"{tracking_source.collector}/collect/hello/{tracking_source.id}"
     urllib.request.urlopen(urllib.request.Request(address, b"{}", tracking.headers)).close()
     tracking.expect("hello", times=1)
+"""
+UNUSED = """
+import sys
+
+def test_one():
+    pass
+
+def test_two():
+    loaded = {name for name in sys.modules if name.startswith("collector.testing.")}
+    assert {name.rpartition(".")[2] for name in loaded} <= {"plugin", "report_plugin"}
 """
 ASYNC = """
 import asyncio, urllib.request
@@ -46,6 +57,31 @@ def test_two(tracking_source, async_tracking):
             await tracking.expect_none("hello")
             request = urllib.request.Request(address, b"{}", tracking.headers)
             await asyncio.to_thread(lambda: urllib.request.urlopen(request).close())
+
+    asyncio.run(main())
+"""
+ASYNC_PAGE = """
+import asyncio, os
+from playwright.async_api import async_playwright
+
+def test_one(tracking_source, async_tracking):
+    html = tracking_source.snippet() + "<script>tracker.track('hello', {price: 13.45})</script>"
+
+    async def main():
+        async with async_playwright() as playwright:
+            launch = getattr(playwright, os.environ["ENGINE"]).launch
+            channel = "moz-firefox" if os.environ["ENGINE"] == "firefox" else None
+            browser = await launch(
+                executable_path=os.environ["EXECUTABLE"], channel=channel, chromium_sandbox=False
+            )
+            page = await browser.new_page()
+            answer = {"body": html, "content_type": "text/html"}
+            await page.route("**/shop", lambda route: route.fulfill(**answer))
+            async with async_tracking(page) as tracking:
+                await page.goto(f"{tracking_source.collector}/shop", wait_until="commit")
+                await tracking.expect("hello", {"price": 13.45}, times=1)
+            assert page.url == "about:blank"
+            await browser.close()
 
     asyncio.run(main())
 """
@@ -111,6 +147,13 @@ def test_with_await(tmp_path: Path) -> None:
     assert "Expected no hello, stored 1 (test_it.py:23)." in done.stdout
 
 
+def test_with_await_in_a_page(tmp_path: Path, executable: str) -> None:
+    folder = suite(tmp_path, ASYNC_PAGE, CONFTEST)
+    settings = {"ENGINE": ENGINE, "EXECUTABLE": executable}
+    done = run_suite(folder, "-p", "collector.testing.plugin", **settings)
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_collector_that_runs_already(tmp_path: Path) -> None:
     collector = Collector(tmp_path, options=("--qa",)).start()
     source = collector.add_source(bridges=["webhook"])
@@ -143,7 +186,12 @@ def test_it_is_loaded_once_also_when_named_twice(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_suite_that_does_not_use_it_pays_nothing() -> None:
+def test_a_suite_that_does_not_use_it_imports_nothing_of_it(tmp_path: Path) -> None:
+    done = run_suite(suite(tmp_path, UNUSED), "-p", "collector.testing.plugin")
+    assert done.returncode == 0, done.stdout
+
+
+def test_to_load_it_costs_nothing() -> None:
     """It is in every run of pytest where the package is installed."""
     code = "import sys, pytest; before = set(sys.modules); import collector.testing.plugin; print(*set(sys.modules) - before)"
     done = subprocess.run(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.testing import Tracking
+
 from ..support import ROOT
 
 FILES = sorted([*(ROOT / "cli").rglob("*.py"), *(ROOT / "collector").rglob("*.py")])
@@ -24,8 +26,8 @@ ROOMS = {
     "verify": {"errors", "event", "ids", "install", "store"},
     "store": {"database_file", "errors", "event", "ids", "ipc"},
     "worker": {
-        "alias", "aliased_bundle", "collector", "database_file", "descriptors", "errors", "event",
-        "ids", "ipc", "logs", "metrics", "settings", "store",
+        "alias", "aliased_bundle", "collector", "countries", "database_file", "descriptors", "errors",
+        "event", "ids", "ipc", "logs", "metrics", "settings", "store",
     },
     # Another process that speaks HTTP, and has requests stored: it has a worker's parts for that.
     "console": {
@@ -142,6 +144,10 @@ def test_few_lines_are_long() -> None:
     assert sum(len(line) > 100 for line in lines) < 0.02 * len(lines)
 
 
+# Of Playwright and of collector.testing, and `test` of a mutation, which is one of the shop's.
+EXPECTATIONS = {name for name in dir(Tracking) if name.startswith("expect")} | {"snapshot", "test"}
+
+
 class Functions(ast.NodeVisitor):
     """The functions of the tests: which of them assert by themselves, and what each calls."""
 
@@ -171,7 +177,7 @@ def test_every_test_asserts_something() -> None:
     for path in sorted((ROOT / "tests").rglob("*.py")):
         functions.file = names(path)
         functions.visit(ast.parse(path.read_text()))
-    asserting = functions.asserting | {"raises", "expect"}
+    asserting = functions.asserting | {"raises", *EXPECTATIONS}
     while (
         more := {name for name, called in functions.calls.items() if called & asserting} - asserting
     ):

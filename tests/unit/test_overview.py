@@ -51,6 +51,7 @@ VALUES = {
     "browser": ["", "Firefox"],
     "screen": ["", "800x600"],
     "language": ["", "de"],
+    "country": ["", "GB", "PL", "JP"],
     "time_zone": ["", "UTC+05:30", "Europe/Warsaw"],
 }
 
@@ -95,6 +96,7 @@ class Rows:
             "screen": client.screen,
             "language": client.language,
             "time_zone": client.time_zone,
+            "country": session["country"] or "",
         }
 
     @staticmethod
@@ -227,6 +229,7 @@ def send_some(counted: Counted, rng: random.Random) -> None:
         client=rng.choice(CLIENTS),
         campaign=rng.choice([None, None, "spring", "autumn"]),
         run=rng.choice([None, None, None, "r1"]),
+        country=rng.choice([None, "GB", "PL"]),
     )
 
 

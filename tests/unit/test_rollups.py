@@ -97,6 +97,7 @@ class Counted:
         client: dict[str, Any] | None = None,
         campaign: str | None = None,
         run: str | None = None,
+        country: str | None = None,
     ) -> None:
         payload = Payload(
             self.sources[source],
@@ -108,7 +109,7 @@ class Counted:
             anonymous=session is None,
         )
         at = received or (events[0].at if events else iso(datetime.now(UTC)))
-        sender = SenderInfo(bot=bot)
+        sender = SenderInfo(bot=bot, country=country)
         request = WriteRequest(self.sources[source], uuid7(), at, sender, payload, run=run)
         (result,) = self.writer.write([request])
         assert result.refused is None
@@ -193,6 +194,7 @@ class Counted:
                 pages[0].referrer if pages else "",
                 json.loads(session["first_utm"])["campaign"] if session["first_utm"] else "",
                 *client,
+                session["country"] or "",
             )
             for kind, value in zip(SESSION_KINDS, values, strict=True):
                 found[kind][value] += 1
@@ -514,6 +516,7 @@ class Histories(RuleBasedStateMachine):
         client=st.sampled_from(CLIENTS),
         campaign=st.none() | st.sampled_from(["spring", "autumn"]),
         run=st.sampled_from([None, None, "r1", "r2"]),
+        country=st.sampled_from([None, "GB", "PL"]),
     )
     def send(
         self,
@@ -525,6 +528,7 @@ class Histories(RuleBasedStateMachine):
         client: dict[str, Any],
         campaign: str | None,
         run: str | None,
+        country: str | None,
     ) -> None:
         received = iso(datetime.now(UTC) - timedelta(days=60 if old else 0))
         self.counted.send(
@@ -536,6 +540,7 @@ class Histories(RuleBasedStateMachine):
             client=client,
             campaign=campaign,
             run=run,
+            country=country,
         )
 
     @rule(

@@ -48,6 +48,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m013_visits",),
             ("m014_saved_reports",),
             ("m015_runs",),
+            ("m016_countries",),
         ]
 
 

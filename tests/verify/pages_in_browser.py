@@ -72,6 +72,7 @@ FAULTS = (
         "the tag manager adds nothing",
         "V081",
         TAG_MANAGER % "if (false) document.head.append(tag);",
+        alone=True,
     ),
     Served(
         "another script owns window.tracker",

@@ -152,6 +152,15 @@ NOT_READY = TrackerState(has_config=True, source="s", script="https://c.example/
         (seen(requests=[track(status=None, failure="net::ERR_FAILED")]), "V091"),
         (seen(requests=[track(failure="csp")]), "V090"),
         (seen(requests=[track(answer={"events": [], "errors": [{"reason": "invalid"}]})]), "V093"),
+        # Chromium does not always tell of the request then; names of one's own are below the address.
+        (
+            seen(
+                requests=[],
+                tracker=replace_state(waiting=1),
+                violations=[Violation("connect-src", "https://c.example/a/hello")],
+            ),
+            "V090",
+        ),
         # Tracked, and not even tried to be sent.
         (seen(requests=[], tracker=replace_state(waiting=1)), "V091"),
         # One bad answer is not made good by another one.

@@ -11,7 +11,7 @@ import pytest
 
 from collector import store
 from collector.alias import parse_aliases
-from collector.verify import CODES, STAGES, Check, Report, Stage, report_text, run_stages
+from collector.verify import STAGES, Check, Report, Stage, report_text, run_stages
 from collector.verify.browser_stage import BrowserStage, Look, StorageStage
 from collector.verify.storage import Access
 
@@ -111,11 +111,14 @@ def test_a_page_that_works_is_told_nothing(page: Served, named: Collector) -> No
     assert report.exit_code == 0
 
 
-@pytest.mark.parametrize(
-    "page",
-    [page for page in (*NOT_RUN, *COLLECTOR_FAULTS) if CODES[page.code].level == "problem"],
-    ids=lambda page: f"{page.code}-{page.name}",
-)
+# One of each kind: in the page's answer, its snippet, its policies, and in the collector.
+KNOWN = ("V001", "V010", "V012", "V015", "V021", "V030", "V034", "V051", "V060", "V071")
+KNOWN_PAGES = [
+    next(page for page in (*NOT_RUN, *COLLECTOR_FAULTS) if page.code == code) for code in KNOWN
+]
+
+
+@pytest.mark.parametrize("page", KNOWN_PAGES, ids=lambda page: f"{page.code}-{page.name}")
 def test_the_browser_does_not_tell_again_what_is_known(
     page: NotRun, serve: Callable[[NotRun], Check], behind: Collector
 ) -> None:

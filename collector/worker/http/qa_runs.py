@@ -2,7 +2,6 @@
 nothing more of it is on its way."""
 
 import asyncio
-import json
 import re
 import sqlite3
 import time
@@ -17,9 +16,7 @@ from ...event.run_id import is_run_id
 from ...store import SourceCache
 from ...store.conditions import parse_condition
 from ...store.events import StoredEvent
-from ...store.rejected import RejectedEvent
-from ...store.rejected_groups import sample_of, split_detail
-from ...store.rows import load_json
+from ...store.run_details import rejected_dict
 from ...store.runs import (
     events_of_run,
     latest_of_run,
@@ -29,7 +26,7 @@ from ...store.runs import (
     types_of_run,
 )
 from ..journal import Journal
-from . import qa_access
+from . import qa_access, qa_stream
 from .responses import json_response
 from .routes import Route
 
@@ -41,6 +38,7 @@ LOOK = 0.005  # seconds between looks at what is on its way
 LOOK_AGAIN = 1.0  # the same at the database, for what another process has stored
 _OTHERS = ("rejected", "requests")  # what else is waited for
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)(ms|s)")
+STOPPING = "The collector is stopping."
 _BAD_RUN = (
     "A run id has up to 64 letters, digits and the characters . _ : -, and begins with a letter or a"
     " digit."
@@ -77,6 +75,7 @@ class RunRoutes:
             ("GET", f"{run}/rejected", self.rejected),
             ("GET", f"{run}/quiesce", self.quiesce),
             ("GET", f"{run}/journal", self.journal),
+            ("GET", f"{run}/stream", self.stream),
             ("DELETE", run, self.remove),
         ]
         return [Route(method, path, self._guarded(handler)) for method, path, handler in handlers]
@@ -148,6 +147,8 @@ class RunRoutes:
                 body = {"events": _shown(found), "count": len(found), **others}
                 return json_response(200, body)
             left = deadline - time.monotonic()
+            if request.app.ctx.draining:
+                return json_response(503, {"detail": STOPPING})
             if left <= 0:
                 return json_response(408, self._not_come(request, run, count, len(found)))
             await self._journal.change(run, min(left, LOOK_AGAIN))
@@ -183,7 +184,7 @@ class RunRoutes:
 
     def _rejected(self, run: str, limit: int) -> list[dict[str, Any]]:
         rows = rejected_of_run(self._connection, run, limit=limit)
-        return [_rejected_dict(self._connection, row) for row in rows]
+        return [rejected_dict(self._connection, row) for row in rows]
 
     async def quiesce(self, request: Request, run: str) -> HTTPResponse:
         """Answers when nothing of the run has been on its way for `idle`; 408 if that takes longer
@@ -199,6 +200,8 @@ class RunRoutes:
                 passed = round(min(now - since, 1e6) * 1000)
                 counts = {"requests": self._journal.requests(run), "idle_ms": passed}
                 return json_response(200, counts)
+            if request.app.ctx.draining:
+                return json_response(503, {"detail": STOPPING})
             if now >= deadline:
                 detail = f"Requests of run {run} were on their way until the end of the wait."
                 return json_response(408, {"detail": detail, "in_flight": in_flight})
@@ -209,6 +212,10 @@ class RunRoutes:
         return json_response(
             200, {"requests": [entry.as_dict() for entry in self._journal.entries(run)]}
         )
+
+    async def stream(self, request: Request, run: str) -> HTTPResponse:
+        """What comes in, from the beginning or from `Last-Event-ID` on, until the reader goes."""
+        return await qa_stream.send_news(request, run, self._connection, self._journal)
 
     async def remove(self, request: Request, run: str) -> HTTPResponse:
         """Removes what is stored of a run, and its journal."""
@@ -221,31 +228,6 @@ class RunRoutes:
 
 def _shown(events: Iterable[StoredEvent]) -> list[dict[str, Any]]:
     return [event.as_dict() for event in events]
-
-
-def _rejected_dict(connection: sqlite3.Connection, row: RejectedEvent) -> dict[str, Any]:
-    pointer, cause = split_detail(row.detail)
-    return {
-        "seq": row.seq,
-        "reason": row.reason,
-        "detail": cause,
-        "pointer": pointer,
-        "rule": sample_of(connection, row.seq).rule.as_dict(),
-        "type": row.type,
-        "event_id": row.event_id,
-        "payload": _decoded(row.payload),
-        "source_id": row.source_id,
-        "request_id": row.request_id,
-        "received_at": row.received_at,
-    }
-
-
-def _decoded(payload: str) -> Any:
-    """A payload as data; as it is if it is no JSON, or was cut."""
-    try:
-        return load_json(payload)
-    except (json.JSONDecodeError, RecursionError):
-        return payload
 
 
 def _number(request: Request, name: str, default: int, highest: int, low: int = 1) -> int:

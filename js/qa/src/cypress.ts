@@ -15,7 +15,7 @@ import {
   type Reply,
   settle,
 } from "./core/procedures";
-import { runOf } from "./core/run";
+import { COLLECTOR, runOf, showCommand } from "./core/run";
 import { Seen } from "./core/seen";
 import type {
   BrowserFacts,
@@ -68,6 +68,9 @@ let seen = new Seen();
 const setting = (name: string, otherwise: string): string =>
   String((Cypress.env(name) as unknown) ?? otherwise);
 
+const collector = (): string => setting("trackingCollector", COLLECTOR).replace(/\/*$/, "");
+const again = (): string => showCommand(run, collector());
+
 const flushed = (page: { tracker?: { flush?: () => Promise<void> } }): Promise<void> =>
   Promise.race([
     // The page's promise, which Cypress' own may not be mixed with.
@@ -83,7 +86,7 @@ const answer = (ask: Ask): Chain<Reply> => {
       .then((): Reply => ({ status: 200, body: null }));
   }
   const token = setting("trackingToken", "");
-  const url = setting("trackingCollector", "http://127.0.0.1:8686").replace(/\/*$/, "") + ask.path;
+  const url = collector() + ask.path;
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   return cy
     .request<unknown>({ url, headers, failOnStatusCode: false, timeout: ask.patience, ...QUIET })
@@ -127,7 +130,9 @@ const tracked = (
     const pass = times === undefined ? found.length > 0 : found.length == times;
     return pass
       ? cy.wrap(found[0]!, QUIET)
-      : fail<StoredEvent>((...facts) => missingMessage(run, expectation, found.length, ...facts));
+      : fail<StoredEvent>((...facts) =>
+          missingMessage(again(), expectation, found.length, ...facts),
+        );
   });
 };
 
@@ -139,7 +144,7 @@ const notTracked = (
   const expectation: Expectation = { type, properties, context };
   return perform(findTracked(lookFor(timeout), expectation)).then((found) =>
     found.length
-      ? fail<undefined>((...facts) => unexpectedMessage(run, expectation, found, ...facts))
+      ? fail<undefined>((...facts) => unexpectedMessage(again(), expectation, found, ...facts))
       : cy.wrap(undefined, QUIET),
   );
 };
@@ -152,7 +157,7 @@ function* rejectedAtRest(look: Look): Procedure<RejectedEvent[]> {
 const noneRejected = (): Chain<undefined> =>
   perform(rejectedAtRest(lookFor())).then((found) =>
     found.length
-      ? fail<undefined>((...facts) => runMessage(run, "Expected no rejected events.", ...facts))
+      ? fail<undefined>((...facts) => runMessage(again(), "Expected no rejected events.", ...facts))
       : cy.wrap(undefined, QUIET),
   );
 

@@ -2,8 +2,15 @@
  * Playwright Test with a run for each test: `import { test, expect } from
  * "@thamesthrive/qa/playwright"`.
  */
-import { test as base } from "@playwright/test";
-import { runOf } from "./core/run";
+import {
+  type PlaywrightTestArgs,
+  type PlaywrightTestOptions,
+  type PlaywrightWorkerArgs,
+  type PlaywrightWorkerOptions,
+  test as base,
+  type TestType,
+} from "@playwright/test";
+import { COLLECTOR, runOf } from "./core/run";
 import { Tracking } from "./playwright/tracking";
 
 export { expect } from "./playwright/matchers";
@@ -35,8 +42,12 @@ export interface TrackingUse {
 declare const process: { env: Record<string, string | undefined> };
 const { THAMESTHRIVE_COLLECTOR, THAMESTHRIVE_TOKEN } = process.env;
 
-export const test = base.extend<TrackingFixtures & TrackingUse>({
-  trackingCollector: [THAMESTHRIVE_COLLECTOR ?? "http://127.0.0.1:8686", { option: true }],
+/** Playwright's `test` with the fixtures of the kit. */
+export const test: TestType<
+  PlaywrightTestArgs & PlaywrightTestOptions & TrackingFixtures & TrackingUse,
+  PlaywrightWorkerArgs & PlaywrightWorkerOptions
+> = base.extend<TrackingFixtures & TrackingUse>({
+  trackingCollector: [THAMESTHRIVE_COLLECTOR ?? COLLECTOR, { option: true }],
   trackingToken: [THAMESTHRIVE_TOKEN ?? "", { option: true }],
   trackingIdle: [300, { option: true }],
 

@@ -34,6 +34,11 @@ test("twice", async ({ page }) => {
   await fails(expect(page).toHaveTracked("purchase-order", {}, { times: 1 }));
 });
 
+test("twice, the second time at the last moment", async ({ page }) => {
+  await page.goto("/again.html");
+  await fails(expect(page).toHaveTracked("vote", {}, { times: 1 }));
+});
+
 test("once", async ({ page }) => {
   await page.goto("/shop.html");
   await page.click("#buy");

@@ -57,6 +57,11 @@ def shop(tracking_source: TrackingSource, mutation: Mutation, tmp_path: Path) ->
         yield running
 
 
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """Each test has a shop of its own: see `context`."""
+
+
 @pytest.fixture
 def context(
     new_context: Callable[..., BrowserContext], shop: Shop, mutation: Mutation

@@ -217,7 +217,7 @@ IN_PAGES = [
     ),
     Mutation(
         "wrong-address",
-        checkout.test_buying_stores_one_order,
+        catalogue.test_a_product_is_seen_with_its_price,
         "sent elsewhere",
         (f"{NOBODY}/track: ",),
         {
@@ -280,8 +280,8 @@ ON_SERVERS = [
     Mutation(
         "run-not-passed-on",
         refunds.test_a_refund_is_stored,
-        "nothing was opened or sent",
-        ("no request of this run has reached the collector", "tracking.headers"),
+        "stored under another run",
+        ("refund", "belongs to no run", "tracking.headers"),
         loses_run=True,
     ),
 ]

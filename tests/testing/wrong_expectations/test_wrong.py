@@ -50,7 +50,7 @@ def test_rejected_elsewhere(send: Send, tracking: Tracking) -> None:
 
 def test_rejected_unexpectedly(send: Send, tracking: Tracking) -> None:
     """Expected no rejected events."""
-    send("rating", {"stars": 9})
+    assert send("rating", {"stars": 9}) == 200
 
 
 def test_refused_unexpectedly(send: Send, tracking: Tracking) -> None:

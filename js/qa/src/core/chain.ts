@@ -3,7 +3,7 @@
  * In the words of the pytest plugin (collector/testing/chain.py).
  */
 import { matches, nearestMiss } from "./match";
-import { didYouMean, show } from "./text";
+import { didYouMean, show, times } from "./text";
 import type { BrowserFacts, Expectation, PageState, RunFacts, TrackedCall } from "./types";
 
 /** What broke, in the order of an event's way. */
@@ -19,7 +19,6 @@ export type Link =
   | "stored under another name"
   | "stored under another run"
   | "stored, but different"
-  | "not so many stored"
   | "stored too often";
 
 export interface BrokenLink {
@@ -37,12 +36,14 @@ type Rule = (
 const callsOf = ({ type }: Expectation, browser: BrowserFacts | undefined): TrackedCall[] =>
   (browser?.calls ?? []).filter((call) => call.type == type);
 
-const number: Rule = (expectation, { events }) => {
-  const found = events.filter((event) => matches(expectation, event)).length;
-  const wanted = expectation.times ?? 1;
-  if (!found || found == wanted) return undefined;
-  const link = found < wanted ? "not so many stored" : "stored too often";
-  return { link, why: `${found} of them were stored, in place of ${wanted}` };
+const countOf = (expectation: Expectation, { events }: RunFacts): number =>
+  events.filter((event) => matches(expectation, event)).length;
+
+const tooOften: Rule = (expectation, run) => {
+  const found = countOf(expectation, run);
+  const wanted = expectation.times ?? Infinity;
+  if (found <= wanted) return undefined;
+  return { link: "stored too often", why: `${times(found)}, not ${times(wanted)}` };
 };
 
 const different: Rule = (expectation, { events }) =>
@@ -148,15 +149,19 @@ const blocked: Rule = (expectation, { requests }, browser) => {
   return failed && { link: "blocked", why: `${failed.url}: ${failed.failure}` };
 };
 
-const notAnswered: Rule = (expectation, _, browser) =>
-  callsOf(expectation, browser).length
+const notAnswered: Rule = (expectation, run, browser) =>
+  callsOf(expectation, browser).length > countOf(expectation, run)
     ? {
         link: "not answered",
         why: `${expectation.type} was tracked, and nothing has come of it in time`,
       }
     : undefined;
 
-const notCalled: Rule = ({ type }, { requests }, browser) => {
+const notCalled: Rule = (expectation, run, browser) => {
+  const { type } = expectation;
+  const { requests } = run;
+  const found = countOf(expectation, run);
+  if (found) return { link: "not called", why: `${type} was tracked ${times(found)} only` };
   if (!browser) {
     return requests.length
       ? { link: "not called", why: `no request carried ${type}` }
@@ -174,7 +179,7 @@ const notCalled: Rule = ({ type }, { requests }, browser) => {
 
 /** A trace of the event further down proves that the links before it held. */
 const RULES: Rule[] = [
-  number,
+  tooOften,
   different,
   rejected,
   otherRun,

@@ -1,12 +1,10 @@
 /** What a failed expectation says. */
 import { firstBrokenLink, rejectionOf } from "./chain";
 import { nearestMiss, type NearestMiss } from "./match";
-import { show } from "./text";
+import { show, times } from "./text";
 import type { BrowserFacts, Expectation, RunFacts, StoredEvent } from "./types";
 
 const MAX_LINES = 10;
-
-const times = (count: number): string => (count == 1 ? "once" : `${count} times`);
 
 /** A heading with a line for each, or nothing. */
 const section = (heading: string, lines: string[]): string[] => {
@@ -86,17 +84,18 @@ const situation = (facts: RunFacts, browser?: BrowserFacts): string[] => [
   ...(browser ? browserLines(browser) : []),
 ];
 
-const again = (run: string): string => `See it again: thamesthrive qa show ${run}`;
-
 const paragraphs = (...parts: string[][]): string =>
   parts
     .filter((part) => part.length)
     .map((part) => part.join("\n"))
     .join("\n\n");
 
-/** Says that an event that was expected isn't there, or not so often. `found`: how many are. */
+/**
+ * Says that an expected event isn't there, or not so often. `again`: the command that shows
+ * the run. `found`: how many there are.
+ */
 export const missingMessage = (
-  run: string,
+  again: string,
   expectation: Expectation,
   found: number,
   facts: RunFacts,
@@ -110,13 +109,13 @@ export const missingMessage = (
     [`First broken link: ${broken.link}`, `  ${broken.why}`],
     found ? [] : nearestLines(nearestMiss(expectation, facts.events)),
     situation(facts, browser),
-    [again(run)],
+    [`See it again: ${again}`],
   );
 };
 
 /** Says that an event is there that shouldn't be. */
 export const unexpectedMessage = (
-  run: string,
+  again: string,
   expectation: Expectation,
   found: StoredEvent[],
   facts: RunFacts,
@@ -126,12 +125,12 @@ export const unexpectedMessage = (
     [`Expected no ${nameOf(expectation)}; it was stored ${times(found.length)}.`],
     section("Unexpected", found.map(eventLine)),
     situation(facts, browser),
-    [again(run)],
+    [`See it again: ${again}`],
   );
 
 /** Says how far events came in the expected order. */
 export const orderMessage = (
-  run: string,
+  again: string,
   expected: Expectation[],
   count: number,
   facts: RunFacts,
@@ -146,14 +145,14 @@ export const orderMessage = (
     ],
     nearestLines(nearestMiss(missing, facts.events)),
     situation(facts, browser),
-    [again(run)],
+    [`See it again: ${again}`],
   );
 };
 
 /** Says anything else about a run: `claim` is the first line. */
 export const runMessage = (
-  run: string,
+  again: string,
   claim: string,
   facts: RunFacts,
   browser?: BrowserFacts,
-): string => paragraphs([claim], situation(facts, browser), [again(run)]);
+): string => paragraphs([claim], situation(facts, browser), [`See it again: ${again}`]);

@@ -72,12 +72,16 @@ const routeOf = (run: string, name: string, query: Record<string, unknown> = {})
 
 const PAGE = 1000;
 
-/** The events of a run after `seq`, oldest first; of one type, if it is given. */
-export function* eventsOf(run: string, type?: string, seq?: number): Procedure<StoredEvent[]> {
+interface Found {
+  events: StoredEvent[];
+}
+
+/** The events of a run, oldest first; of one type, if it is given. */
+export function* eventsOf(run: string, type?: string): Procedure<StoredEvent[]> {
   const all: StoredEvent[] = [];
   for (;;) {
-    const query = { type, limit: PAGE, after: all.at(-1)?.seq ?? seq };
-    const [, { events }] = yield* get<{ events: StoredEvent[] }>(routeOf(run, "events", query));
+    const query = { type, limit: PAGE, after: all.at(-1)?.seq };
+    const [, { events }] = yield* get<Found>(routeOf(run, "events", query));
     all.push(...events);
     if (events.length < PAGE) return all;
   }
@@ -114,11 +118,13 @@ function* waitForMore(
   seq: number | undefined,
   type?: string,
 ): Procedure<StoredEvent[]> {
-  const rest = Math.min(Math.max(0, deadline - Date.now()), MAX_WAIT);
-  if (!rest) return [];
-  const path = routeOf(run, "wait", { type, after: seq, timeout: `${Math.ceil(rest)}ms` });
-  const [status] = yield* get<unknown>(path, rest + PATIENCE, 408);
-  return status == 200 ? yield* eventsOf(run, type, seq) : [];
+  do {
+    const rest = Math.min(Math.max(0, deadline - Date.now()), MAX_WAIT);
+    const path = routeOf(run, "wait", { type, after: seq, timeout: `${Math.ceil(rest)}ms` });
+    const [status, { events }] = yield* get<Found>(path, rest + PATIENCE, 408);
+    if (status == 200) return events;
+  } while (Date.now() < deadline);
+  return [];
 }
 
 /**
@@ -197,7 +203,7 @@ export function* gather(run: string, since: string, session?: string): Procedure
   let elsewhere: StoredEvent[] = [];
   if (session) {
     const path = `/qa/events?${new URLSearchParams({ session_id: session })}`;
-    const [, found] = yield* get<{ events: StoredEvent[] }>(path);
+    const [, found] = yield* get<Found>(path);
     // Of a browser that keeps its cookies, earlier tests have events as well.
     elsewhere = found.events.filter((event) => event.run != run && event.received_at >= since);
   }

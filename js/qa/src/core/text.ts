@@ -27,6 +27,10 @@ export const show = (value: unknown): string => {
   return text.length > MAX_LENGTH ? text.slice(0, MAX_LENGTH) + "…" : text;
 };
 
+/** How often, in words. */
+export const times = (count: number): string =>
+  count <= 2 ? ["never", "once", "twice"][count]! : `${count} times`;
+
 /** How many letters must change to make one text the other (Levenshtein). */
 const distance = (one: string, other: string): number => {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index);

@@ -1,5 +1,10 @@
 /** The matchers of `expect`. Each waits for what must come, and for rest before it says "none". */
-import { expect as base, type ExpectMatcherState, type MatcherReturnType } from "@playwright/test";
+import {
+  type Expect,
+  expect as base,
+  type ExpectMatcherState,
+  type MatcherReturnType,
+} from "@playwright/test";
 import { differences } from "../core/match";
 import {
   missingMessage,
@@ -73,8 +78,8 @@ async function toHaveTracked(
   if (pass != this.isNot) return passed(name, pass);
   const [facts, browser] = await tracking.facts();
   const message = pass
-    ? unexpectedMessage(tracking.run, expectation, found, facts, browser)
-    : missingMessage(tracking.run, expectation, found.length, facts, browser);
+    ? unexpectedMessage(tracking.showCommand, expectation, found, facts, browser)
+    : missingMessage(tracking.showCommand, expectation, found.length, facts, browser);
   return passed(name, pass, message);
 }
 
@@ -97,8 +102,8 @@ async function toHaveTrackedInOrder(
   const [facts, browser] = await tracking.facts();
   const claim = `Expected these events in another order: ${expected.map(nameOf).join(", ")}.`;
   const message = pass
-    ? runMessage(tracking.run, claim, facts, browser)
-    : orderMessage(tracking.run, expected, count, facts, browser);
+    ? runMessage(tracking.showCommand, claim, facts, browser)
+    : orderMessage(tracking.showCommand, expected, count, facts, browser);
   return passed(name, pass, message);
 }
 
@@ -125,8 +130,10 @@ async function toHaveRejected(
   const claim = pass
     ? `Expected no ${event} to be rejected; it was.`
     : `Expected ${event} to be rejected; it was not.`;
-  return passed(name, pass, runMessage(tracking.run, claim, facts, browser));
+  return passed(name, pass, runMessage(tracking.showCommand, claim, facts, browser));
 }
 
+const matchers = { toHaveTracked, toHaveTrackedInOrder, toHaveRejected };
+
 /** Playwright's `expect` with the matchers of the kit. */
-export const expect = base.extend({ toHaveTracked, toHaveTrackedInOrder, toHaveRejected });
+export const expect: Expect<typeof matchers> = base.extend(matchers);

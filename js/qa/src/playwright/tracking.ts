@@ -12,6 +12,7 @@ import {
   settle,
   TrackingError,
 } from "../core/procedures";
+import { showCommand } from "../core/run";
 import type { BrowserFacts, RejectedEvent, RunFacts, StoredEvent } from "../core/types";
 import { BrowserWatch } from "./browser";
 
@@ -33,6 +34,8 @@ export class Tracking {
   readonly run: string;
   /** Add them to requests with which a server, or a test itself, sends events to the collector. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Shows the run in a terminal. */
+  readonly showCommand: string;
   readonly #options: TrackingOptions;
   readonly #since = new Date().toISOString();
   readonly #watches = new Map<BrowserContext, BrowserWatch>();
@@ -42,11 +45,14 @@ export class Tracking {
   constructor(run: string, options: TrackingOptions) {
     this.run = run;
     this.headers = { "X-ThamesThrive-Run": run };
-    this.#options = { ...options, collector: options.collector.replace(/\/*$/, "") };
+    const collector = options.collector.replace(/\/*$/, "");
+    this.#options = { ...options, collector };
+    this.showCommand = showCommand(run, collector);
   }
 
   /** Makes the pages that a context opens from now on part of the run. */
   async attach(context: BrowserContext): Promise<void> {
+    if (this.#watches.has(context)) return;
     const watch = new BrowserWatch(context);
     this.#watches.set(context, watch);
     owners.set(context, this);
@@ -124,7 +130,7 @@ export class Tracking {
     await this.settled();
     const [facts, browser] = await this.facts();
     const claim = this.#complaint(facts);
-    if (claim) throw new Error(runMessage(this.run, claim, facts, browser));
+    if (claim) throw new Error(runMessage(this.showCommand, claim, facts, browser));
   }
 
   #complaint({ rejected, requests }: RunFacts): string | undefined {
