@@ -140,7 +140,7 @@ def test_two_redirects_are_followed_and_no_third() -> None:
         report = look(f"http://localhost:{port}/", f"localhost:{port}")
     (finding,) = report.findings
     assert finding.code == "V003"
-    assert len(finding.evidence) == 3
+    assert "redirects more than 2 times" in finding.problem
 
 
 @pytest.mark.parametrize("behave", [drip_body, drip_head], ids=lambda behave: behave.__name__)

@@ -1,10 +1,12 @@
 """Codes and the report of a verification, without a page."""
 
+import re
 import string
 from collections.abc import Iterable
 
 import pytest
 
+from cli.builder.command_reference import commands
 from collector.verify import (
     CODES,
     Check,
@@ -103,3 +105,21 @@ def test_long_evidence_is_cut() -> None:
 def test_a_hint_alone_does_not_look_like_a_problem(found: tuple[Finding, ...], line: str) -> None:
     report = run_stages(Check("https://shop.example/"), [Stage("static", *found)])
     assert report_text(report).splitlines()[-1] == line
+
+
+def test_every_command_to_paste_exists() -> None:
+    known = {
+        name: {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+        for name, command, _ in commands()
+    }
+    lines = [
+        line
+        for code in CODES.values()
+        for text in (code.cure, code.paste)
+        for line in re.findall(r"thamesthrive [^`\n]*", text)
+    ]
+    for line in lines:
+        name = max((one for one in known if f"{line} ".startswith(f"{one} ")), key=len)
+        assert name != "thamesthrive", line
+        assert {word for word in line.split() if word.startswith("--")} <= known[name], line
+    assert len(lines) > 10
