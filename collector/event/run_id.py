@@ -69,8 +69,9 @@ def named_in(body: bytes) -> Named:
     """What the body of a `POST /track` says of its run. Whatever is wrong with it, it is read as far
     as it can be: refused requests belong to their run as well."""
     try:
+        body.decode()  # parts are read as text below, so all of it must be UTF-8
         wire = _decode_wire(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = _IN_OPTIONS.search(body.decode("utf-8", "replace"))
         return Named(found[1], "payload") if found and is_run_id(found[1]) else Named()
     items = _items_of(wire.events)
@@ -119,7 +120,7 @@ def _run_of(raw: Raw | None) -> str | None:
 def _text_of(raw: Raw | None) -> str | None:
     try:
         return _decode_text(raw) if raw is not None else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
@@ -133,12 +134,12 @@ def _object_of(raw: Raw | None) -> dict[str, Raw]:
 def _items_of(raw: Raw) -> list[dict[str, Raw]]:
     try:
         return [_object_of(item) for item in _decode_list(raw)]
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return []
 
 
 def _id_of(raw: Raw) -> str | None:
     try:
         return _text_of(_decode_ref(raw).id)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

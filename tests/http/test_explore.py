@@ -59,7 +59,9 @@ def test_who_is_not_logged_in_asks_nothing(shop: Shop) -> None:
 def test_a_question_has_its_table_its_command_and_its_sql(shop: Shop) -> None:
     with logged_in(shop.collector) as browser:
         page = browser.get("/explore", params={"by": "type"})
-        assert table_of(page) == [["type", "Events"], ["secret-type", "2"], ["order", "1"]]
+        assert table_of(page) == [
+            ["type", "Events"], ["secret-type", "2"], ["order", "1"], ["Total", "3"],
+        ]  # fmt: skip
         assert shown(page, "command") == "thamesthrive stats explore --by=type"
         (row, *_) = shop.collector.rows(shown(page, "sql"))
         assert row == {"period": None, "name": "secret-type", "value": 2}
@@ -81,7 +83,7 @@ def test_a_file_has_what_the_page_has(shop: Shop) -> None:
 def test_a_reader_of_one_source_is_told_of_that_one_alone(shop: Shop) -> None:
     with logged_in(shop.collector, source_id=shop.own, role="read") as browser:
         page = browser.get("/explore", params={"by": "type"})
-        assert table_of(page) == [["type", "Events"], ["order", "1"]]
+        assert table_of(page) == [["type", "Events"], ["order", "1"], ["Total", "1"]]
         assert f"--source={shop.own}" in shown(page, "command")
         assert shop.own in shown(page, "sql")
         for path in ("", "/funnel", "/retention", "/saved"):

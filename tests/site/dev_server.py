@@ -23,7 +23,7 @@ def copy_repository(target: Path) -> Path:
     for part in PARTS:
         shutil.copytree(ROOT / part, target / part, ignore=ignore)
     (target / "js").mkdir()
-    for part in ("src", "site", "console", "dist"):
+    for part in ("src", "site", "console", "verify", "dist"):
         shutil.copytree(ROOT / "js" / part, target / "js" / part)
     for name in ("tsconfig.json", "minify.mjs"):
         shutil.copy(ROOT / "js" / name, target / "js")

@@ -79,3 +79,18 @@ def test_events_are_named_for_the_journal() -> None:
     named = named_in(json.dumps(body).encode())
     assert (named.source_id, named.session_id) == ("s", "t")
     assert named.events == (("1", "a"), (None, None), (None, None))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"source": {"id": "\x80"}}',
+        b"[" * 200_000,
+        b'{"events": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"events": [' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000 + b"]}",
+        b'{"source": {"id": "\\ud800"}, "options": {"run": "\\ud800"}}',
+    ],
+    ids=["no UTF-8", "open", "deep list", "deep object", "half a pair"],
+)
+def test_what_cannot_be_read_names_no_run(body: bytes) -> None:
+    assert named_in(body).run is None

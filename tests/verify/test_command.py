@@ -7,7 +7,7 @@ import pytest
 
 from collector import store
 
-from ..support import Collector, run
+from ..support import Collector, run, wait_for
 from .conftest import EVENTS, filled
 from .pages import CLASSIC, frame
 from .site import HOST, Answered, Site
@@ -59,6 +59,8 @@ def test_a_stage_can_run_alone(plain_site: Site, behind: Collector) -> None:
         assert [one["name"] for one in found["stages"]] == [stage]
     with behind.database() as database:
         store.update_source(database, source, {"enabled": False})
+    asked = {"source": {"id": source}, "known": ["x"]}
+    wait_for(lambda: behind.post(asked).status_code == 401, "the source to be disabled")
     done = run("verify", plain_site.url, "--stage", "collector", "--json", *RESOLVE)
     assert [one["code"] for one in json.loads(done.stdout)["findings"]] == ["V071"]
 
