@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
 
 
-@pytest.fixture(scope="session", params=[1, 2], ids=["1-worker", "2-workers"])
-def shared_collector(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Collector]:
-    """A collector for tests that only post to sources of their own; each layout of workers."""
-    collector = Collector(tmp_path_factory.mktemp("shared"), workers=request.param).start()
+@pytest.fixture(scope="session")
+def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector for tests that only post to sources of their own. It has two workers, so that
+    nothing may rely on the memory of one; `collector` has one."""
+    collector = Collector(tmp_path_factory.mktemp("shared"), workers=2).start()
     yield collector
     collector.end()
 
@@ -100,15 +99,6 @@ def browser(playwright: Playwright, executable: str) -> Iterator[Browser]:
 def collector_of_two(tmp_path: Path) -> Iterator[Collector]:
     """A collector of the test's own, with two workers."""
     collector = Collector(tmp_path, workers=2).start()
-    yield collector
-    collector.end()
-
-
-@pytest.fixture(scope="session")
-def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector that stays up, with two workers, so that nothing may rely on the memory of
-    one."""
-    collector = Collector(tmp_path_factory.mktemp("two"), workers=2).start()
     yield collector
     collector.end()
 

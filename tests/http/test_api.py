@@ -18,12 +18,6 @@ ORIGIN = "https://evil.example.org"
 
 
 @pytest.fixture
-def shared_collector(two_workers: Collector) -> Collector:
-    """One layout is enough here."""
-    return two_workers
-
-
-@pytest.fixture
 def api(shared_collector: Collector) -> Iterator[httpx.Client]:
     with shared_collector.database() as database:
         _, secret = store.create_token(database, "test")

@@ -14,12 +14,6 @@ from ..support import Collector
 ORIGIN = "https://shop.example.com"
 
 
-@pytest.fixture
-def shared_collector(two_workers: Collector) -> Collector:
-    """One layout is enough here."""
-    return two_workers
-
-
 def get(collector: Collector, path: str, **options: Any) -> httpx.Response:
     return httpx.get(collector.url + path, timeout=20, **options)
 

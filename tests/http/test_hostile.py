@@ -27,12 +27,6 @@ PATIENCE = 10.0  # seconds
 SECOND = timedelta(seconds=1)  # what a verdict may take
 
 
-@pytest.fixture
-def shared_collector(two_workers: Collector) -> Collector:
-    """One layout is enough here."""
-    return two_workers
-
-
 def event(properties: str) -> bytes:
     return (
         b'{"source":{"id":"SOURCE"},"events":[{"type":"a","properties":%s}]}'

@@ -23,11 +23,6 @@ from collector.writer.group import Writer
 from ..support import Collector, run, wait_for
 
 
-@pytest.fixture
-def shared_collector(two_workers: Collector) -> Collector:
-    return two_workers
-
-
 def send(collector: Collector, source: str, event_id: str = "", **more: Any) -> httpx.Response:
     event = {"type": "a", **({"id": event_id} if event_id else {})}
     return collector.post({"source": {"id": source}, "events": [event], **more})

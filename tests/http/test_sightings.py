@@ -170,12 +170,12 @@ def test_what_could_not_be_stored_is_stored_later(collector: Collector) -> None:
     assert sightings(collector)[0]["count"] == 4
 
 
-def test_two_workers_add_to_the_same_counts(two_workers: Collector) -> None:
-    source = two_workers.add_source(origins=[SHOP])
+def test_two_workers_add_to_the_same_counts(shared_collector: Collector) -> None:
+    source = shared_collector.add_source(origins=[SHOP])
     for _ in range(40):  # each on a connection of its own
-        assert send(two_workers, source, WRONG).status_code == 403
-    wait_for_sighting(two_workers, 40, source_id=source)
-    assert [row["count"] for row in sightings(two_workers, source_id=source)] == [40]
+        assert send(shared_collector, source, WRONG).status_code == 403
+    wait_for_sighting(shared_collector, 40, source_id=source)
+    assert [row["count"] for row in sightings(shared_collector, source_id=source)] == [40]
 
 
 @pytest.fixture

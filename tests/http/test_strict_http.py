@@ -25,12 +25,6 @@ PATIENCE = 15.0  # seconds a test waits for an answer
 ORIGIN = "https://shop.example.com"
 
 
-@pytest.fixture
-def shared_collector(two_workers: Collector) -> Collector:
-    """One layout is enough here."""
-    return two_workers
-
-
 @pytest.fixture(scope="module")
 def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
     """A collector that gives a request one second to arrive."""
