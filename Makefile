@@ -36,11 +36,12 @@ unit: $(VENV)/.dev js/node_modules/.ready
 
 # The browser tests in every engine: all that the drivers allow in Firefox, the core of the tracker in WebKitGTK.
 ENGINES := chromium firefox webkit
+CONSOLE := tests/console
 test-browsers: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install $(ENGINES)
 	$(BIN)/thamesthrive build
 	@for engine in $(ENGINES); do echo "$$engine:" && ENGINE=$$engine $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 120 \
-		$$(test $$engine = webkit && echo tests/browser/test_webkit.py tests/console/test_webkit.py || echo tests/browser tests/console) || exit 1; done
+		$$(test $$engine = webkit && echo tests/browser/test_webkit.py tests/console/test_webkit.py || echo tests/browser $(CONSOLE)) || exit 1; done
 
 # The examples in deploy/, with the programs that they are for, as far as they are installed: nginx, caddy, promtool, litestream,
 # logrotate, systemd-analyze. `make test` runs the same.

@@ -4,11 +4,13 @@ do."""
 from types import TracebackType
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 from collector.store.console_sessions import create_link
 
 from ..accessibility import COLOUR_RULES, violations
+from ..browser.install import ENGINE
 from ..support import Collector
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
@@ -20,6 +22,8 @@ class Looker:
     have asked another host for anything."""
 
     def __init__(self, browser: Browser, collector: Collector, **options: Any) -> None:
+        if ENGINE == "firefox" and options.get("java_script_enabled") is False:
+            pytest.skip("its driver cannot turn scripts off")
         self.collector = collector
         self.root = f"{collector.url}/console"
         self.problems: list[str] = []
