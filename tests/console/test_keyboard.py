@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from ..browser.install import ENGINE
 from ..support import Collector
 from .every_page import Shown, fill
 from .keyboard import walk
@@ -81,6 +82,7 @@ def test_the_bar_of_minutes_is_one_stop_with_arrow_keys(calm: Looker, shown: Sho
         expect(page.get_by_role("textbox", name="Minute")).not_to_be_empty()
 
 
+@pytest.mark.skipif(ENGINE == "firefox", reason="Tab leaves a dialog for its own buttons")
 def test_an_event_opens_and_closes_and_the_focus_comes_back(calm: Looker, shown: Shown) -> None:
     with calm as looker:
         page = looker.goto(f"/live?source={shown.source_id}")
