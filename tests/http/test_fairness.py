@@ -79,13 +79,17 @@ def test_a_small_request_does_not_wait_for_large_ones_to_be_stored(
     run_async(answered_before(collector, small, small))  # the sources are known now
     (writer,) = collector.children("collector.child\0writer")
 
-    def all_wait() -> bool:
+    def waiting() -> float:
         metrics = httpx.get(f"{collector.url}/metrics").text
         found = re.search(r"^thamesthrive_waiting_requests (\S+)", metrics, re.MULTILINE)
-        return found is not None and float(found[1]) == MANY
+        return float(found[1]) if found else -1
 
     def all_sent() -> None:
-        wait_for(all_wait, "all to wait for the disk")
+        wait_for(lambda: waiting() == MANY, "all to wait for the disk")
+
+    def go_on() -> None:
+        wait_for(lambda: waiting() == MANY + 1, "the small one to wait with them")
+        os.kill(writer, signal.SIGCONT)
 
     os.kill(writer, signal.SIGSTOP)
     try:
@@ -95,7 +99,7 @@ def test_a_small_request_does_not_wait_for_large_ones_to_be_stored(
                 request(events(other, 500, event)),
                 small,
                 sent=all_sent,
-                go=lambda: os.kill(writer, signal.SIGCONT),
+                go=go_on,
             )
         )
     finally:

@@ -29,6 +29,12 @@ STEADY = [
     (r"\bA-[a-z0-9]{4,9}\b", "A-7k2m9q4x"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "2027-03-01T09:30:12.345Z"),
     (r"sent: \d+ × 200", "sent: 2 × 200"),
+    # Events go in one request or in two, as they come.
+    (r"sent: \d+ × 401", "sent: 1 × 401"),
+    (
+        r"Refused \(\d+\):\n(  401 unknown_source: [^\n]*\n)+",
+        "Refused (1):\n  401 unknown_source: outlet-opened, page-view\n",
+    ),
     # Each version of a browser has its own words.
     (r"  console: (?!\[ThamesThrive\]).*\n", ""),
     (r"BLOCKED_BY_CLIENT\.Inspector", "BLOCKED_BY_CLIENT"),
