@@ -21,7 +21,7 @@ _FLAGS = (
 
 def arguments_of(js: Path, out: str) -> list[str]:
     """What esbuild is called with, in `js`, to build into a folder there. Raises Missing."""
-    # The licence asks that whoever gets the script is told where its source is.
+    # The licence requires a note that says where to find the source.
     banner = f"/*! {_notice(js)} */"
     return [f"--banner:js={banner}", "verify/consent.ts", f"--outdir={out}/{FOLDER}", *_FLAGS]
 

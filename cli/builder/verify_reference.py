@@ -69,7 +69,7 @@ EXAMPLES = _Examples(
         "word": "analytics",
     }
 )
-"""What stands in the reference where a finding has the values of a page."""
+"""Placeholders that the reference shows for the values of a page."""
 
 _SECTIONS = (
     ("The page and its snippet", "V001", "V029"),

@@ -1,1 +1,1 @@
-"""The console, in a process of its own: what comes in, seen and steered in a browser."""
+"""The console, in its own process: see what comes in, and manage it, in a browser."""

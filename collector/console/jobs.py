@@ -1,5 +1,5 @@
-"""Questions that take longer than a page may: each is answered in a thread of its own, beside the
-pages, which look how far it is.
+"""Questions that take longer than a page may: each is answered in its own thread, while
+the pages show its progress.
 
 A few are answered at a time, and the others wait for them. One that nobody looks at any more is
 given up, as is one that somebody has stopped.

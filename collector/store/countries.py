@@ -33,7 +33,7 @@ def add_to_rollups(connection: sqlite3.Connection) -> None:
     for names in (LIVE, NEXT):
         columns = [row[1] for row in connection.execute(f"PRAGMA table_info({names.visits})")]
         if not columns or "country" in columns:
-            continue  # there is no such set, or it was made with countries
+            continue  # no such tables, or they have countries already
         connection.execute(
             f"ALTER TABLE {names.visits} ADD COLUMN country TEXT NOT NULL DEFAULT ''"
         )

@@ -1,6 +1,6 @@
 """Runs of tests: what is stored of each, and how it is removed.
 
-Events of a run are told apart by the id in `request_rows.run`, rejected ones by `rejected.run`. They
+`request_rows.run` says which run an event belongs to, `rejected.run` does so for a rejected one. They
 are never counted in rollups, so removing them leaves those as they are.
 """
 
@@ -163,7 +163,8 @@ def has_runs(connection: sqlite3.Connection) -> bool:
 
 def remove_run(path: Path, run: str) -> dict[str, int]:
     """Removes what is stored of a run, with the sessions and profiles that have nothing else. Returns
-    how many `events` and `rejected` that was. On a connection of its own, a few rows at a time."""
+    how many `events` and `rejected` were removed. Opens its own connection, and removes a few rows at a
+    time."""
     removed = {"events": 0, "rejected": 0}
     with closing(connect(path)) as connection:
         while found := _requests(connection, "run = ?", [run]):

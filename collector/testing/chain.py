@@ -290,7 +290,7 @@ def _blocked(wanted: Wanted, evidence: Evidence) -> Broken | None:
 
 
 def _was_sent(wanted: Wanted, evidence: Evidence) -> bool:
-    """Whether the event may have been in a request of which nobody knows what it carried."""
+    """Whether the event may have been in a request whose events are unknown."""
     browser = evidence.browser
     automatic = browser is not None and browser.settings.get("pageViews") in ("load", "spa")
     return _called(wanted, evidence) or (automatic and wanted.type == "page-view")

@@ -252,6 +252,6 @@ def _session(
 
 
 def run_id(test: str) -> str:
-    """A run id of its own for each call, with the test's name in it."""
+    """A new run id for each call, which contains the test's name."""
     name = re.sub(r"[^A-Za-z0-9]+", "-", test.removeprefix("test_")).strip("-")[:40]
     return f"{name or 'test'}-{uuid.uuid4().hex[:12]}"

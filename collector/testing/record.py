@@ -11,7 +11,7 @@ from typing import Any
 @dataclass
 class StepRecord:
     """A named part of a test. Times are seconds since the Unix epoch; `ended_at` is None for a step
-    that has no end of its own: it lasts until the next one."""
+    that lasts until the next one."""
 
     name: str
     started_at: float

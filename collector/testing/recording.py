@@ -45,7 +45,7 @@ class Recording:
             self._actions.append(action)
 
     def _opened(self, told: Mapping[str, Any], at: float) -> None:
-        """A page was opened: by a link or a form, which is told already, or by the person."""
+        """A page was opened: by a link or a form, which is recorded already, or by the person."""
         self._pages += 1
         kind, page = told.get("type"), str(told["page"])
         if self._pages == 1 or not page.startswith(("http:", "https:")):

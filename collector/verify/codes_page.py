@@ -151,7 +151,7 @@ PAGE_CODES = (
         code="V019",
         title="The loader cannot see the options",
         shows="the line of the script with `options`",
-        problem="`options` stands in a {kind} script, so it is not there, or not yet, when the loader reads"
+        problem="`options` is in a {kind} script, so it is not there, or not yet, when the loader reads"
         " it as the page is parsed.",
         cure="Put `options` into the same script as the loader, after it, as `thamesthrive snippet"
         " {source}` prints it.",

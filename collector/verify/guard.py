@@ -1,5 +1,5 @@
 """What a verification may reach, and how much of it: for the console, whose users could otherwise
-look through it into the network that it stands in."""
+look through it into its network."""
 
 import time
 from collections.abc import Iterable, Mapping

@@ -19,7 +19,7 @@ WATCH = """
 VIOLATIONS = '() => window[Symbol.for("thamesthrive.verify")] ?? []'
 CONSENT = '() => window[Symbol.for("thamesthrive.consent")] ?? {}'
 
-# `options` is no property of window; a snippet in a block of its own has given it to its script.
+# `options` is no property of window; a snippet in a separate block has given it to its script.
 STATE = """
 () => {
   const attempt = (read, otherwise) => {

@@ -36,14 +36,13 @@ class WatchedPipeline(Pipeline):
         self._find_run = find_run
 
     async def track(self, headers: Headers, body: bytes, peer: str) -> Answer:
-        work = super().track(headers, body, peer)
         entry = CURRENT.get()
         if entry is None:
-            return await work
+            return await super().track(headers, body, peer)
         entry.is_taken = True
         entry.size = len(body)
         self._read_names(entry, headers, body)
-        return await self._ended(entry, work)
+        return await self._ended(entry, super().track(headers, body, peer))
 
     def _read_names(self, entry: Entry, headers: Headers, body: bytes) -> None:
         """Notes what the body says of run and events, also if it is refused."""

@@ -1,6 +1,6 @@
 /**
- * Commands for Cypress. `import "@thamesthrive/qa/cypress"` in the support file gives each test a
- * run of its own.
+ * Commands for Cypress. `import "@thamesthrive/qa/cypress"` in the support file gives each test its
+ * own run.
  */
 import { missingMessage, runMessage, unexpectedMessage } from "./core/message";
 import { lookAtPage, watchPage } from "./core/page";
