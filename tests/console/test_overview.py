@@ -165,7 +165,7 @@ def test_bots_are_apart_and_nothing_is_said_in_a_sentence(looker: Looker) -> Non
     looker.check_looks()
     visit(collector, source, "bot", event("a"), sender="Googlebot/2.1")
     page.reload()
-    expect(page.locator("main")).to_contain_text("Programs sent 1 event more")
+    expect(page.locator("main")).to_contain_text("These numbers leave out 1 event from bots")
     assert tile(looker, "Visitors") == "0"
     page = looker.goto(f"/overview?source={source}&campaign=none-such")
     expect(page.locator(".empty")).to_contain_text("Nothing in this time has all of these values")
