@@ -106,6 +106,19 @@ STATISTICS = (
     "ANALYZE sqlite_schema",
 )
 
+EVENTS_REMOVED = """
+    CREATE TRIGGER events_removed INSTEAD OF DELETE ON events
+    BEGIN
+        DELETE FROM request_rows
+        WHERE key = (SELECT request FROM event_rows WHERE seq = OLD.seq)
+            AND NOT EXISTS (SELECT 1 FROM event_rows e WHERE e.request = request_rows.key
+                AND e.seq BETWEEN request_rows.key AND request_rows.key + request_rows.events - 1
+                AND e.seq <> OLD.seq);
+        DELETE FROM event_rows WHERE seq = OLD.seq;
+    END
+    """
+"""For people who remove rows by hand: the last event of a request takes the request along."""
+
 VIEWS = (
     # The range is what finds a request's events; the reference finds an event's request.
     """
@@ -120,18 +133,7 @@ VIEWS = (
     JOIN session_rows s ON s.key = r.session
     JOIN profile_rows p ON p.key = s.profile
     """,
-    # For people who remove rows by hand: the last event of a request takes the request along.
-    """
-    CREATE TRIGGER events_removed INSTEAD OF DELETE ON events
-    BEGIN
-        DELETE FROM request_rows
-        WHERE key = (SELECT request FROM event_rows WHERE seq = OLD.seq)
-            AND NOT EXISTS (SELECT 1 FROM event_rows e WHERE e.request = request_rows.key
-                AND e.seq BETWEEN request_rows.key AND request_rows.key + request_rows.events - 1
-                AND e.seq <> OLD.seq);
-        DELETE FROM event_rows WHERE seq = OLD.seq;
-    END
-    """,
+    EVENTS_REMOVED,
     """
     CREATE VIEW sessions AS
     SELECT s.id, p.id AS profile_id, nullif(k.id, '') AS source_id, s.device_id, s.context,

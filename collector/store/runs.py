@@ -16,6 +16,7 @@ from ..event.timestamps import iso
 from .connection import connect, transaction
 from .emptied import in_future, remove_empty
 from .events import StoredEvent, iter_events
+from .layout import EVENTS_REMOVED
 from .rejected import RejectedEvent, iter_rejected
 
 KEPT = timedelta(hours=24)
@@ -46,17 +47,7 @@ TABLES = (
     JOIN session_rows s ON s.key = r.session
     JOIN profile_rows p ON p.key = s.profile
     """,
-    """
-    CREATE TRIGGER events_removed INSTEAD OF DELETE ON events
-    BEGIN
-        DELETE FROM request_rows
-        WHERE key = (SELECT request FROM event_rows WHERE seq = OLD.seq)
-            AND NOT EXISTS (SELECT 1 FROM event_rows e WHERE e.request = request_rows.key
-                AND e.seq BETWEEN request_rows.key AND request_rows.key + request_rows.events - 1
-                AND e.seq <> OLD.seq);
-        DELETE FROM event_rows WHERE seq = OLD.seq;
-    END
-    """,
+    EVENTS_REMOVED,
     "INSERT INTO sqlite_stat1 (tbl, idx, stat)"
     " VALUES ('request_rows', 'requests_of_run', '5000000 50')",
     "ANALYZE sqlite_schema",
