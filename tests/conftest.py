@@ -11,7 +11,7 @@ from .browser.install import ENGINE, find_chromium, find_firefox, find_webkit, l
 from .support import Collector
 
 # Suites of their own, as users have them: tests/testing runs them.
-collect_ignore = ["shop", "testing/broken_shop"]
+collect_ignore = ["shop", "testing/broken_shop", "testing/wrong_expectations"]
 
 if TYPE_CHECKING:
     from selenium.webdriver.webkitgtk.webdriver import WebDriver
