@@ -25,6 +25,8 @@ class _Pool(threading.local):
 
 
 _pool = _Pool()
+# A fork must not give the ids that its parent gives.
+os.register_at_fork(after_in_child=lambda: setattr(_pool, "digits", ""))
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 

@@ -2,12 +2,15 @@
 
 A command spends a third of a second on imports, a run of all tests a thousand times that. So each process
 of the tests has a helper that has imported the command line once, and forks for each command: a
-process as any other, with its own streams, directory, environment and exit code.
+process as any other, with its own streams, directory, environment and exit code. A collector that is
+started so forks for its writer and its workers, too.
 """
 
 import atexit
 import contextlib
+import ctypes
 import importlib
+import inspect
 import json
 import os
 import selectors
@@ -18,14 +21,27 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from types import SimpleNamespace
+from typing import IO, Any, NoReturn
+
+import coverage
 
 ROOT = Path(__file__).parent.parent
 MAX_JOB = 64 * 1024  # bytes
 # Whatever else may count while Python starts, or a module is imported.
 _SAFE = "THAMESTHRIVE_"
+_IMPORTED = (
+    "collector.child",
+    "collector.console.app",
+    "collector.store",
+    "collector.supervisor",
+    "collector.worker.app",
+    "collector.writer.server",
+)
+# What the process list shows of a fork is written over this.
+_ROOM = "-" * 1000
 
 
 def fits(args: Sequence[str], env: Mapping[str, str]) -> bool:
@@ -129,7 +145,7 @@ def _helper() -> socket.socket:
             env = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
             with theirs:
                 helper = subprocess.Popen(
-                    [sys.executable, "-m", "tests.warm", str(theirs.fileno())],
+                    [sys.executable, "-m", "tests.warm", str(theirs.fileno()), _ROOM],
                     cwd=ROOT,
                     env=env,
                     stdin=subprocess.DEVNULL,
@@ -152,7 +168,7 @@ def main() -> None:
     import cli.main
 
     cli.main.application()
-    for name in ("collector.store", "collector.supervisor", "coverage"):
+    for name in _IMPORTED:
         importlib.import_module(name)
     jobs = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those below
@@ -192,6 +208,7 @@ def _keep(job: dict[str, object], descriptors: list[int]) -> NoReturn:
 
 def _run(job: dict[str, object], out: int, err: int) -> NoReturn:
     import cli.main
+    import collector.ipc
 
     if job["own_session"]:
         os.setsid()
@@ -204,13 +221,17 @@ def _run(job: dict[str, object], out: int, err: int) -> NoReturn:
     # By these two the name in its help is found out.
     sys.modules["__main__"].__package__ = "cli"
     sys.argv = [str(ROOT / "cli" / "main.py"), *job["args"]]  # type: ignore[misc]
-    if os.environ.get("COVERAGE_PROCESS_CONFIG"):
-        import coverage
+    collector.ipc.subprocess = SimpleNamespace(Popen=_Fork, PIPE=subprocess.PIPE)  # type: ignore[attr-defined, assignment]
+    _end_with(cli.main.main)
 
-        coverage.process_startup()
+
+def _end_with(main: Callable[[], None]) -> NoReturn:
+    """Does what Python does between its start and its end."""
+    if os.environ.get("COVERAGE_PROCESS_CONFIG"):
+        coverage.process_startup(force=True)
     code = 0
     try:
-        cli.main.main()
+        main()
     except SystemExit as ended:
         if isinstance(ended.code, str):
             sys.stderr.write(f"{ended.code}\n")
@@ -224,6 +245,59 @@ def _run(job: dict[str, object], out: int, err: int) -> NoReturn:
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(code)
+
+
+class _Fork(subprocess.Popen[bytes]):
+    """A Python program whose modules this process has imported, in a fork of it."""
+
+    def _execute_child(self, *given: Any) -> None:
+        named = dict(zip(_GIVEN, given, strict=False))
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(**named)
+        self._child_created = True
+        self._close_pipe_fds(*given[10:16])  # type: ignore[attr-defined]
+
+
+_GIVEN = tuple(inspect.signature(subprocess.Popen._execute_child).parameters)[1:]  # type: ignore[attr-defined]
+
+
+def _become(
+    args: list[str],
+    pass_fds: tuple[int, ...],
+    env: dict[str, str],
+    p2cread: int,
+    c2pwrite: int,
+    **_: object,
+) -> NoReturn:
+    os.setpgid(0, 0)
+    os.dup2(p2cread, 0)
+    if c2pwrite != -1:
+        os.dup2(c2pwrite, 1)
+    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
+        if descriptor not in {0, 1, 2, *pass_fds}:
+            with contextlib.suppress(OSError):  # that of the folder, which is closed
+                os.close(descriptor)
+    sys.stdin = os.fdopen(0)
+    os.environ.clear()
+    os.environ.update(env)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    atexit._clear()
+    if current := coverage.Coverage.current():
+        current.stop()
+    _entitle(args)
+    sys.argv = args[2:]
+    _end_with(importlib.import_module(args[3]).main)
+
+
+def _entitle(args: list[str]) -> None:
+    """Has the process list show this command line."""
+    begin, end = map(int, Path("/proc/self/stat").read_text().rpartition(")")[2].split()[45:47])
+    title = "\0".join(args).encode()
+    assert len(title) < end - begin, "more room is needed"
+    ctypes.memset(begin, 0, end - begin)
+    ctypes.memmove(begin, title, len(title))
 
 
 if __name__ == "__main__":
