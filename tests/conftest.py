@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from .browser.install import ENGINE, find_chromium, find_firefox, find_webkit, launch
+from .browser.install import ENGINE, find_chromium, find_firefox, find_shell, find_webkit, launch
 from .support import Collector
 
 # Suites of their own, as users have them: tests/testing runs them.
@@ -75,15 +75,21 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 def executable() -> str:
     """Of the browser that this run is for."""
-    found = find_firefox() if ENGINE == "firefox" else find_chromium()
+    found = find_firefox() if ENGINE == "firefox" else find_shell() or find_chromium()
     assert found, f"no {ENGINE}: python -m tests.browser.install {ENGINE}"
     return found
 
 
 @pytest.fixture(scope="session")
-def playwright(executable: str) -> Iterator[Playwright]:
+def full_executable(executable: str) -> str:
+    """Of the browser as people have it: the headless shell has no back/forward cache."""
+    return executable if ENGINE == "firefox" else find_chromium() or executable
+
+
+@pytest.fixture(scope="session")
+def playwright(full_executable: str) -> Iterator[Playwright]:
     """The driver of browsers. A thread can have one, and `executable` needs it for a moment."""
-    assert executable
+    assert full_executable
     with sync_playwright() as driver:
         yield driver
 
@@ -91,6 +97,15 @@ def playwright(executable: str) -> Iterator[Playwright]:
 @pytest.fixture(scope="session")
 def browser(playwright: Playwright, executable: str) -> Iterator[Browser]:
     engine = launch(playwright, executable)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def full_browser(playwright: Playwright, full_executable: str) -> Iterator[Browser]:
+    """What a module's own `browser` is, where tests need the back/forward cache, or are about what the
+    whole product stands for."""
+    engine = launch(playwright, full_executable)
     yield engine
     engine.close()
 

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from collector import store
 
@@ -14,6 +15,11 @@ from .install import ENGINE
 from .visitor import EVENTS, TYPES, Network, Site, Visitor, crash, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
+
+
+@pytest.fixture(scope="module")
+def browser(full_browser: Browser) -> Browser:
+    return full_browser
 
 
 def types(rows: list[dict[str, Any]]) -> list[str]:

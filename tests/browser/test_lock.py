@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 from ..support import Collector, wait_for
 from .install import ENGINE, launch_options
@@ -14,6 +14,13 @@ from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 HOLD = "() => new Promise((held) => navigator.locks.request('thamesthrive-queue', () => (held(), new Promise(() => {}))))"
 WATCH = "() => { onpageshow = (event) => { window.was = event.persisted } }"
+
+
+@pytest.fixture(scope="module")
+def browser(full_browser: Browser) -> Browser:
+    return full_browser
+
+
 LOCKS = "navigator.locks.query().then(({held, pending}) => [held.length, pending.length])"
 
 
@@ -85,11 +92,11 @@ def test_a_page_leaves_its_lock_behind_when_it_enters_the_back_forward_cache(
 
 
 @pytest.fixture
-def stock(playwright: Playwright, executable: str, tmp_path: Path) -> Iterator[BrowserContext]:
+def stock(playwright: Playwright, full_executable: str, tmp_path: Path) -> Iterator[BrowserContext]:
     """A Chromium that was started as a person does, and is driven from outside."""
-    flags = [f for f in launch_options(executable)["args"] if f == "--no-sandbox"]  # type: ignore[attr-defined]
+    flags = [f for f in launch_options(full_executable)["args"] if f == "--no-sandbox"]  # type: ignore[attr-defined]
     command = [
-        executable,
+        full_executable,
         *flags,
         "--headless=new",
         "--remote-debugging-port=0",

@@ -94,12 +94,12 @@ def disordered(rows: list[dict[str, Any]]) -> list[list[int]]:
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("mood", MOODS, ids=lambda mood: mood.name)
 def test_no_event_is_lost_or_late_and_none_is_stored_twice(
-    collector: Collector, site: Site, executable: str, mood: Mood, run: int
+    collector: Collector, site: Site, full_executable: str, mood: Mood, run: int
 ) -> None:
     seed = int(os.environ.get("SEED", time.time_ns() % 1_000_000))
     with Network(collector) as network:
         case = Case(collector, site, network, seed)
-        run_async(in_a_browser(executable, lambda context: case.run(context, mood)))
+        run_async(in_a_browser(full_executable, lambda context: case.run(context, mood)))
     rows = case.rows()
     missing, twice = case.missing(), len(rows) - len({row["n"] for row in rows})
     print(f"\nstorm {mood.name} {run}: {case.facts()}, missing {len(missing)}, twice {twice}")

@@ -24,7 +24,7 @@ def body(*events: Any, **more: Any) -> bytes:
     return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def keys(value: str, number: int = 90_000) -> dict[str, str]:
+def keys(value: str, number: int = 30_000) -> dict[str, str]:
     return {f"{n:x}": value for n in range(number)}
 
 
@@ -35,16 +35,16 @@ BODIES = {
     "tiny events": body(*[{"type": "a"}] * 500),
     "events with all parts": body(*[{"type": "a", **ALL_PARTS, "x": 1}] * 500),
     "wide events": body(*[{"type": "ä", "properties": {"t": WIDE}, "x": "😀"}] * 500),
-    "one wide event": body({"type": "a", "properties": {"t": WIDE * 800}}),
+    "one wide event": body({"type": "a", "properties": {"t": WIDE * 300}}),
     "events that are none": body(*[[]] * 500),
     "wrong events": body(*[{"type": ""}] * 500),
     "wide wrong events": body(*[{"type": "", "t": WIDE}] * 500),
     "times that are none": body(*[{"type": "a", "time": {"create": "x"}}] * 500),
-    "nested lists": body({"type": "a", "properties": {"a": [[]] * 300_000}}),
+    "nested lists": body({"type": "a", "properties": {"a": [[]] * 100_000}}),
     "many keys": body({"type": "a", "properties": keys("")}),
     "unknown keys": body(**keys("")),
-    "wide unknown keys": body(**keys("😀", 60_000)),
-    "a campaign in a wide context": body({"type": "a"}, context={"utm": {"a": WIDE * 800}}),
+    "wide unknown keys": body(**keys("😀", 20_000)),
+    "a campaign in a wide context": body({"type": "a"}, context={"utm": {"a": WIDE * 300}}),
     "ids that are asked about": body(known=[f"{n:03x}" for n in range(1000)]),
 }
 
