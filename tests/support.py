@@ -23,6 +23,7 @@ from typing import Any, ClassVar, TypeVar
 
 import httpx
 import pytest
+from httpx._transports import default
 from sqlite_utils import Database
 
 from collector import store
@@ -32,6 +33,9 @@ from .warm import WarmProcess, fits
 ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0  # seconds a test waits for what must happen
 COMMAND = [sys.executable, "-m", "cli.main"]
+
+# Each client reads the authorities that it trusts, which takes 50 ms. There are thousands here.
+default.create_ssl_context = functools.cache(default.create_ssl_context)  # type: ignore[attr-defined]
 
 T = TypeVar("T")
 

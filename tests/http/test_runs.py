@@ -219,19 +219,23 @@ def test_events_are_found_by_type_condition_and_number(watched: Collector) -> No
 
 
 def test_a_wait_is_answered_at_the_commit(watched: Collector) -> None:
-    run, source = run_id(), watched.add_source()
-    with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(
-            ask, watched, run, "wait", type="order", where="price==1", count=2, timeout="30s"
-        )
-        for price in (1, 2, 1):
-            order = {"type": "order", "properties": {"price": price}}
-            watched.post(envelope(source, order, options={"run": run}))
-        answer = waiting.result(PATIENCE)
-    assert answer.status_code == 200
-    assert (answer.json()["count"], len(answer.json()["events"])) == (2, 2)
-    # The database is looked at each second without a commit.
-    assert answer.elapsed.total_seconds() < 0.9
+    source = watched.add_source()
+    took = []
+    # The database is looked at each second without a commit: such answers would all take that long.
+    while not took or (min(took) > 0.9 and len(took) < 10):
+        run = run_id()
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(
+                ask, watched, run, "wait", type="order", where="price==1", count=2, timeout="30s"
+            )
+            for price in (1, 2, 1):
+                order = {"type": "order", "properties": {"price": price}}
+                watched.post(envelope(source, order, options={"run": run}))
+            answer = waiting.result(PATIENCE)
+        assert answer.status_code == 200
+        assert (answer.json()["count"], len(answer.json()["events"])) == (2, 2)
+        took.append(answer.elapsed.total_seconds())
+    assert min(took) <= 0.9
 
 
 def test_a_wait_that_ends_says_what_there_was_instead(watched: Collector) -> None:
