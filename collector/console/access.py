@@ -9,16 +9,12 @@ from sanic import Request
 
 from ..settings import Settings
 from ..store.console_sessions import ConsoleSession, find_session, note_session_use
+from ..worker.http.console_door import ELSEWHERE
 from ..worker.http.local_peer import is_local
 from .responses import cookie_of, is_own_form, session_cookie
 
 log = logging.getLogger("collector.console")
 
-ELSEWHERE = (
-    "The console answers browsers of the collector's own machine. From another one, connect with"
-    " `ssh -L 8686:localhost:8686 HOST` and open http://localhost:8686/console, or start the"
-    " collector with --console everywhere, behind HTTPS."
-)
 OTHER_PAGE = (
     "This form was not sent by a page of the console, so nothing was changed. Open the page again,"
     " and send it from there."

@@ -33,6 +33,7 @@ def call_of(
         {name: values[0] for name, values in form.items()},
         query | form,
         address_of(request),
+        request.conn_info.server_port if request.conn_info else 0,
         app.ctx,
     )
 

@@ -20,8 +20,10 @@ from ..store.feed import (
     cursor_now,
     get_stored,
     latest,
+    request_id_of,
 )
 from .page import Call, Html, Page, get
+from .request_headers import RequestHeaders, read_headers
 from .responses import ROOT
 
 ROWS = 50  # that the page has, and that the stream shows in a second
@@ -156,14 +158,22 @@ def _stored(call: Call) -> Html:
         "curl": _curl(call, event),
         "expect": f"tracking.expect({event.type!r}, {event.properties!r})",
     }
-    return Html("event.html", {"event": event, "source": source, "texts": texts, "rejected": None})
+    headers = _headers(call, event.run, request_id_of(call.db, event.seq))
+    values = {"event": event, "source": source, "texts": texts, "rejected": None}
+    return Html("event.html", {**values, "sent": headers})
 
 
 def _rejected(call: Call) -> Html:
     row = get_rejected(call.db, _number(call))
     source = call.source_of(row.source_id)
     texts = {"json": json.dumps(row.as_dict(), ensure_ascii=False, indent=2)}
-    return Html("event.html", {"event": None, "source": source, "texts": texts, "rejected": row})
+    headers = _headers(call, row.run, row.request_id)
+    values = {"event": None, "source": source, "texts": texts, "rejected": row}
+    return Html("event.html", {**values, "sent": headers})
+
+
+def _headers(call: Call, run: str | None, request_id: str | None) -> RequestHeaders:
+    return read_headers(call.settings, call.port, run, request_id)
 
 
 def _number(call: Call) -> int:

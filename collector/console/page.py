@@ -53,7 +53,8 @@ class Call:
     `path`: the names in the address; `query`: the address's values by name, the first of each;
     `form`: those of the form that was sent; `lists`: all values of each name, of both. `db`: a
     connection that may write for a POST, and reads only otherwise. `url`: the collector's own
-    address, as the browser calls it. `app`: what the console's parts share.
+    address, as the browser calls it; `port`: that of its connection, on this machine. `app`: what the
+    console's parts share.
     """
 
     session: ConsoleSession
@@ -64,6 +65,7 @@ class Call:
     form: Mapping[str, str]
     lists: Mapping[str, Sequence[str]]
     url: str
+    port: int
     app: Any
 
     @property

@@ -11,20 +11,25 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import Overloaded, StoreError
 from ..settings import Settings
+from ..store import Source
 from ..verify import STAGES, Check, Guard, Report, run_stages
-from .jobs import Jobs
+from .jobs import Job, Jobs
 from .page import Call, Html, Page, Redirect, get, post
 from .responses import ROOT
 
 MAX_URL = 2000  # characters
 PER_MINUTE = 10  # verifications that are begun, of everybody
 WAIT = 1.5  # seconds that a page without a script waits for the answer
-# Those that need no browser.
-SERVER_STAGES = ("static", "collector")
+# Those that need no browser, and what is said of one that failed.
+SERVER_STAGES = {
+    "static": "The page could not be checked",
+    "collector": "The way from the page to the collector could not be checked",
+}
 
 
 class Verifications:
@@ -78,22 +83,44 @@ def _show(call: Call) -> Html:
     if job is not None:
         job.ended.wait(0 if "job" in call.query else WAIT)
         job.is_shown = job.ended.is_set()  # so that it is done again when it is asked for again
+    return Html("verify.html", _values(call, source, url, job))
+
+
+def _values(
+    call: Call, source: Source, url: str, job: Job | None, problem: str = ""
+) -> dict[str, Any]:
+    """What the page shows."""
     here = f"{ROOT}/sources/{source.id}/install/verify"
-    values = {
+    report = job.rows[0] if job is not None and job.rows else None
+    return {
         "source": source,
         "url": url,
+        "problem": problem,
         "job": job,
-        "report": job.rows[0] if job is not None and job.rows else None,
+        "report": report,
+        "failures": _failures(report) if report else [],
         "here": here,
         "address": call.with_query(here, url=url, job=None),
         "follow": call.with_query(here, url=url, job=job.id if job is not None else None),
     }
-    return Html("verify.html", values)
 
 
-def _begin(call: Call) -> Redirect:
+def _failures(report: Report) -> list[tuple[str, str]]:
+    """What could not be checked, and why. All stages fetch the page: one reason is said once."""
+    reasons: dict[str, str] = {}
+    for stage in report.stages:
+        if stage.state == "failed":
+            reasons.setdefault(stage.detail, SERVER_STAGES[stage.name])
+    return [(title, detail) for detail, title in reasons.items()]
+
+
+def _begin(call: Call) -> Html | Redirect:
     source = call.source()
-    url = read_url(call.form.get("url", ""))
+    typed = call.form.get("url", "")[:MAX_URL]
+    try:
+        url = read_url(call.form.get("url", ""))
+    except StoreError as error:
+        return Html("verify.html", _values(call, source, typed, None, str(error)), 422)
     verifications = _jobs(call)
     verifications.note()
     settings: Settings = call.settings
@@ -114,6 +141,7 @@ def read_url(text: str) -> str:
     try:
         parts = urlsplit(url)
         is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_address = is_address and " " not in parts.netloc
         _ = parts.port
     except ValueError:
         is_address = False

@@ -179,6 +179,12 @@ def get_stored(connection: sqlite3.Connection, seq: int) -> StoredEvent:
     raise NotFound(f"There is no event {seq}. It may have been forgotten, or have become too old.")
 
 
+def request_id_of(connection: sqlite3.Connection, seq: int) -> str | None:
+    """The id of the request that brought a stored event; None if there is no such event."""
+    row = connection.execute("SELECT request_id FROM events WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else str(row[0])
+
+
 def by_minute(
     connection: sqlite3.Connection, sources: Sequence[str] | None, first: str
 ) -> dict[str, int]:

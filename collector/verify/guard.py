@@ -87,7 +87,11 @@ class Guard:
             return
         for address in addresses:
             if not is_public(address):
-                raise Refusal(f"{host} is {address}, which is no address of the public internet.")
+                what = f"{host} is {address}, which" if host != str(address) else host
+                raise Refusal(
+                    f"{what} is no address of the public internet. `--verify-hosts` names sites that may be"
+                    " verified all the same."
+                )
 
 
 def is_public(address: str) -> bool:

@@ -106,7 +106,9 @@ def _look_up(host: str, port: int, seconds: float) -> list[str]:
     try:
         looking = thread.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         found = looking.result(seconds)
-    except (socket.gaierror, UnicodeError) as error:
+    except socket.gaierror as error:
+        raise UnknownName(f"{host}: {error.strerror}") from error
+    except UnicodeError as error:
         raise UnknownName(f"{host}: {error}") from error
     except TookTooLong as error:
         raise Refusal(f"Looking {host} up took longer than {seconds:.0f} seconds.") from error

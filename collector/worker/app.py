@@ -112,7 +112,7 @@ def create_app(
     aliases = settings.aliases
     files = tracker_files.TrackerFiles(settings.tracker_folder, aliases, watched=settings.qa)
     app.ctx.connections = connections
-    app.ctx.console_door = ConsoleDoor(console)
+    app.ctx.console_door = ConsoleDoor(console, is_open=settings.console == "everywhere")
     app.ctx.pipeline = pipeline
     app.ctx.track_targets = track.targets(aliases)
     app.ctx.ingestion_paths = ingestion_paths(aliases)

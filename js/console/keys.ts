@@ -61,6 +61,9 @@ export const startKeys = (): void => {
     if (!link || !bar) return;
     places.set(bar, linksOf(bar).indexOf(link));
     setStops();
+    // Firefox leaves a low bar below the window's edge if only the top of the drawing is in sight.
+    // Not for the pointer: what it has pressed would move away from below it.
+    if (link.matches(":focus-visible")) bar.scrollIntoView({ block: "nearest" });
   });
   startMenu();
 };

@@ -34,6 +34,8 @@ SCRIPT = """() => {
       faults.push(`${name(node)} is below ${over && name(over)}`);
   };
   addEventListener("keydown", (event) => event.key === "Tab" && look(), true);
+  // Firefox's driver does not pass on that somebody prefers pages that scroll at once.
+  document.documentElement.style.scrollBehavior = "auto";
   window.keyboard = {
     look,
     stops: () => [...document.querySelectorAll(selector)].filter(isStop),

@@ -112,6 +112,19 @@ def test_every_page_is_there_for_who_may_only_read_or_is_refused(
                 assert action in FREE or re.search(r"<fieldset[^>]* disabled", body), address
 
 
+def test_each_page_of_a_source_has_its_tabs(looker: Looker, shown: Shown) -> None:
+    own = f"/sources/{shown.source_id}/"
+    addresses = [one for one in shown.addresses() if one.startswith(own) and "/check" not in one]
+    assert len(addresses) >= 5
+    tabs = []
+    for address in addresses:
+        tab = looker.goto(address).get_by_role("navigation", name="Source").get_by_role("link")
+        tabs.append(tab.evaluate_all("all => all.map((one) => one.getAttribute('href'))"))
+        expect(tab.locator("xpath=self::*[@aria-current='page']")).to_have_count(1)
+    assert tabs == [tabs[0]] * len(addresses)
+    assert all(shown.source_id in path for path in tabs[0])
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_that_a_sender_has_written_does_anything(looker: Looker, part: int) -> None:
     texts = HOSTILE[part::PARTS]

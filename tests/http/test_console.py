@@ -436,6 +436,11 @@ def exchange(collector: Collector, *parts: bytes) -> bytes:
 def test_its_process_starts_when_it_is_asked_for(tmp_path: Path) -> None:
     collector = Collector(tmp_path).start()
     assert not collector.children(PROCESS)
+    for path in ("", "/login", "/files/x"):  # a stranger's, through a proxy
+        headers = {"x-forwarded-for": "203.0.113.7"}
+        answer = httpx.get(f"{collector.url}/console{path}", headers=headers)
+        assert (answer.status_code, "--console everywhere" in answer.text) == (403, True)
+    assert not collector.children(PROCESS)
     assert httpx.get(f"{collector.url}/console/login", timeout=20).status_code == 200
     (process,) = collector.children(PROCESS)
     os.kill(process, signal.SIGKILL)

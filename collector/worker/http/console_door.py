@@ -10,19 +10,28 @@ import socket
 from collections.abc import Callable
 from time import monotonic
 
+from .local_peer import is_local_head
+from .responses import refusal_bytes
+
 PATIENCE = 10.0  # seconds until the console must have taken a connection; it may have to start
 AGAIN = 0.05  # seconds between two tries
 # Bytes of a request that may have arrived when its head has. A datagram takes no more.
 MAX_ARRIVED = 128 * 1024
+ELSEWHERE = (
+    "The console answers browsers of the collector's own machine. From another one, connect with"
+    " `ssh -L 8686:localhost:8686 HOST` and open http://localhost:8686/console, or start the"
+    " collector with --console everywhere, behind HTTPS."
+)
 _ROOT = b"/console"
 _TARGET = re.compile(rb"/console(?:[/?].*)?", re.DOTALL)
 
 
 class ConsoleDoor:
     """A worker's way to the console. `descriptor`: of the socket that it takes connections from,
-    negative if there is no console."""
+    negative if there is no console. `is_open`: whether it answers other machines, too."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, is_open: bool = True) -> None:
+        self._is_open = is_open
         self._socket = socket.socket(fileno=descriptor) if descriptor >= 0 else None
         if self._socket:
             self._socket.setblocking(False)  # Python's `send_fds` ignores its flags
@@ -40,7 +49,11 @@ class ConsoleDoor:
         self, transport: asyncio.Transport, arrived: bytes, on_failure: Callable[[], None]
     ) -> None:
         """Passes a connection on, and lets go of it here. Calls `on_failure` if the console takes
-        none."""
+        none. Another machine's is refused here, so that no stranger has the console started."""
+        if not self._is_open and not is_local_head(transport, arrived):
+            transport.write(refusal_bytes(403, ELSEWHERE, {}))
+            transport.close()
+            return
         transport.pause_reading()
         self._try(transport, arrived, on_failure, monotonic() + PATIENCE)
 

@@ -208,10 +208,15 @@ class RunRoutes:
             await asyncio.sleep(LOOK)
 
     async def journal(self, request: Request, run: str) -> HTTPResponse:
-        """Each request of the run, oldest first, also those that were refused."""
-        return json_response(
-            200, {"requests": [entry.as_dict() for entry in self._journal.entries(run)]}
-        )
+        """Each request of the run, oldest first, also those that were refused; `request`: the id of
+        the only one that is wanted."""
+        wanted = request.args.get("request")
+        found = [
+            entry.as_dict()
+            for entry in self._journal.entries(run)
+            if wanted in (None, entry.request_id)
+        ]
+        return json_response(200, {"requests": found})
 
     async def stream(self, request: Request, run: str) -> HTTPResponse:
         """What comes in, from the beginning or from `Last-Event-ID` on, until the reader goes."""

@@ -14,9 +14,8 @@ from ..watched import CURRENT
 from .connection import Connection
 from .cors import is_ingestion
 from .head import Head
+from .header_mask import masked
 
-MASK = "…"
-_SECRET = ("authorization", "cookie", "proxy-authorization")
 _METHODS = (b"GET", b"POST")
 
 
@@ -142,12 +141,12 @@ def _entry_of(head: Head) -> Entry:
 
 
 def _headers_of(raw: bytes) -> dict[str, str]:
-    """All headers, by their names in lower case; what proves who sends is masked."""
+    """All headers, by their names in lower case; secrets are masked."""
     found: dict[str, str] = {}
     for line in raw.decode("utf-8", "replace").split("\r\n")[1:]:
         name, colon, value = line.partition(":")
         if colon:
             key = name.lower()
-            text = MASK if key in _SECRET else value.strip()
+            text = masked(key, value.strip())
             found[key] = f"{found[key]}, {text}" if key in found else text
     return found
