@@ -44,6 +44,7 @@ class Watcher:
         self._violations: list[Violation] = []
         self._errors: list[str] = []
         self._uncaught: list[str] = []
+        self._console: list[str] = []
         self._config: dict[str, Any] = {}
         self._decisions: list[str] = []
         self._do_not_track = False
@@ -83,6 +84,7 @@ class Watcher:
             violations=self._violations,
             errors=self._errors,
             uncaught=self._uncaught,
+            console=self._console,
             config=self._config,
             decisions=self._decisions,
             do_not_track=self._do_not_track,
@@ -161,8 +163,13 @@ class Watcher:
             self._requests[request] = BrowserRequest(known.kind, known.url, response.status)
 
     def _on_console(self, message: Any) -> None:
-        # Chromium has the address of what it could not load in the location only.
-        if message.type == "error" and "favicon.ico" not in message.location["url"]:
+        # Browsers ask for an icon by themselves, and say so when they do not get it. Chromium has its
+        # address in the location only.
+        if "favicon.ico" in message.text + message.location["url"]:
+            return
+        if len(self._console) < MAX_SEEN:
+            self._console.append(message.text)
+        if message.type == "error":
             self._note(self._errors, message.text)
 
     def _on_error(self, error: Any) -> None:
@@ -170,7 +177,6 @@ class Watcher:
 
     @staticmethod
     def _note(errors: list[str], text: str) -> None:
-        # Browsers ask for an icon by themselves, and say so when they do not get it.
         if text and "favicon.ico" not in text and len(errors) < MAX_SEEN:
             errors.append(text.splitlines()[0])
 
