@@ -60,12 +60,12 @@ class Watcher:
         context.on("response", self._on_response)
         context.on("console", self._on_console)
         context.on("weberror", self._on_error)
-        script = _observer().replace('"__RUN__"', json.dumps(self._run))
+        observer = _observer().replace('"__RUN__"', json.dumps(self._run))
+        # Each binding and each script costs every page a moment, so the recorder tells by the observer.
+        script = f"{observer}\n{recorder()}"
         return [
             lambda: context.expose_binding(BINDING, self._on_told),
             lambda: context.add_init_script(script=script),
-            lambda: context.expose_binding(ACTED, self._on_acted),
-            lambda: context.add_init_script(script=recorder()),
         ]
 
     @property
@@ -99,6 +99,8 @@ class Watcher:
             self._calls[told["call"]] = Call(
                 call.type, call.properties, call.page, call.at, told["outcome"]
             )
+        elif kind == "acted":
+            self._on_acted(json.loads(told["text"]))
         elif kind == "consent":
             self._decisions.append(told["decision"])
         elif kind == "stub":
@@ -114,9 +116,8 @@ class Watcher:
             if found not in self._violations and self._is_ours(found.blocked):
                 self._violations.append(found)
 
-    def _on_acted(self, _source: Any, text: str) -> None:
+    def _on_acted(self, told: dict[str, Any]) -> None:
         """Notes what was done to which element; not what was typed."""
-        told = json.loads(text)
         if "target" in told and len(self.actions) < MAX_SEEN:
             on, at = told["target"]["value"], told["at"] / 1000
             self.actions.append({"action": told["kind"], "on": on, "at": at})

@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from collector.alias import LISTED, parse_aliases
 
 from ..support import Collector, wait_for
-from .visitor import EVENTS, TYPES, Site, Visitor, settled, snippet, stored
+from .environment import EVENTS, TYPES, Site, Visitor, settled, snippet, stored
 
 ALIAS = "/shop/{app.js,hello}"
 ALIASES = parse_aliases(ALIAS)

@@ -7,7 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ..support import ROOT, Collector, wait_for
-from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
+from .environment import Network, Site, Visitor, settled, snippet, split_snippet
 
 PENDING = "options.tracker.settings = {consent: 'pending'}; "
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"

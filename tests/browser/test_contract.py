@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Page
 
 from ..support import ROOT, Collector
-from .visitor import EVENTS, Network, Site, Visitor, settled, split_snippet
+from .environment import EVENTS, Network, Site, Visitor, settled, split_snippet
 
 CONTRACT = ROOT / "tests" / "recordings" / "thamesthrive"
 SCHEMA = jsonschema_rs.validator_for(

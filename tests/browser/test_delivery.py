@@ -10,8 +10,18 @@ import pytest
 from collector import store
 
 from ..support import Collector, wait_for
+from .environment import (
+    EVENTS,
+    TYPES,
+    Network,
+    Site,
+    Visitor,
+    crash,
+    settled,
+    snippet,
+    split_snippet,
+)
 from .install import ENGINE
-from .visitor import EVENTS, TYPES, Network, Site, Visitor, crash, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 

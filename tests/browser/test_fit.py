@@ -15,8 +15,7 @@ from cli.builder.snippet import render_snippet
 from collector.store import update_source
 
 from ..support import Collector, wait_for
-from .install import ENGINE
-from .visitor import (
+from .environment import (
     DIST,
     EVENTS,
     TYPES,
@@ -28,6 +27,7 @@ from .visitor import (
     snippet,
     split_snippet,
 )
+from .install import ENGINE
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Playwright
 
 from ..support import Collector, wait_for
+from .environment import Network, Site, Visitor, settled, snippet, split_snippet
 from .install import ENGINE, launch_options
-from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 HOLD = "() => new Promise((held) => navigator.locks.request('thamesthrive-queue', () => (held(), new Promise(() => {}))))"

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from ..support import Collector
-from .install import ENGINE
-from .visitor import (
+from .environment import (
     Network,
     Reply,
     Site,
@@ -19,6 +18,7 @@ from .visitor import (
     split_snippet,
     streaming_server,
 )
+from .install import ENGINE
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 HOUR = 3_600_000

@@ -9,8 +9,8 @@ import pytest
 from cli.builder.site import build_site
 
 from ..support import Collector, wait_for
+from .environment import DIST, EVENTS, TYPES, Site, Visitor, settled, snippet, stored
 from .install import ENGINE
-from .visitor import DIST, EVENTS, TYPES, Site, Visitor, settled, snippet, stored
 
 
 class _Examples(HTMLParser):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..support import Collector, wait_for
+from .environment import EVENTS, TYPES, Network, Reply, Site, settled, snippet, split_snippet
 from .install import ENGINE
-from .visitor import EVENTS, TYPES, Network, Reply, Site, settled, snippet, split_snippet
 
 pytestmark = [
     pytest.mark.skipif(ENGINE != "webkit", reason="ENGINE=webkit runs it: make test-browsers"),
