@@ -3,6 +3,7 @@ collector that can fail."""
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import struct
@@ -242,6 +243,11 @@ def split_snippet(source: str, collector: Collector, network: Network) -> str:
     """The snippet with the bundle from the collector and the requests through the network."""
     html = snippet(source, collector.url)
     return html.replace(f'api: "{collector.url}"', f'api: "{network.url}"')
+
+
+def through(network: Network, head: str) -> str:
+    """A snippet whose page sends its events through the network."""
+    return re.sub('api: "[^"]+"', f'api: "{network.url}"', head)
 
 
 def stored(page: Page, call: str) -> Any:
