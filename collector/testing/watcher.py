@@ -144,7 +144,7 @@ class Watcher:
         return ""
 
     def _on_request(self, request: Any) -> None:
-        if request.is_navigation_request() and request.frame.parent_frame is None:
+        if request.is_navigation_request() and _is_of_page(request):
             if len(self._pages) < MAX_SEEN:
                 self._pages.append(request.url)
                 self.actions.append({"action": "open", "url": request.url, "at": time.time()})
@@ -180,6 +180,16 @@ class Watcher:
     def _note(errors: list[str], text: str) -> None:
         if text and "favicon.ico" not in text and len(errors) < MAX_SEEN:
             errors.append(text.splitlines()[0])
+
+
+def _is_of_page(request: Any) -> bool:
+    """Whether a navigation is a page's, and not that of a frame in it."""
+    from playwright.sync_api import Error
+
+    try:
+        return request.frame.parent_frame is None
+    except Error:
+        return True  # of a tab that a page opens: it asks before it has a frame
 
 
 def _known(config: Any) -> dict[str, Any]:
