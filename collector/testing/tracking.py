@@ -195,7 +195,7 @@ class Tracking(_Base):
     ) -> None:
         """How events have come, judged at the end: in how many requests, in how many seconds after
         they were tracked, at most how many of them came again, and whether each was stored after those
-        that were tracked before it. A page that is left sends what it has no answer for again: that is
+        of its source that were tracked before it. A page that is left sends what it has no answer for again: that is
         stored once, and only requests count that brought something."""
         self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates, in_order))
 

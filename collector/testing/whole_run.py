@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -119,7 +119,7 @@ class WholeRun:
                         f"Expected {event.type} within {within:g} s of being tracked, it came after"
                         f" {_delay(event):.2f} s."
                     )
-            for event, later in pairwise(events):
+            for event, later in _neighbours(events):
                 if in_order and later.seq < event.seq:
                     yield from self._fail_delivery(
                         "Expected events to be stored in the order in which they were tracked:"
@@ -210,6 +210,14 @@ def _were(found: list[Any]) -> str:
 
 def _with(type_: str | None) -> str:
     return f" with {type_}" if type_ else ""
+
+
+def _neighbours(events: list[Event]) -> Iterable[tuple[Event, Event]]:
+    """Each event of a source with the one that was tracked next."""
+    of_source: dict[str, list[Event]] = {}
+    for event in events:
+        of_source.setdefault(event.raw["source_id"], []).append(event)
+    return chain.from_iterable(map(pairwise, of_source.values()))
 
 
 def _delay(event: Event) -> float:

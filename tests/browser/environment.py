@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
 
 from cli.builder.snippet import render_snippet
 
@@ -108,6 +108,13 @@ def streaming_server(start: str, other: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/"
         finally:
             over.set()
+
+
+def opened(context: BrowserContext, address: str) -> Page:
+    """Another tab, with a page in it."""
+    page = context.new_page()
+    page.goto(address)
+    return page
 
 
 def crash(page: Page) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page
 from collector.testing import Event, Tracking
 
 from ..support import Collector
-from .environment import Network, Reply, Site, crash, streaming_server, through
+from .environment import Network, Reply, Site, crash, opened, streaming_server, through
 from .install import ENGINE
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
@@ -37,13 +37,6 @@ def dropped(collector: Collector, events: list[Event]) -> int:
     marks = ",".join("?" * len(ids))
     sql = f"SELECT sum(dropped) AS n FROM sessions WHERE id IN ({marks})"
     return int(collector.rows(sql, *ids)[0]["n"])
-
-
-def opened(context: BrowserContext, address: str) -> Page:
-    """Another tab."""
-    page = context.new_page()
-    page.goto(address)
-    return page
 
 
 @pytest.mark.usefixtures("in_order")

@@ -8,6 +8,7 @@ from collector.testing import Event, Tracking, TrackingCollector, TrackingSource
 from ..support import wait_for
 from .environment import Site, snippet
 
+pytestmark = pytest.mark.usefixtures("in_order")
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 FORMS = {
     "classic, global-free": ({}, {"global_free": True}),
@@ -18,9 +19,8 @@ FORMS = {
 
 
 def of_source(events: list[Event], source: str) -> list[tuple[str, object]]:
-    """Types and properties of a source's events, in the order of storing."""
-    stored = sorted(events, key=lambda event: event.seq)
-    return [(e.type, e.properties) for e in stored if e.raw["source_id"] == source]
+    """Types and properties of a source's events."""
+    return [(e.type, e.properties) for e in events if e.raw["source_id"] == source]
 
 
 @pytest.mark.parametrize("forms", FORMS.values(), ids=FORMS)
@@ -69,7 +69,6 @@ def test_the_calls_that_a_loader_keeps_go_to_its_own_source(
     assert event.raw["source_id"] == tracking_source.id
 
 
-@pytest.mark.usefixtures("in_order")
 @pytest.mark.parametrize("form", ["one-line", "classic"])
 @pytest.mark.parametrize("where", ["above", "below"])
 def test_calls_are_pushed_before_and_after_the_tracker_is_there(
