@@ -40,7 +40,7 @@ CONSOLE := tests/console
 test-browsers: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install $(ENGINES)
 	$(BIN)/thamesthrive build
-	@for engine in $(ENGINES); do echo "$$engine:" && ENGINE=$$engine $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 120 \
+	@for engine in $(ENGINES); do echo "$$engine:" && CHROMIUM=full ENGINE=$$engine $(BIN)/python -m pytest -n 2 --dist worksteal --timeout 120 \
 		$$(test $$engine = webkit && echo tests/browser/test_webkit.py tests/console/test_webkit.py || echo tests/browser $(CONSOLE)) || exit 1; done
 
 # The examples in deploy/, with the programs that they are for, as far as they are installed: nginx, caddy, promtool, litestream,

@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import termios
@@ -34,10 +35,23 @@ ROOT = Path(__file__).parent.parent
 PATIENCE = 20.0  # seconds a test waits for what must happen
 COMMAND = [sys.executable, "-m", "cli.main"]
 
-# Each client reads the authorities that it trusts, which takes 50 ms. There are thousands here.
-default.create_ssl_context = functools.cache(default.create_ssl_context)  # type: ignore[attr-defined]
-
 T = TypeVar("T")
+
+_make_context = default.create_ssl_context  # type: ignore[attr-defined]
+
+
+def _shared_context(**options: Any) -> ssl.SSLContext:
+    return _context_for(os.environ.get("SSL_CERT_FILE"), **options)
+
+
+@functools.cache
+def _context_for(_: str | None, **options: Any) -> ssl.SSLContext:
+    made: ssl.SSLContext = _make_context(**options)
+    return made
+
+
+# Each client reads the authorities that it trusts, which takes 50 ms. There are thousands here.
+default.create_ssl_context = _shared_context  # type: ignore[attr-defined]
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

@@ -122,6 +122,7 @@ class BrowserSide:
     violations: list[Violation] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)  # in the console
     uncaught: list[str] = field(default_factory=list)  # that ended a script
+    console: list[str] = field(default_factory=list)  # all messages, those errors included
     config: dict[str, Any] = field(default_factory=dict)
     decisions: list[str] = field(default_factory=list)  # what `tracker.consent` was called with
     do_not_track: bool = False

@@ -13,6 +13,8 @@ from .steps import Steps
 
 Properties: TypeAlias = Mapping[str, Any] | None
 Item: TypeAlias = str | tuple[str, Mapping[str, Any]]
+LONGEST_NAME = 10  # events of a sequence that are named
+PAUSE = 0.05  # seconds between looks at the console
 
 
 class Expectations:
@@ -106,7 +108,7 @@ class Expectations:
     def expect_sequence(self, items: Iterable[Item], within: float | None) -> Steps[list[Event]]:
         """The events of a sequence; others may come between them."""
         __tracebackhide__ = True
-        wanted = [Wanted(item) if isinstance(item, str) else Wanted(*item) for item in items]
+        wanted = _wanted(items)
         if not wanted:
             raise ValueError("expect_sequence needs at least one type")
         note = {"sequence": [each.as_dict() for each in wanted]}
@@ -129,17 +131,63 @@ class Expectations:
             if left <= 0:
                 break
             yield from self._run.wait(left)
+        what = f"Expected the sequence {_names(wanted)} within {seconds:g} s"
+        yield from self._fail_missing(what, wanted, found)
+        raise AssertionError("fail always raises")
+
+    def _fail_missing(self, what: str, wanted: list[Wanted], found: list[Event]) -> Steps[None]:
+        """Says which event of a sequence is missing. `found`: those before it."""
+        __tracebackhide__ = True
         missing = wanted[len(found)]
-        names = " → ".join(each.type for each in wanted)
-        what = f"Expected the sequence {names} within {seconds:g} s: {missing} is missing"
-        if any(missing.accepts(event) for event in events if event not in found):
+        what += f": {missing} is missing"
+        seen = {event.seq for event in found}
+        if any(missing.accepts(event) for event in self._run.events if event.seq not in seen):
             broken = Broken(
                 Link.DIFFERENT, f"{missing.type} was stored, but earlier in the sequence"
             )
             what += f" after {wanted[len(found) - 1].type}" if found else ""
             yield from self._session.fail(f"{what}.", broken=broken)
         yield from self._session.fail(f"{what}.", wanted=missing, find_link=True)
-        raise AssertionError("fail always raises")
+
+    def expect_exactly(self, items: Iterable[Item], within: float | None) -> Steps[list[Event]]:
+        """These events and no others, judged now and again at the end of the test."""
+        __tracebackhide__ = True
+        wanted = _wanted(items)
+        note = {"exactly": [each.as_dict() for each in wanted]}
+        work = self._expect_exactly(wanted, within)
+        return (yield from self._session.noted("expect_exactly", note, work))
+
+    def _expect_exactly(self, wanted: list[Wanted], within: float | None) -> Steps[list[Event]]:
+        __tracebackhide__ = True
+        seconds = self._session.within if within is None else within
+        deadline = time.monotonic() + seconds
+        while True:
+            events = yield from self._run.fetch()
+            left = deadline - time.monotonic()
+            if len(events) >= len(wanted) or left <= 0:
+                break
+            yield from self._run.wait(left)
+        yield from self._judge_exactly(wanted, f" within {seconds:g} s")
+        for event in events:
+            self._session.forget_none(event)
+        where = f" ({caller()})"
+        self._session.judge_at_end("exactly", lambda: self._judge_exactly(wanted, where))
+        return list(events)
+
+    def _judge_exactly(self, wanted: list[Wanted], more: str) -> Steps[None]:
+        __tracebackhide__ = True
+        events = self._run.events
+        found = _in_order(wanted, events)
+        what = f"Expected exactly {_names(wanted)}{more}"
+        if len(found) < len(wanted):
+            yield from self._fail_missing(what, wanted, found)
+        if len(events) > len(wanted):
+            kept = {event.seq for event in found}
+            extra = [event for event in events if event.seq not in kept]
+            of_type = [event for event in events if event.type == extra[0].type]
+            broken = yield from self._why_so_often(Wanted(extra[0].type), of_type)
+            what += f": stored {len(events)}, {extra[0]} is one too many."
+            yield from self._session.fail(what, broken=broken)
 
     def expect_rejected(
         self,
@@ -215,6 +263,42 @@ class Expectations:
             f"Expected a request refused with {reason} within {seconds:g} s; there was: {answers}."
         )
         raise AssertionError("fail always raises")
+
+    def expect_console(self, text: str, within: float | None) -> Steps[str]:
+        """The first message of the pages' consoles that contains the text."""
+        __tracebackhide__ = True
+        work = self._expect_console(text, within)
+        return (yield from self._session.noted("expect_console", {"text": text}, work))
+
+    def _expect_console(self, text: str, within: float | None) -> Steps[str]:
+        __tracebackhide__ = True
+        seconds = self._session.within if within is None else within
+        deadline = time.monotonic() + seconds
+        while True:
+            said = (yield from self._session.seen()).console
+            for message in said:
+                if text in message:
+                    return message
+            if (left := deadline - time.monotonic()) <= 0:
+                break
+            # While the collector is asked, the browser goes on.
+            yield from self._run.fetch()
+            yield from self._run.wait(min(left, PAUSE))
+        what = f"Expected {text!r} in the console within {seconds:g} s"
+        yield from self._session.fail(f"{what}; it said: {' | '.join(said) or 'nothing'}.")
+        raise AssertionError("fail always raises")
+
+
+def _wanted(items: Iterable[Item]) -> list[Wanted]:
+    return [Wanted(item) if isinstance(item, str) else Wanted(*item) for item in items]
+
+
+def _names(wanted: list[Wanted]) -> str:
+    if not wanted:
+        return "no events"
+    names = " → ".join(each.type for each in wanted[:LONGEST_NAME])
+    rest = len(wanted) - LONGEST_NAME
+    return f"{names} → … and {rest} more" if rest > 0 else names
 
 
 def _times(times: int | None) -> str:

@@ -19,6 +19,7 @@
       // What cannot be told is not known, and the page goes on.
     }
   };
+  window.__tt_qa_recorded = (text) => tell("acted", { text });
   const plain = (value) => {
     try {
       return JSON.parse(stringify(value ?? {}));
@@ -38,10 +39,20 @@
   };
 
   const observed = new WeakSet();
+  /** What the kit has to know of the tracker's options. The rest may have getters: those are the page's. */
+  const known = (given) => {
+    const { source, settings, qa } = given ?? {};
+    const { consent, pageViews, respectDoNotTrack } = settings ?? {};
+    return {
+      source: { id: source?.id },
+      settings: { consent, pageViews, respectDoNotTrack },
+      qa: qa && { run: qa.run },
+    };
+  };
   /** The tracker's options: the loader hands them to the bundle's tag, or the tag has them. */
   const readConfig = () => {
     const script = document.currentScript;
-    if (script?.given) return script.given[0];
+    if (script?.given) return known(script.given[0]);
     if (script?.dataset?.source) {
       const { settingsConsent, settingsPageViews, settingsRespectDoNotTrack, source, qaRun } =
         script.dataset;
@@ -126,7 +137,7 @@
 
   const readOptions = () => {
     try {
-      return plain(options.tracker);
+      return plain(known(options.tracker));
     } catch {
       return undefined; // no classic snippet, or it is yet to come
     }

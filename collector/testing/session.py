@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .chain import Broken, Link, described_rejection, first_broken_link
-from .evidence import Event, Evidence, Wanted, types_of
+from .evidence import BrowserSide, Event, Evidence, Wanted, types_of
 from .failure import ExpectationFailed
 from .message import failure_text
 from .record import ExpectationRecord, StepRecord, TestRecord
@@ -120,6 +120,11 @@ class Session:
         evidence = yield from self.run.evidence()
         evidence.browser = self.watcher.side() if self.watcher.contexts else None
         return evidence
+
+    def seen(self) -> Steps[BrowserSide]:
+        """What was seen in the pages until now."""
+        yield Look()
+        return self.watcher.side()
 
     # The record
 

@@ -99,6 +99,16 @@ class Tracking(_Base):
         """The requests until now, as the collector's journal has them."""
         return self._driver.run(self._session.run.journal())
 
+    @property
+    def console(self) -> list[str]:
+        """What the consoles of the bound pages have said until now."""
+        return list(self._driver.run(self._session.seen()).console)
+
+    @property
+    def uncaught(self) -> list[str]:
+        """The first line of each error that no script of the bound pages has caught until now."""
+        return list(self._driver.run(self._session.seen()).uncaught)
+
     def expect(
         self,
         type: str,  # noqa: A002 - the word of the events
@@ -129,6 +139,18 @@ class Tracking(_Base):
         type, or `(type, properties)`."""
         __tracebackhide__ = True
         return self._driver.run(self._expectations.expect_sequence(items, within))
+
+    def expect_exactly(self, *items: Item, within: float | None = None) -> list[Event]:
+        """Waits for these events in the order in which they were tracked, and returns them. There are to
+        be no others until the end of the test, or until this is called again; without any, none at
+        all. Items are those of `expect_sequence`."""
+        __tracebackhide__ = True
+        return self._driver.run(self._expectations.expect_exactly(items, within))
+
+    def expect_console(self, text: str, *, within: float | None = None) -> str:
+        """Waits for a message in the pages' consoles that contains the text, and returns it."""
+        __tracebackhide__ = True
+        return self._driver.run(self._expectations.expect_console(text, within))
 
     def expect_rejected(
         self,
@@ -169,11 +191,13 @@ class Tracking(_Base):
         requests: int | None = None,
         within: float | None = None,
         duplicates: int | None = None,
+        in_order: bool = False,
     ) -> None:
         """How events have come, judged at the end: in how many requests, in how many seconds after
-        they were tracked, and at most how many of them came again. A page that is left sends what it
-        has no answer for again: that is stored once, and only requests count that brought something."""
-        self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates))
+        they were tracked, at most how many of them came again, and whether each was stored after those
+        of its source that were tracked before it. A page that is left sends what it has no answer for again: that is
+        stored once, and only requests count that brought something."""
+        self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates, in_order))
 
     def expect_privacy(self, no: Iterable[str | Matcher]) -> None:
         """None of these in any event, stored or rejected, judged at the end: strings, or matchers as
@@ -263,6 +287,16 @@ class AsyncTracking(_Base):
         __tracebackhide__ = True
         return await self._driver.run(self._expectations.expect_sequence(items, within))
 
+    async def expect_exactly(self, *items: Item, within: float | None = None) -> list[Event]:
+        """As `Tracking.expect_exactly`."""
+        __tracebackhide__ = True
+        return await self._driver.run(self._expectations.expect_exactly(items, within))
+
+    async def expect_console(self, text: str, *, within: float | None = None) -> str:
+        """As `Tracking.expect_console`."""
+        __tracebackhide__ = True
+        return await self._driver.run(self._expectations.expect_console(text, within))
+
     async def expect_rejected(
         self,
         reason: str | None = None,
@@ -299,9 +333,12 @@ class AsyncTracking(_Base):
         requests: int | None = None,
         within: float | None = None,
         duplicates: int | None = None,
+        in_order: bool = False,
     ) -> None:
         """As `Tracking.expect_delivery`."""
-        await self._driver.run(self._whole.expect_delivery(type, requests, within, duplicates))
+        await self._driver.run(
+            self._whole.expect_delivery(type, requests, within, duplicates, in_order)
+        )
 
     async def expect_privacy(self, no: Iterable[str | Matcher]) -> None:
         """As `Tracking.expect_privacy`."""

@@ -44,6 +44,7 @@ class Watcher:
         self._violations: list[Violation] = []
         self._errors: list[str] = []
         self._uncaught: list[str] = []
+        self._console: list[str] = []
         self._config: dict[str, Any] = {}
         self._decisions: list[str] = []
         self._do_not_track = False
@@ -59,12 +60,12 @@ class Watcher:
         context.on("response", self._on_response)
         context.on("console", self._on_console)
         context.on("weberror", self._on_error)
-        script = _observer().replace('"__RUN__"', json.dumps(self._run))
+        observer = _observer().replace('"__RUN__"', json.dumps(self._run))
+        # Each binding and each script costs every page a moment, so the recorder tells by the observer.
+        script = f"{observer}\n{recorder()}"
         return [
             lambda: context.expose_binding(BINDING, self._on_told),
             lambda: context.add_init_script(script=script),
-            lambda: context.expose_binding(ACTED, self._on_acted),
-            lambda: context.add_init_script(script=recorder()),
         ]
 
     @property
@@ -83,6 +84,7 @@ class Watcher:
             violations=self._violations,
             errors=self._errors,
             uncaught=self._uncaught,
+            console=self._console,
             config=self._config,
             decisions=self._decisions,
             do_not_track=self._do_not_track,
@@ -97,6 +99,8 @@ class Watcher:
             self._calls[told["call"]] = Call(
                 call.type, call.properties, call.page, call.at, told["outcome"]
             )
+        elif kind == "acted":
+            self._on_acted(json.loads(told["text"]))
         elif kind == "consent":
             self._decisions.append(told["decision"])
         elif kind == "stub":
@@ -112,9 +116,8 @@ class Watcher:
             if found not in self._violations and self._is_ours(found.blocked):
                 self._violations.append(found)
 
-    def _on_acted(self, _source: Any, text: str) -> None:
+    def _on_acted(self, told: dict[str, Any]) -> None:
         """Notes what was done to which element; not what was typed."""
-        told = json.loads(text)
         if "target" in told and len(self.actions) < MAX_SEEN:
             on, at = told["target"]["value"], told["at"] / 1000
             self.actions.append({"action": told["kind"], "on": on, "at": at})
@@ -141,7 +144,7 @@ class Watcher:
         return ""
 
     def _on_request(self, request: Any) -> None:
-        if request.is_navigation_request() and request.frame.parent_frame is None:
+        if request.is_navigation_request() and _is_of_page(request):
             if len(self._pages) < MAX_SEEN:
                 self._pages.append(request.url)
                 self.actions.append({"action": "open", "url": request.url, "at": time.time()})
@@ -161,8 +164,13 @@ class Watcher:
             self._requests[request] = BrowserRequest(known.kind, known.url, response.status)
 
     def _on_console(self, message: Any) -> None:
-        # Chromium has the address of what it could not load in the location only.
-        if message.type == "error" and "favicon.ico" not in message.location["url"]:
+        # Browsers ask for an icon by themselves, and say so when they do not get it. Chromium has its
+        # address in the location only.
+        if "favicon.ico" in message.text + message.location["url"]:
+            return
+        if len(self._console) < MAX_SEEN:
+            self._console.append(message.text)
+        if message.type == "error":
             self._note(self._errors, message.text)
 
     def _on_error(self, error: Any) -> None:
@@ -170,9 +178,18 @@ class Watcher:
 
     @staticmethod
     def _note(errors: list[str], text: str) -> None:
-        # Browsers ask for an icon by themselves, and say so when they do not get it.
         if text and "favicon.ico" not in text and len(errors) < MAX_SEEN:
             errors.append(text.splitlines()[0])
+
+
+def _is_of_page(request: Any) -> bool:
+    """Whether a navigation is a page's, and not that of a frame in it."""
+    from playwright.sync_api import Error
+
+    try:
+        return request.frame.parent_frame is None
+    except Error:
+        return True  # of a tab that a page opens: it asks before it has a frame
 
 
 def _known(config: Any) -> dict[str, Any]:

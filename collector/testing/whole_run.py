@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import unquote
@@ -80,9 +81,17 @@ class WholeRun:
         requests: int | None,
         within: float | None,
         duplicates: int | None,
+        in_order: bool,
     ) -> Steps[None]:
-        """How the events came: in how many requests, how soon, and how many of them again."""
-        note = {"type": type_, "requests": requests, "within": within, "duplicates": duplicates}
+        """How the events came: in how many requests, how soon, how many of them again, and whether in
+        order."""
+        note = {
+            "type": type_,
+            "requests": requests,
+            "within": within,
+            "duplicates": duplicates,
+            "in_order": in_order,
+        }
 
         def judge() -> Steps[None]:
             __tracebackhide__ = True
@@ -103,11 +112,18 @@ class WholeRun:
                 yield from self._fail_delivery(
                     f"Expected at most {counted(duplicates, 'duplicate')}{_with(type_)}, there {_were(again)}."
                 )
-            for event in self._session.run.events:
-                if within is not None and type_ in (None, event.type) and _delay(event) > within:
+            events = [e for e in self._session.run.events if type_ in (None, e.type)]
+            for event in events:
+                if within is not None and _delay(event) > within:
                     yield from self._fail_delivery(
                         f"Expected {event.type} within {within:g} s of being tracked, it came after"
                         f" {_delay(event):.2f} s."
+                    )
+            for event, later in _neighbours(events):
+                if in_order and later.seq < event.seq:
+                    yield from self._fail_delivery(
+                        "Expected events to be stored in the order in which they were tracked:"
+                        f" {later} came before {event}."
                     )
 
         self._at_end("expect_delivery", note, judge)
@@ -194,6 +210,14 @@ def _were(found: list[Any]) -> str:
 
 def _with(type_: str | None) -> str:
     return f" with {type_}" if type_ else ""
+
+
+def _neighbours(events: list[Event]) -> Iterable[tuple[Event, Event]]:
+    """Each event of a source with the one that was tracked next."""
+    of_source: dict[str, list[Event]] = {}
+    for event in events:
+        of_source.setdefault(event.raw["source_id"], []).append(event)
+    return chain.from_iterable(map(pairwise, of_source.values()))
 
 
 def _delay(event: Event) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from ..browser.visitor import Visitor
+from ..browser.environment import Visitor
 from ..support import wait_for
 
 TRACED = 4  # seconds from the browser's start

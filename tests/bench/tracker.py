@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from cli.builder.sizes import feature_sizes
 
+from ..browser.environment import EVENTS, Site, Visitor, snippet
 from ..browser.install import find_chromium, launch
-from ..browser.visitor import EVENTS, Site, Visitor, snippet
 from ..support import ROOT, Collector
 from .__main__ import machine, talk
 from .first_run import CLICKS, click_times, longest_task, median_of_first_runs, trace_of

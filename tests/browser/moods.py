@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..support import Collector
-from .visitor import Reply
+from .environment import Reply
 
 HOUR = 3_600_000  # milliseconds
 

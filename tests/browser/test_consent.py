@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from playwright.sync_api import Page
+
+from collector.testing import Tracking
 
 from ..support import ROOT, Collector, wait_for
-from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
+from .environment import Network, Site, through
 
+pytestmark = pytest.mark.usefixtures("in_order")
 PENDING = "options.tracker.settings = {consent: 'pending'}; "
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 
@@ -80,113 +84,102 @@ def code_of(page: str) -> str:
     return example
 
 
-@pytest.mark.parametrize("page", MANAGERS)
+@pytest.mark.parametrize("manager", MANAGERS)
 @pytest.mark.parametrize("decision", ["granted before", "denied before", "granted now", "open"])
 def test_a_managers_decision_takes_effect_however_early_it_comes(
-    page_collector: Collector, site: Site, visitor: Visitor, page: str, decision: str
+    page: Page, site: Site, head: str, tracking: Tracking, manager: str, decision: str
 ) -> None:
     """The manager speaks while the page's HTML is parsed, before the tracker's bundle is there."""
-    source = page_collector.add_source()
-    early = f"{PENDING} tracker.track('page-view');\n{MANAGERS[page]}\n{code_of(page)}\n"
+    early = f"{PENDING} tracker.track('page-view');\n{MANAGERS[manager]}\n{code_of(manager)}\n"
     load = {
         "granted before": 'loadManager("tcloaded", true)',
         "denied before": 'loadManager("tcloaded", false)',
     }
     early += load.get(decision, "openBanner()")
-    opened = visitor.open(site.add("p.html", early, head=snippet(source, page_collector.url)))
-    opened.wait_for_function(READY)
+    page.goto(site.add("p.html", early, head=head))
+    page.wait_for_function(READY)
     if decision == "granted now":
-        assert page_collector.events(source) == []
-        opened.evaluate("() => decide(true)")
+        tracking.expect_exactly()
+        page.evaluate("() => decide(true)")
     if decision.startswith("granted"):
-        assert [row["type"] for row in settled(page_collector, source, 1)] == ["page-view"]
-    opened.goto("about:blank")
-    assert len(page_collector.events(source)) == decision.startswith("granted")
-    assert visitor.errors == []
+        tracking.expect_exactly("page-view")
+    page.goto("about:blank")
+    tracking.expect_exactly(*["page-view"] * decision.startswith("granted"))
+    assert tracking.uncaught == []
 
 
 def test_a_banner_grants_where_the_gdpr_does_not_apply(
-    page_collector: Collector, site: Site, visitor: Visitor
+    page: Page, site: Site, head: str, tracking: Tracking
 ) -> None:
     """The framework leaves all fields but these out then."""
-    source = page_collector.add_source()
     answer = "{eventStatus: 'tcloaded', cmpStatus: 'loaded', gdprApplies: false}"
     manager = f"window.__tcfapi = (command, version, callback) => callback({answer}, true);"
     script = f"{PENDING} tracker.track('a');\n{manager}\n{code_of('consent-tcf')}"
-    visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
-    assert [row["type"] for row in settled(page_collector, source, 1)] == ["a"]
-    assert visitor.errors == []
+    page.goto(site.add("p.html", script, head=head))
+    tracking.expect_exactly("a")
+    assert tracking.uncaught == []
 
 
-@pytest.mark.parametrize("page", MANAGERS)
+@pytest.mark.parametrize("manager", MANAGERS)
 def test_a_consent_that_is_withdrawn_forgets_the_visitor(
-    page_collector: Collector, site: Site, visitor: Visitor, page: str
+    page: Page, site: Site, head: str, tracking: Tracking, manager: str
 ) -> None:
-    source = page_collector.add_source()
-    script = f"{PENDING}\n{MANAGERS[page]}\n{code_of(page)}\nloadManager('tcloaded', true); tracker.track('a');"
-    opened = visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
-    settled(page_collector, source, 1)
-    opened.evaluate("() => decide(false)")
-    result = opened.evaluate("() => tracker.track('b')")
+    script = f"{PENDING}\n{MANAGERS[manager]}\n{code_of(manager)}\nloadManager('tcloaded', true); tracker.track('a');"
+    page.goto(site.add("p.html", script, head=head))
+    tracking.expect_exactly("a")
+    page.evaluate("() => decide(false)")
+    result = page.evaluate("() => tracker.track('b')")
     assert (result["stored"], result["detail"]) == (False, "denied")
-    assert opened.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+    assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
 
 
 @pytest.mark.parametrize("decision", ["granted", "denied"])
 def test_consent_before_the_bundle_is_there(
-    page_collector: Collector, site: Site, visitor: Visitor, decision: str
+    page: Page, site: Site, head: str, tracking: Tracking, decision: str
 ) -> None:
-    source = page_collector.add_source()
     script = f"{PENDING} window.done = tracker.track('a'); tracker.consent('{decision}');"
-    page = visitor.open(site.add("p.html", script, head=snippet(source, page_collector.url)))
+    page.goto(site.add("p.html", script, head=head))
     result = page.evaluate("() => done")
     assert result["stored"] is (decision == "granted")
-    settled(page_collector, source, int(decision == "granted"))
+    tracking.expect_exactly(*["a"] * (decision == "granted"))
 
 
 def test_flush_and_reset_before_the_bundle_is_there(
-    page_collector: Collector, site: Site, visitor: Visitor
+    page: Page, site: Site, head: str, page_collector: Collector, tracking: Tracking
 ) -> None:
     """`load` waits for an image, so it is `flush` that sends; `reset` stands between the events."""
-    source = page_collector.add_source()
     script = "tracker.track('a'); tracker.reset(); tracker.track('b'); window.done = tracker.flush().then(() => 'flushed');"
     with Network(page_collector) as network:
-        page = visitor.context.new_page()
         hangs = f"<img src='{network.url}/hangs'>"
         page.goto(
-            site.add("p.html", script, head=snippet(source, page_collector.url), body=hangs),
+            site.add("p.html", script, head=head, body=hangs),
             wait_until="commit",
         )
-        rows = settled(page_collector, source, 2)
+        first, second = tracking.expect_exactly("a", "b")
         assert page.evaluate("() => done") == "flushed"
-    assert [row["type"] for row in rows] == ["a", "b"]
-    assert len({row["session_id"] for row in rows}) == 2
+    tracking.expect_identity(first, second, same_session=False)
 
 
 @pytest.mark.parametrize("options", ["", PENDING], ids=["nothing tracked", "pending"])
 def test_the_page_is_ready_when_there_is_nothing_to_wait_for(
-    page_collector: Collector, site: Site, visitor: Visitor, options: str
+    page: Page, site: Site, head: str, tracking: Tracking, options: str
 ) -> None:
-    source = page_collector.add_source()
     script = f"""{options} onThamesThriveReady.bind(({{helpers, tracker, context}}) => {{
       window.context = JSON.stringify(context);
       helpers.onClick("button", () => tracker.track("clicked"));
       tracker.consent("granted");
     }})"""
-    address = site.add(
-        "p.html", script, head=snippet(source, page_collector.url), body="<button>b</button>"
-    )
-    page = visitor.open(address)
+    address = site.add("p.html", script, head=head, body="<button>b</button>")
+    page.goto(address)
     page.wait_for_function("window.context")
     page.get_by_role("button").click()
-    assert [row["type"] for row in settled(page_collector, source, 1)] == ["clicked"]
+    tracking.expect_exactly("clicked")
     assert page.evaluate("context") == "null"
 
 
 def test_the_page_is_not_ready_before_the_answer_to_what_it_tracked(
-    page_collector: Collector, site: Site, visitor: Visitor
+    page: Page, site: Site, head: str, page_collector: Collector, tracking: Tracking
 ) -> None:
-    source = page_collector.add_source()
     script = (
         "tracker.track('a'); onThamesThriveReady.bind(({context}) => { window.context = context })"
     )
@@ -194,9 +187,8 @@ def test_the_page_is_not_ready_before_the_answer_to_what_it_tracked(
         network.weather = lambda _: (
             (503, {"Retry-After": "1"}, b"{}") if len(network.bodies) == 1 else None
         )
-        head = split_snippet(source, page_collector, network)
-        page = visitor.open(site.add("p.html", script, head=head))
+        page.goto(site.add("p.html", script, head=through(network, head)))
         wait_for(lambda: network.bodies, "the first request")
         assert page.evaluate("window.context") is None
         context: Any = page.wait_for_function("window.context").evaluate("context => context")
-    assert context["events"] == [row["id"] for row in settled(page_collector, source, 1)]
+    assert context["events"] == [event.id for event in tracking.expect_exactly("a")]

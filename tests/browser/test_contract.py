@@ -14,8 +14,10 @@ import jsonschema_rs
 import pytest
 from playwright.sync_api import Page
 
+from collector.testing import Tracking
+
 from ..support import ROOT, Collector
-from .visitor import EVENTS, Network, Site, Visitor, settled, split_snippet
+from .environment import EVENTS, Network, Site, through
 
 CONTRACT = ROOT / "tests" / "recordings" / "thamesthrive"
 SCHEMA = jsonschema_rs.validator_for(
@@ -86,21 +88,22 @@ def shape(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_requests_are_as_recorded_and_as_the_schema_says(
-    page_collector: Collector, site: Site, visitor: Visitor, name: str
+    page: Page, site: Site, head: str, page_collector: Collector, tracking: Tracking, name: str
 ) -> None:
     what, script, after, types = SCENARIOS[name]
-    source = page_collector.add_source()
     with Network(page_collector) as network:
-        head = split_snippet(source, page_collector, network)
-        page = visitor.open(
-            site.add("p.html", script, head=head, body="<p data-thamesthrive-tag='t'>t</p>")
-        )
+        body = "<p data-thamesthrive-tag='t'>t</p>"
+        page.goto(site.add("p.html", script, head=through(network, head), body=body))
         if after:
             page.wait_for_function(
                 "window.tracker && window.tracker.ready && document.readyState == 'complete'"
             )
             after(page)
-        settled(page_collector, source, len(types))
+        tracking.expect_exactly(*types)
+        # That they belong to a test is all that differs from what visitors send.
+        assert [body.pop("options") for body in network.bodies] == [{"run": tracking.run}] * len(
+            network.bodies
+        )
         requests: list[dict[str, Any]] = [
             {
                 "method": "POST",

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
+from collector.testing import Tracking
+
 from ..support import Collector, wait_for
+from .environment import Network, Site, through
 from .install import ENGINE, launch_options
-from .visitor import Network, Site, Visitor, settled, snippet, split_snippet
 
 READY = "window.tracker && window.tracker.ready && document.readyState == 'complete'"
 HOLD = "() => new Promise((held) => navigator.locks.request('thamesthrive-queue', () => (held(), new Promise(() => {}))))"
@@ -29,17 +31,17 @@ def fire(page: Page, event: str) -> None:
 
 
 def test_a_lock_that_another_page_never_frees_holds_nothing_up(
-    page_collector: Collector, site: Site, visitor: Visitor
+    page: Page, context: BrowserContext, site: Site, head: str, tracking: Tracking
 ) -> None:
-    source = page_collector.add_source()
-    holder = visitor.open(site.add("holder.html"))
+    holder = context.new_page()
+    holder.goto(site.add("holder.html"))
     holder.evaluate(HOLD)
-    page = visitor.open(site.add("p.html", head=snippet(source, page_collector.url)))
+    page.goto(site.add("p.html", head=head))
     page.wait_for_function(READY)
     fire(page, "one")
-    settled(page_collector, source, 1)
+    tracking.expect_exactly("one")
     fire(page, "two")
-    settled(page_collector, source, 2)
+    tracking.expect_exactly("one", "two")
     wait_for(lambda: page.evaluate(LOCKS) == [1, 0], "the tracker to wait no longer")
 
 
@@ -54,41 +56,46 @@ def test_a_lock_that_another_page_never_frees_holds_nothing_up(
     ids=["missing", "denied", "never answers", "never ends"],
 )
 def test_strange_locks_hold_nothing_up(
-    page_collector: Collector, site: Site, visitor: Visitor, locks: str
+    page: Page, site: Site, head: str, tracking: Tracking, locks: str
 ) -> None:
     """Plain http has none. The first flush finds nothing to send, and ends at once."""
-    source = page_collector.add_source()
     strange = f"<script>Object.defineProperty(navigator, 'locks', {{value: {locks}}})</script>"
-    page = visitor.open(site.add("p.html", head=strange + snippet(source, page_collector.url)))
+    page.goto(site.add("p.html", head=strange + head))
     page.wait_for_function(READY)
-    for number, event in enumerate(("one", "two"), 1):
+    for events in (["one"], ["one", "two"]):
         page.evaluate("() => { tracker.flush() }")
-        fire(page, event)
-        settled(page_collector, source, number)
+        fire(page, events[-1])
+        tracking.expect_exactly(*events)
 
 
 @pytest.mark.skipif(ENGINE != "chromium", reason="Firefox keeps no page that sends")
 def test_a_page_leaves_its_lock_behind_when_it_enters_the_back_forward_cache(
-    page_collector: Collector, site: Site, visitor: Visitor
+    page: Page,
+    context: BrowserContext,
+    site: Site,
+    head: str,
+    page_collector: Collector,
+    tracking: Tracking,
 ) -> None:
     """Chromium throws a page that has one out of the cache, after seconds in which nobody sends."""
-    source = page_collector.add_source()
     elsewhere = site.add("elsewhere.html")
     with Network(page_collector) as network:
         network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
-        address = site.add("p.html", head=split_snippet(source, page_collector, network))
-        page, other = visitor.open(address), visitor.open(address)
+        address = site.add("p.html", head=through(network, head))
+        other = context.new_page()
+        for each in (page, other):
+            each.goto(address)
         page.wait_for_function(READY)
         page.evaluate(WATCH)
         fire(page, "one")
         wait_for(lambda: network.bodies, "the first request")
         page.goto(elsewhere)
         fire(other, "other")
-        wait_for(lambda: page_collector.events(source), "the other page's event")
+        tracking.expect_exactly("other")
         page.go_back(wait_until="commit")
         page.wait_for_function("window.was === true")
         network.over.set()
-        assert {row["type"] for row in settled(page_collector, source, 2)} == {"one", "other"}
+        tracking.expect_exactly("one", "other")
 
 
 @pytest.fixture
@@ -117,14 +124,14 @@ def stock(playwright: Playwright, full_executable: str, tmp_path: Path) -> Itera
 
 @pytest.mark.skipif(ENGINE != "chromium", reason="a bug of Chromium's")
 def test_two_waiting_pages_in_the_back_forward_cache_hold_nothing_up(
-    page_collector: Collector, site: Site, stock: BrowserContext
+    site: Site, head: str, page_collector: Collector, tracking: Tracking, stock: BrowserContext
 ) -> None:
     """Once two have waited there, Chromium grants that lock to nobody."""
-    source = page_collector.add_source()
+    tracking.attach(stock)
     elsewhere = site.add("elsewhere.html")
     with Network(page_collector) as network:
         network.weather = lambda _: "hang" if len(network.bodies) == 1 else None
-        address = site.add("p.html", head=split_snippet(source, page_collector, network))
+        address = site.add("p.html", head=through(network, head))
         pages = [stock.new_page() for _ in range(4)]
         for page in pages:
             page.goto(address)
@@ -140,8 +147,7 @@ def test_two_waiting_pages_in_the_back_forward_cache_hold_nothing_up(
             page.goto(elsewhere)
         network.over.set()
         fire(last, "last")
-        rows = settled(page_collector, source, 2)
-        assert {row["type"] for row in rows} == {"held", "last"}
+        tracking.expect_exactly("held", "last")
         for page in (first, second):
             page.go_back(wait_until="commit")
             page.wait_for_function("window.was === true")

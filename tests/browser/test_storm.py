@@ -17,9 +17,9 @@ import pytest
 from playwright.async_api import BrowserContext
 
 from ..support import Collector, run_async, wait_for
+from .environment import Network, Site, snippet, split_snippet
 from .moods import CLOCK, MOODS, Mood, Weather
 from .storm import BODY, IN_TIME, Storm, in_a_browser, visit
-from .visitor import Network, Site, snippet, split_snippet
 
 LONG = os.environ.get("STORM") == "long"
 RUNS = range(10) if LONG else range(1)

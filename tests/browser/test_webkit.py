@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ..support import Collector, wait_for
+from .environment import EVENTS, TYPES, Network, Reply, Site, snippet, split_snippet
 from .install import ENGINE
-from .visitor import EVENTS, TYPES, Network, Reply, Site, settled, snippet, split_snippet
 
 pytestmark = [
     pytest.mark.skipif(ENGINE != "webkit", reason="ENGINE=webkit runs it: make test-browsers"),
@@ -35,11 +35,11 @@ def result_of(webkit: "WebDriver", call: str) -> dict[str, object]:
 
 
 def test_the_pages_batch_goes_in_one_request(
-    page_collector: Collector, site: Site, webkit: "WebDriver"
+    shared_collector: Collector, site: Site, webkit: "WebDriver"
 ) -> None:
-    source = page_collector.add_source()
-    webkit.get(site.add("p.html", EVENTS, head=snippet(source, page_collector.url)))
-    rows = settled(page_collector, source, 3)
+    source = shared_collector.add_source()
+    webkit.get(site.add("p.html", EVENTS, head=snippet(source, shared_collector.url)))
+    rows = shared_collector.wait_for_events(source, 3)
     assert [row["type"] for row in rows] == TYPES
     assert len({row["request_id"] for row in rows}) == 1
     assert (
@@ -51,25 +51,27 @@ def test_the_pages_batch_goes_in_one_request(
 
 
 def test_a_failure_is_tried_again_and_a_lost_answer_counts_once(
-    page_collector: Collector, site: Site, webkit: "WebDriver"
+    shared_collector: Collector, site: Site, webkit: "WebDriver"
 ) -> None:
-    source = page_collector.add_source()
-    with Network(page_collector) as network:
+    source = shared_collector.add_source()
+    with Network(shared_collector) as network:
         replies: dict[int, Reply | str] = {1: (503, {"Retry-After": "1"}, b"{}"), 2: "lost"}
         network.weather = lambda _: replies.get(len(network.bodies))
-        webkit.get(site.add("p.html", EVENTS, head=split_snippet(source, page_collector, network)))
+        webkit.get(
+            site.add("p.html", EVENTS, head=split_snippet(source, shared_collector, network))
+        )
         wait_for(lambda: len(network.bodies) > 2, "a third request")
-        assert [row["type"] for row in settled(page_collector, source, 3)] == TYPES
+        assert [row["type"] for row in shared_collector.wait_for_events(source, 3)] == TYPES
 
 
 @pytest.mark.parametrize("leave", ["location", "link", "reload"])
 def test_events_tracked_while_leaving_are_stored(
-    page_collector: Collector, site: Site, webkit: "WebDriver", leave: str
+    shared_collector: Collector, site: Site, webkit: "WebDriver", leave: str
 ) -> None:
-    source = page_collector.add_source()
+    source = shared_collector.add_source()
     site.add("next.html")
     body = "<a id='out' href='next.html' onclick='tracker.track(\"leaving\")'>out</a>"
-    webkit.get(site.add("p.html", head=snippet(source, page_collector.url), body=body))
+    webkit.get(site.add("p.html", head=snippet(source, shared_collector.url), body=body))
     wait_for(lambda: webkit.execute_script(READY), "the tracker")
     if leave == "link":
         webkit.execute_script("document.getElementById('out').click()")
@@ -78,7 +80,7 @@ def test_events_tracked_while_leaving_are_stored(
     else:
         webkit.execute_script("tracker.track('leaving')")
         webkit.refresh()
-    assert [row["type"] for row in settled(page_collector, source, 1)] == ["leaving"]
+    assert [row["type"] for row in shared_collector.wait_for_events(source, 1)] == ["leaving"]
 
 
 def test_an_outage_is_survived_by_what_was_tracked(
@@ -91,41 +93,43 @@ def test_an_outage_is_survived_by_what_was_tracked(
     webkit.get(site.add("other.html"))
     collector.start()
     webkit.get(address)
-    assert [row["type"] for row in settled(collector, source, 6)] == TYPES + TYPES
+    assert [row["type"] for row in collector.wait_for_events(source, 6)] == TYPES + TYPES
 
 
 def test_identity_stays_from_page_to_page(
-    page_collector: Collector, site: Site, webkit: "WebDriver"
+    shared_collector: Collector, site: Site, webkit: "WebDriver"
 ) -> None:
-    source = page_collector.add_source()
+    source = shared_collector.add_source()
     webkit.get(
-        site.add("one.html", "tracker.track('one')", head=snippet(source, page_collector.url))
+        site.add("one.html", "tracker.track('one')", head=snippet(source, shared_collector.url))
     )
-    settled(page_collector, source, 1)
+    shared_collector.wait_for_events(source, 1)
     webkit.get(
-        site.add("two.html", "tracker.track('two')", head=snippet(source, page_collector.url))
+        site.add("two.html", "tracker.track('two')", head=snippet(source, shared_collector.url))
     )
-    one, two = settled(page_collector, source, 2)
+    one, two = shared_collector.wait_for_events(source, 2)
     assert (one["session_id"], one["profile_id"]) == (two["session_id"], two["profile_id"])
 
 
 def test_an_unknown_source_is_told(
-    page_collector: Collector, site: Site, webkit: "WebDriver"
+    shared_collector: Collector, site: Site, webkit: "WebDriver"
 ) -> None:
-    before = page_collector.counts()
+    before = shared_collector.counts()
     webkit.get(
-        site.add("p.html", head=snippet("00000000-0000-4000-8000-000000000000", page_collector.url))
+        site.add(
+            "p.html", head=snippet("00000000-0000-4000-8000-000000000000", shared_collector.url)
+        )
     )
     result = result_of(webkit, "'a'")
     assert (result["stored"], result["reason"]) == (False, "unknown_source")
-    assert page_collector.counts() == before
+    assert shared_collector.counts() == before
 
 
 def test_track_resolves_when_the_event_is_stored(
-    page_collector: Collector, site: Site, webkit: "WebDriver"
+    shared_collector: Collector, site: Site, webkit: "WebDriver"
 ) -> None:
-    source = page_collector.add_source()
-    webkit.get(site.add("p.html", head=snippet(source, page_collector.url)))
+    source = shared_collector.add_source()
+    webkit.get(site.add("p.html", head=snippet(source, shared_collector.url)))
     result = result_of(webkit, "'a', {n: 1}, {fire: true}")
     assert result["stored"] is True
-    assert [row["id"] for row in page_collector.events(source)] == [result["id"]]
+    assert [row["id"] for row in shared_collector.events(source)] == [result["id"]]

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from collector import store
 from collector.store.install import SAMPLE
 
+from ..browser.environment import Site, Visitor, snippet
 from ..browser.install import ENGINE
-from ..browser.visitor import Site, Visitor, snippet
 from ..support import Collector, wait_for
 from .looker import Looker
 

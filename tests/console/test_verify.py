@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from ..browser.visitor import Site
+from ..browser.environment import Site
 from ..support import Collector
 from .looker import Looker
 

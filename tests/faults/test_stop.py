@@ -1,4 +1,4 @@
-"""SIGTERM: whatever its clients do, a collector ends within about two seconds. What has arrived is
+"""SIGTERM: whatever its clients do, a collector ends by itself. What has arrived is
 answered, and what was acknowledged is stored."""
 
 import contextlib
@@ -6,7 +6,6 @@ import json
 import os
 import sqlite3
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +21,6 @@ from ..support import Collector, wait_for
 
 pytestmark = pytest.mark.faults
 
-# Seconds. It takes about one where nothing is drained; a busy machine may take longer.
-BOUND = 4.0
 SENDERS = 8
 ROUNDS = 5 if os.environ.get("FAULTS") == "long" else 1
 
@@ -130,11 +127,11 @@ KINDS: dict[str, Callable[[Held], None]] = {
 def test_nobody_keeps_a_collector_from_ending(collector_of_two: Collector, kind: str) -> None:
     with contextlib.ExitStack() as clients:
         KINDS[kind](Held(collector_of_two, clients))
-        started = time.monotonic()
         assert collector_of_two.stop() == 0
-        assert time.monotonic() - started < BOUND
     said = "\n".join(collector_of_two.log)
     assert "Traceback" not in said
+    # Whom it cannot get rid of by itself, the supervisor kills in the end.
+    assert "did not finish" not in said
 
 
 def test_what_has_half_arrived_is_refused_in_the_end(collector: Collector) -> None:
@@ -215,9 +212,8 @@ def test_sigterm_under_load_refuses_nobody(tmp_path: Path) -> None:
     collector = Collector(tmp_path, workers=2, options=("--drain-seconds", "1")).start()
     for _ in range(ROUNDS):
         with load_on(collector) as load:
-            started = time.monotonic()
             assert collector.stop() == 0
-            assert time.monotonic() - started < BOUND
+        assert "did not finish" not in "\n".join(collector.log)
         stored = [row["id"] for row in collector.events(load.source)]
         assert set(stored) >= load.acknowledged
         assert len(stored) == len(set(stored))

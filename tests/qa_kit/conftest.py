@@ -13,8 +13,8 @@ import pytest
 
 from collector import store
 
+from ..browser.environment import Site, snippet
 from ..browser.install import launch_options
-from ..browser.visitor import Site, snippet
 from ..support import ROOT, Collector
 
 QA = ROOT / "js" / "qa"

@@ -23,7 +23,7 @@ from cli.builder.guides import load_guides
 from collector import store
 from collector.install.example_values import EXAMPLE_API, EXAMPLE_SOURCE_ID
 
-from ..browser.visitor import snippet
+from ..browser.environment import snippet
 from ..support import PATIENCE, ROOT, Collector, wait_for, web_server
 
 BIN = Path(sys.executable).parent

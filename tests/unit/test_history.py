@@ -39,7 +39,7 @@ def test_a_history_is_as_long_and_as_skewed_as_it_says(tmp_path: Path) -> None:
             return float(connection.execute(query).fetchone()[0])
 
         events = number("SELECT count(*) FROM events")
-        assert 19_000 < events < 21_000
+        assert 18_500 < events < 21_500
         assert number("SELECT count(*) FROM profiles") * history.EVENTS_A_VISITOR < events * 1.3
         assert 0.4 < number("SELECT avg(type = 'page-view') FROM events") < 0.5
         assert 0.02 < number("SELECT avg(bot) FROM events") < 0.04

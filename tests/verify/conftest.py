@@ -1,4 +1,5 @@
 import contextlib
+import os
 import re
 import secrets
 import socket
@@ -21,6 +22,18 @@ EVENTS = "events.example"
 LIMITS = Limits(seconds=30, answer_seconds=2, size=2_000_000, redirects=10)
 HOSTS = {HOST: "127.0.0.1", EVENTS: "127.0.0.1"}
 _HOP = ("connection", "keep-alive", "content-length", "transfer-encoding", "content-encoding")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chromium_of_the_tests(
+    executable: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Has `verify` find the Chromium that the other tests use, unless Playwright has its own."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "chromium").symlink_to(executable)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(folder), prepend=os.pathsep)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from collector.verify import STAGES, Check, Report, Stage, report_text, run_stag
 from collector.verify.browser_stage import BrowserStage, Look, StorageStage
 from collector.verify.storage import Access
 
-from ..browser.visitor import DIST, Network, Reply, page_server, snippet
+from ..browser.environment import DIST, Network, Reply, page_server, snippet
 from ..support import Collector
 from .pages import COLLECTOR_FAULTS
 from .pages import FAULTS as NOT_RUN

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from collector import store
 
-from ..browser.visitor import Site, Visitor, snippet
+from ..browser.environment import Site, Visitor, snippet
 from ..support import COMMAND, ROOT, Collector, run, wait_for
 
 ALIAS = "/a/{app.js,hello}"

@@ -15,9 +15,9 @@ from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
+from ...browser.environment import Site
 from ...browser.install import find_chromium
 from ...browser.moods import MOODS, Mood
-from ...browser.visitor import Site
 from ...support import ROOT
 from ..__main__ import talk
 from .packages import FOLDER, bundle, install, version

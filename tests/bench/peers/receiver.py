@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from ...browser.visitor import Reply, cut
+from ...browser.environment import Reply, cut
 from ...support import QuietServer
 from .decode import Delivery, deliveries
 

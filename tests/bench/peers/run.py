@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 from playwright.async_api import BrowserContext
 
+from ...browser.environment import Reply, Site, snippet
 from ...browser.moods import Mood, Weather
 from ...browser.storm import BODY, IN_TIME, Storm, in_a_browser, visit
-from ...browser.visitor import Reply, Site, snippet
 from ...support import Collector
 from .receiver import CONFIG, Receiver
 from .trackers import OURS_KEEPS, OURS_SETUP, Tracker

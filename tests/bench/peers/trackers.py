@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...browser.visitor import Reply
+from ...browser.environment import Reply
 from .receiver import Answer
 
 OK: Reply = (200, {"Content-Type": "text/plain"}, b"ok")

@@ -1,6 +1,7 @@
 """Expectations that do not hold, and what they say: the docstring of each. `tests/testing/test_plugin.py`
 runs them, and compares."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from collector.testing import EMAIL, Tracking
@@ -112,3 +113,37 @@ def test_another_snapshot(send: Send, tracking: Tracking) -> None:
     assert file.is_file()
     send("a", {"price": 2, "order": "x"})
     tracking.snapshot("one.json", ignore=["properties.order"])
+
+
+def test_one_more_than_expected(send: Send, tracking: Tracking) -> None:
+    """Expected exactly a → b within 0.5 s: stored 3, c {"n": 1} is one too many."""
+    send("a")
+    send("b")
+    send("c", {"n": 1})
+    tracking.expect_exactly("a", "b")
+
+
+def test_one_more_comes_later(send: Send, tracking: Tracking) -> None:
+    """Expected exactly no events (test_wrong.py:"""
+    tracking.expect_exactly()
+    send("a")
+
+
+def test_one_of_several_is_missing(send: Send, tracking: Tracking) -> None:
+    """Expected exactly a → b within 0.5 s: b {"n": 2} is missing."""
+    send("a")
+    send("b", {"n": 1})
+    tracking.expect_exactly("a", ("b", {"n": 2}))
+
+
+def test_stored_out_of_order(send: Send, tracking: Tracking) -> None:
+    """Expected events to be stored in the order in which they were tracked: b came before a."""
+    earlier = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
+    send("b")
+    send("a", time={"create": earlier})
+    tracking.expect_delivery(in_order=True)
+
+
+def test_nothing_in_the_console(send: Send, tracking: Tracking) -> None:
+    """Expected 'ready' in the console within 0.5 s; it said: nothing."""
+    tracking.expect_console("ready")

@@ -3,6 +3,7 @@ collector that can fail."""
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import struct
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
 
 from cli.builder.snippet import render_snippet
 
@@ -107,6 +108,13 @@ def streaming_server(start: str, other: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}/"
         finally:
             over.set()
+
+
+def opened(context: BrowserContext, address: str) -> Page:
+    """Another tab, with a page in it."""
+    page = context.new_page()
+    page.goto(address)
+    return page
 
 
 def crash(page: Page) -> None:
@@ -242,6 +250,11 @@ def split_snippet(source: str, collector: Collector, network: Network) -> str:
     """The snippet with the bundle from the collector and the requests through the network."""
     html = snippet(source, collector.url)
     return html.replace(f'api: "{collector.url}"', f'api: "{network.url}"')
+
+
+def through(network: Network, head: str) -> str:
+    """A snippet whose page sends its events through the network."""
+    return re.sub('api: "[^"]+"', f'api: "{network.url}"', head)
 
 
 def stored(page: Page, call: str) -> Any:
