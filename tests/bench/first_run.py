@@ -9,7 +9,6 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from ..browser.environment import Visitor
 from ..support import wait_for
 
 TRACED = 4  # seconds from the browser's start
@@ -57,9 +56,9 @@ def _read(trace: Path) -> list[TraceEvent] | None:
 def trace_of(browser: Browser, address: str, *, slowdown: int, clicks: int = 0) -> list[TraceEvent]:
     """What Chromium notes of a page, loaded with a slower processor and clicked so often; only the
     thread that runs its scripts."""
-    visitor = Visitor(browser)
-    page = visitor.context.new_page()
-    session = visitor.context.new_cdp_session(page)
+    context = browser.new_context()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
     session.send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
     browser.start_tracing(page=page, categories=["devtools.timeline", "toplevel"])
     page.goto(address)
@@ -68,7 +67,7 @@ def trace_of(browser: Browser, address: str, *, slowdown: int, clicks: int = 0) 
         page.click("#target")
         page.wait_for_timeout(50)
     events: list[TraceEvent] = json.loads(browser.stop_tracing())["traceEvents"]
-    visitor.context.close()
+    context.close()
     thread = next(
         (event["pid"], event["tid"])
         for event in events

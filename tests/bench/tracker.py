@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from cli.builder.sizes import feature_sizes
 
-from ..browser.environment import EVENTS, Site, Visitor, snippet
+from ..browser.environment import EVENTS, Site, opened, snippet
 from ..browser.install import find_chromium, launch
 from ..support import ROOT, Collector
 from .__main__ import machine, talk
@@ -55,9 +55,9 @@ CALLS = """(count) => { const times = [];
 def work_of(browser: Browser, address: str, *, slowdown: int, clock: str) -> float:
     """Milliseconds of script that a page runs until it has loaded and its events are stored, by the
     clock on the wall (`timeTicks`) or by the processor's (`threadTicks`)."""
-    visitor = Visitor(browser)
-    page = visitor.context.new_page()
-    session = visitor.context.new_cdp_session(page)
+    context = browser.new_context()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
     session.send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
     session.send("Performance.enable", {"timeDomain": clock})
     page.goto(address)
@@ -65,17 +65,17 @@ def work_of(browser: Browser, address: str, *, slowdown: int, clock: str) -> flo
     metrics: dict[str, float] = {
         m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]
     }
-    visitor.context.close()
+    context.close()
     return metrics["ScriptDuration"] * 1000
 
 
 def frames_of(browser: Browser, address: str) -> list[float]:
     """Milliseconds between frames for six seconds."""
-    visitor = Visitor(browser)
-    page = visitor.open(address)
+    context = browser.new_context()
+    page = opened(context, address)
     page.wait_for_function("document.readyState == 'complete'")
     found: list[float] = page.evaluate(FRAMES)
-    visitor.context.close()
+    context.close()
     return found
 
 
@@ -110,13 +110,13 @@ def clicks_of(browser: Browser, site: Site, head: str) -> dict[str, Any]:
 def calls_of(browser: Browser, site: Site, collector: Collector, source: str) -> list[float]:
     """Milliseconds of a call of `track` while 500 events and more wait, because the collector is
     away."""
-    visitor = Visitor(browser)
-    page: Page = visitor.open(site.add("calls.html", head=snippet(source, collector.url)))
+    context = browser.new_context()
+    page = opened(context, site.add("calls.html", head=snippet(source, collector.url)))
     page.wait_for_function(READY)
     collector.kill()
     page.evaluate("() => { for (let n = 0; n < 500; n++) tracker.track('waits', {n}) }")
     found: list[float] = page.evaluate(CALLS, 30)
-    visitor.context.close()
+    context.close()
     return found
 
 

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
 
 from collector import store
 from collector.testing import Tracking, TrackingCollector, TrackingSource
 
 from ..support import Collector
-from .environment import Site, Visitor
+from .environment import Site
 
 
 def for_tests(collector: Collector) -> TrackingCollector:
@@ -44,14 +43,6 @@ def head(tracking_source: TrackingSource) -> str:
 def in_order(tracking: Tracking) -> None:
     """What is tracked first is stored first."""
     tracking.expect_delivery(in_order=True)
-
-
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Visitor]:
-    """A visitor with a browser profile of its own."""
-    visitor = Visitor(browser)
-    yield visitor
-    visitor.leave()
 
 
 @pytest.fixture

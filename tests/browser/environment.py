@@ -1,5 +1,5 @@
-"""A site of another origin, a visitor who opens its pages, and a network between them and the
-collector that can fail."""
+"""Where the tests take place: a site of another origin, pages that come slowly, and a network between
+them and the collector that can fail."""
 
 import contextlib
 import json
@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Page
+from playwright.sync_api import BrowserContext, Error, Page
 
 from cli.builder.snippet import render_snippet
 
-from ..support import ROOT, Collector, QuietServer, running, wait_for, web_server
+from ..support import ROOT, Collector, QuietServer, running, web_server
 
 DIST = ROOT / "js" / "dist"
 EVENTS = """
@@ -128,46 +128,6 @@ def snippet(source: str, api: str, **options: Any) -> str:
     return render_snippet(source, api, DIST, **options).html
 
 
-class Visitor:
-    """A browser context; keeps cookies and storage from page to page."""
-
-    def __init__(self, browser: Browser) -> None:
-        self.context = browser.new_context()
-        self.console: list[str] = []
-        self.errors: list[str] = []
-
-    def _keep_message(self, message: ConsoleMessage) -> None:
-        # Browsers ask for an icon by themselves, and say so when there is none, or when a strict
-        # policy keeps them from it. Chromium has its address in the location only.
-        if "favicon.ico" not in message.text + message.location["url"]:
-            self.console.append(message.text)
-
-    def _keep_error(self, error: Error) -> None:
-        if "favicon.ico" not in str(error):
-            self.errors.append(str(error))
-
-    def open(self, url: str) -> Page:
-        page = self.context.new_page()
-        page.on("console", self._keep_message)
-        page.on("pageerror", self._keep_error)
-        page.goto(url)
-        return page
-
-    def said(self, text: str) -> list[str]:
-        """What the consoles of all pages said so far, with this text in it."""
-        for page in self.context.pages:
-            page.evaluate("0")  # events of the browser are delivered while it is being talked to
-        return [message for message in self.console if text in message]
-
-    def leave(self) -> None:
-        """Leaves every page as a person does; what is sent on leaving is sent before the context
-        goes."""
-        for page in self.context.pages:
-            with contextlib.suppress(Exception):
-                page.goto("about:blank")
-        self.context.close()
-
-
 Reply = tuple[int, dict[str, str], bytes]
 
 
@@ -246,25 +206,11 @@ class Network:
         self._server.server_close()
 
 
-def split_snippet(source: str, collector: Collector, network: Network) -> str:
-    """The snippet with the bundle from the collector and the requests through the network."""
-    html = snippet(source, collector.url)
-    return html.replace(f'api: "{collector.url}"', f'api: "{network.url}"')
-
-
 def through(network: Network, head: str) -> str:
-    """A snippet whose page sends its events through the network."""
+    """A snippet whose page has the bundle from the collector, and sends through the network."""
     return re.sub('api: "[^"]+"', f'api: "{network.url}"', head)
 
 
-def stored(page: Page, call: str) -> Any:
-    """What a call of `track` resolves to."""
-    return page.evaluate(f"() => window.tracker.track({call})")
-
-
-def settled(collector: Collector, source: str, count: int) -> list[dict[str, Any]]:
-    """Exactly `count` events of a source: they came, and nothing more came with them."""
-    wait_for(lambda: len(collector.events(source)) >= count, f"{count} events")
-    found = collector.events(source)
-    assert len(found) == count
-    return found
+def split_snippet(source: str, collector: Collector, network: Network) -> str:
+    """The same of a source of a collector."""
+    return through(network, snippet(source, collector.url))

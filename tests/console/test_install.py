@@ -7,12 +7,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from collector import store
 from collector.store.install import SAMPLE
 
-from ..browser.environment import Site, Visitor, snippet
+from ..browser.environment import Site, opened, snippet
 from ..browser.install import ENGINE
 from ..support import Collector, wait_for
 from .looker import Looker
@@ -30,13 +30,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Visitor]:
-    visitor = Visitor(browser)
-    yield visitor
-    visitor.leave()
-
-
 def lamp(page: Page, name: str) -> Locator:
     return page.locator(f"[data-lamp={name}]")
 
@@ -47,7 +40,7 @@ def is_on(page: Page) -> list[bool]:
 
 
 def test_the_lamps_go_on_one_by_one(
-    browser: Browser, collector: Collector, site: Site, visitor: Visitor
+    browser: Browser, collector: Collector, site: Site, context: BrowserContext
 ) -> None:
     source = collector.add_source()
     with Looker(browser, collector) as looker:
@@ -55,7 +48,7 @@ def test_the_lamps_go_on_one_by_one(
         assert is_on(page) == [False, False, False]
         looker.check_looks()
         head = snippet(source, collector.url)
-        shop = visitor.open(site.add("p.html", head=head, script='window.tracker.track("a")'))
+        shop = opened(context, site.add("p.html", head=head, script='window.tracker.track("a")'))
         for name in ("page_seen", "script_loaded", "event_stored"):
             expect(lamp(page, name)).to_have_class("on", timeout=20_000)
             expect(lamp(page, name)).to_contain_text(site.origin)
@@ -68,13 +61,13 @@ def test_the_lamps_go_on_one_by_one(
 
 
 def test_a_wrong_origin_is_shown_and_allowing_it_cures_that(
-    browser: Browser, collector: Collector, site: Site, visitor: Visitor
+    browser: Browser, collector: Collector, site: Site, context: BrowserContext
 ) -> None:
     source = collector.add_source(origins=[SHOP])
     head = snippet(source, collector.url)
     with Looker(browser, collector) as looker:
         page = looker.goto(f"/sources/{source}/install?tab=nextjs")
-        visitor.open(site.add("p.html", head=head, script='window.tracker.track("a")'))
+        opened(context, site.add("p.html", head=head, script='window.tracker.track("a")'))
         cause = page.locator("[data-cause=origin_not_allowed]")
         expect(cause).to_contain_text(site.origin, timeout=20_000)
         assert is_on(page) == [True, True, False]
@@ -89,7 +82,7 @@ def test_a_wrong_origin_is_shown_and_allowing_it_cures_that(
             lambda: collector.post(nothing, headers=sender).status_code == 200,
             "the collector to know",
         )
-        visitor.open(site.add("q.html", head=head, script='window.tracker.track("b")'))
+        opened(context, site.add("q.html", head=head, script='window.tracker.track("b")'))
         expect(lamp(page, "event_stored")).to_have_class("on", timeout=20_000)
     assert store_of(collector, source) == [SHOP, site.origin]
     (entry,) = collector.rows("SELECT * FROM audit WHERE action = 'source.set'")

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 from collector import store
 
-from ..browser.environment import Site, Visitor, snippet
+from ..browser.environment import Site, snippet
 from ..support import COMMAND, ROOT, Collector, run, wait_for
 
 ALIAS = "/a/{app.js,hello}"
@@ -32,13 +32,6 @@ def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 def site(tmp_path: Path) -> Iterator[Site]:
     with Site(tmp_path / "site") as site:
         yield site
-
-
-@pytest.fixture
-def visitor(browser: Browser) -> Iterator[Visitor]:
-    visitor = Visitor(browser)
-    yield visitor
-    visitor.leave()
 
 
 def page_of(site: Site, collector: Collector, source: str, script: str = SENDS) -> str:
@@ -141,12 +134,12 @@ class Manual:
 
 
 def test_a_link_that_is_opened_ends_the_waiting_and_leaves_nothing(
-    site: Site, collector: Collector, visitor: Visitor
+    page: Page, site: Site, collector: Collector
 ) -> None:
     source = collector.add_source()
     url = page_of(site, collector, source)
     # Somebody with a past, which stays.
-    page = visitor.open(url)
+    page.goto(url)
     collector.wait_for_events(source, 1)
     manual = Manual(url, collector, source)
     assert manual.link.startswith(f"{url}?__tt_run=verify-")
