@@ -51,7 +51,7 @@ def _context_for(_: str | None, **options: Any) -> ssl.SSLContext:
 
 
 # Each client reads the authorities that it trusts, which takes 50 ms. There are thousands here.
-default.create_ssl_context = _shared_context  # type: ignore[attr-defined]
+default.create_ssl_context = _shared_context  # type: ignore[assignment, attr-defined]
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

@@ -220,7 +220,7 @@ def test_events_are_found_by_type_condition_and_number(watched: Collector) -> No
 
 def test_a_wait_is_answered_at_the_commit(watched: Collector) -> None:
     source = watched.add_source()
-    took = []
+    took: list[float] = []
     # The database is looked at each second without a commit: such answers would all take that long.
     while not took or (min(took) > 0.9 and len(took) < 10):
         run = run_id()
