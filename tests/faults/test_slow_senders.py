@@ -55,7 +55,12 @@ def send(collector: Collector, source: str, keeps: bool) -> list[int | str]:
             try:
                 answers.append(client.post(f"{collector.url}/track", json=body).status_code)
             except httpx.TransportError as error:
-                answers.append(repr(error))
+                # A kept connection may be dropped while the next request is on its way. Browsers then
+                # send that again, once, on another one.
+                if keeps and isinstance(error, httpx.RemoteProtocolError | httpx.NetworkError):
+                    answers.append(client.post(f"{collector.url}/track", json=body).status_code)
+                else:
+                    answers.append(repr(error))
     return answers
 
 
@@ -92,7 +97,8 @@ def test_slow_senders_keep_nobody_out(
         return answers
 
     answers = run_async(scenario())
-    assert answers == [[200] * ANSWERS] * 2
+    assert [answer for each in answers for answer in each if answer != 200] == []
+    assert [len(each) for each in answers] == [ANSWERS] * 2
     assert len(collector.events(source)) == 2 * ANSWERS
     assert not [line for line in collector.log if "Traceback" in line or "error" in line]
     assert collector.stop() == 0

@@ -19,7 +19,7 @@ def test_the_server_does_what_its_docs_say(collector: Collector, tmp_path: Path)
             "--max-examples", "5", "--phases", "examples,coverage,fuzzing", "--generation-deterministic",
             "-H", f"Authorization: Bearer {secret}",
         ],
-        capture_output=True, text=True, timeout=150, cwd=tmp_path, check=False,
+        capture_output=True, text=True, timeout=170, cwd=tmp_path, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]
     assert "Tested: 40" in done.stdout
