@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 from collections.abc import Generator, Iterator
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 
 from .browser.install import ENGINE, find_chromium, find_firefox, find_shell, find_webkit, launch
 from .support import Collector
+from .warm import IMPORTED
 
 # Suites of their own, as users have them: tests/testing runs them.
 collect_ignore = ["shop", "testing/broken_shop", "testing/wrong_expectations"]
@@ -29,6 +31,9 @@ def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Colle
 # Measuring what the collectors of a test run takes a third of its time. These folders go through all of
 # their code; those of the others need many seconds for what these do in a few.
 MEASURED = ("cli", "http", "unit")
+# Forks have these imported before they are measured.
+for _name in IMPORTED:
+    importlib.import_module(_name)
 _MEASURING = "COVERAGE_PROCESS_CONFIG"
 _config = os.environ.get(_MEASURING)
 

@@ -32,7 +32,7 @@ ROOT = Path(__file__).parent.parent
 MAX_JOB = 64 * 1024  # bytes
 # Whatever else may count while Python starts, or a module is imported.
 _SAFE = "THAMESTHRIVE_"
-_IMPORTED = (
+IMPORTED = (
     "collector.child",
     "collector.console.app",
     "collector.store",
@@ -168,7 +168,7 @@ def main() -> None:
     import cli.main
 
     cli.main.application()
-    for name in _IMPORTED:
+    for name in IMPORTED:
         importlib.import_module(name)
     jobs = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those below
