@@ -180,7 +180,7 @@ def get_stored(connection: sqlite3.Connection, seq: int) -> StoredEvent:
 
 
 def request_id_of(connection: sqlite3.Connection, seq: int) -> str | None:
-    """The id of the request that brought a stored event; None if there is no such event."""
+    """The id of the request that a stored event came with, or None if there is no such event."""
     row = connection.execute("SELECT request_id FROM events WHERE seq = ?", (seq,)).fetchone()
     return None if row is None else str(row[0])
 

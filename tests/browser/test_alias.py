@@ -60,7 +60,7 @@ RECORD = """
 
 @pytest.fixture(scope="module")
 def tracking_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingCollector]:
-    """A collector with names of its owner's."""
+    """A collector whose owner has chosen the names."""
     folder = tmp_path_factory.mktemp("aliased")
     collector = Collector(folder, options=("--alias", ALIAS, "--qa"))
     try:
