@@ -2,7 +2,7 @@
 `tracking.py` and `async_tracking.py` drive."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from .chain import Broken, Link, first_broken_link
@@ -58,14 +58,26 @@ class Expectations:
         return matching[-1]
 
     def _matching(self, wanted: Wanted, count: int, seconds: float) -> Steps[list[Event]]:
+        def matching(events: list[Event]) -> list[Event]:
+            return [event for event in events if wanted.accepts(event)]
+
+        events = yield from self._until(
+            lambda events: len(matching(events)) >= count, seconds, wanted.type
+        )
+        return matching(events)
+
+    def _until(
+        self, enough: Callable[[list[Event]], bool], seconds: float, type_: str | None = None
+    ) -> Steps[list[Event]]:
+        """The events of the run when they are `enough`, or when the time is over. `type_`: the type
+        of those that are waited for."""
         deadline = time.monotonic() + seconds
         while True:
             events = yield from self._run.fetch()
-            matching = [event for event in events if wanted.accepts(event)]
             left = deadline - time.monotonic()
-            if len(matching) >= count or left <= 0:
-                return matching
-            yield from self._run.wait(left, wanted.type)
+            if enough(events) or left <= 0:
+                return events
+            yield from self._run.wait(left, type_)
 
     def _judge_times(self, wanted: Wanted, times: int, where: str = "") -> Steps[None]:
         __tracebackhide__ = True
@@ -121,16 +133,12 @@ class Expectations:
     def _expect_sequence(self, wanted: list[Wanted], within: float | None) -> Steps[list[Event]]:
         __tracebackhide__ = True
         seconds = self._session.within if within is None else within
-        deadline = time.monotonic() + seconds
-        while True:
-            events = yield from self._run.fetch()
-            found = _in_order(wanted, events)
-            left = deadline - time.monotonic()
-            if len(found) == len(wanted):
-                return found
-            if left <= 0:
-                break
-            yield from self._run.wait(left)
+        events = yield from self._until(
+            lambda events: len(_in_order(wanted, events)) == len(wanted), seconds
+        )
+        found = _in_order(wanted, events)
+        if len(found) == len(wanted):
+            return found
         what = f"Expected the sequence {_names(wanted)} within {seconds:g} s"
         yield from self._fail_missing(what, wanted, found)
         raise AssertionError("fail always raises")
@@ -160,13 +168,7 @@ class Expectations:
     def _expect_exactly(self, wanted: list[Wanted], within: float | None) -> Steps[list[Event]]:
         __tracebackhide__ = True
         seconds = self._session.within if within is None else within
-        deadline = time.monotonic() + seconds
-        while True:
-            events = yield from self._run.fetch()
-            left = deadline - time.monotonic()
-            if len(events) >= len(wanted) or left <= 0:
-                break
-            yield from self._run.wait(left)
+        events = yield from self._until(lambda events: len(events) >= len(wanted), seconds)
         yield from self._judge_exactly(wanted, f" within {seconds:g} s")
         for event in events:
             self._session.forget_none(event)

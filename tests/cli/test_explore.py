@@ -1,5 +1,6 @@
 """`thamesthrive stats explore|funnel|retention|saved`: questions of one's own."""
 
+import contextlib
 import csv
 import io
 import json
@@ -384,19 +385,21 @@ def test_a_terminal_shows_how_far_it_is(large: Path) -> None:
     assert "Exploring" in on_terminal(*SLOW, "--db", str(large), until="Exploring")
 
 
+def _keeps_what_it_finds(pid: int, db: Path) -> bool:
+    """Whether a process has the database open, and a temporary file of SQLite's."""
+    names = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            names.append(str(link.readlink()))
+    return any(Path(name).name == db.name for name in names) and "etilqs" in "".join(names)
+
+
 def test_ctrl_c_ends_it_cleanly(large: Path) -> None:
     command = [*COMMAND, *SLOW, "--db", str(large)]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        handles_it = f"/proc/{process.pid}/fd"
-        wait_for(
-            lambda: (
-                any(link.resolve().name == large.name for link in Path(handles_it).iterdir())
-                and "etilqs" in "".join(str(link.readlink()) for link in Path(handles_it).iterdir())
-            ),
-            "it to keep what it finds",
-        )
+        wait_for(lambda: _keeps_what_it_finds(process.pid, large), "it to keep what it finds")
         process.send_signal(signal.SIGINT)
         shown, said = process.communicate(timeout=20)
     assert (process.returncode, shown, said) == (130, "", "Stopped.\n")
