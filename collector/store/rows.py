@@ -185,7 +185,9 @@ def of_run(run: str | None) -> list[Term]:
     """A term for rows of a run of tests; None stands for rows of none."""
     if run == ANY_RUN:
         return []
-    return [("run IS NULL", []) if run is None else ("run = ?", [run])]
+    # With a plain `run IS NULL`, SQLite first reads all requests into a Bloom filter of those of no
+    # run, which are nearly all: two seconds of twenty million events for the latest fifty.
+    return [("iif(seq, run, 0) IS NULL", []) if run is None else ("run = ?", [run])]
 
 
 def load_json(text: str) -> Any:

@@ -95,3 +95,16 @@ def test_one_visitors_story(large: tuple[sqlite3.Connection, str], is_limited: b
         assert store.count_profile(connection, profile)["events"] == REQUESTS // VISITORS
 
     assert work(connection, tell) < MOST
+
+
+@pytest.mark.parametrize("filters", [{}, {"type": "page-view"}, {"is_limited": True}])
+def test_the_latest_events(
+    large: tuple[sqlite3.Connection, str], filters: dict[str, object]
+) -> None:
+    connection, source = large
+    wanted = {"source_id": source} if filters.pop("is_limited", False) else filters
+
+    def look() -> None:
+        assert len(store.list_events(connection, limit=10, **wanted)) == 10
+
+    assert work(connection, look) < MOST
