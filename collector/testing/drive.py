@@ -80,7 +80,7 @@ class Driver:
 
         if page.url != BLANK:
             try:
-                page.goto(BLANK)
+                page.goto(BLANK, wait_until="commit")
             except Error:
                 return  # closed or crashed: it is left already
 
@@ -130,7 +130,7 @@ class AsyncDriver:
 
         if page.url != BLANK:
             try:
-                await page.goto(BLANK)
+                await page.goto(BLANK, wait_until="commit")
             except Error:
                 return  # closed or crashed: it is left already
 

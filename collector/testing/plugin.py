@@ -129,8 +129,9 @@ def tracking(
     folder = request.path.parent / "snapshots"
     update = request.config.option.tracking_update
     made = Tracking(session, driver, folder, update=update)
-    for each in bound:
-        made.attach(each)
+    # Set up before `tracking`, and so torn down after it. To bind a context takes longer once it has a page.
+    for name in bound:
+        made.attach(request.getfixturevalue(name))
     request.node.stash[SESSION] = session, driver
     yield made
     driver.run(session.collect())
@@ -215,13 +216,9 @@ class _Records:
             self._config.hook.pytest_tracking_record(record=TestRecord.from_dict(data))
 
 
-def _browser_fixtures(request: pytest.FixtureRequest) -> list[Any]:
-    """The page or context of the test, set up before `tracking` and so torn down after it."""
-    return [
-        request.getfixturevalue(name)
-        for name in ("context", "page")
-        if name in request.fixturenames
-    ]
+def _browser_fixtures(request: pytest.FixtureRequest) -> list[str]:
+    """The names of those that the test has."""
+    return [name for name in ("context", "page") if name in request.fixturenames]
 
 
 def _api(request: pytest.FixtureRequest) -> Callable[[], Any] | None:

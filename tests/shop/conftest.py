@@ -60,5 +60,6 @@ def browser_type_launch_args(
         system = {"channel": "moz-firefox", "executable_path": shutil.which("firefox-esr")}
         return {**browser_type_launch_args, **system}
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    names = ("chromium-headless-shell", "chromium", "google-chrome")
+    chromium = next((found for name in names if (found := shutil.which(name))), None)
     return {**browser_type_launch_args, "executable_path": chromium, "args": sandbox}
