@@ -50,6 +50,10 @@ def main() -> None:
         from .worker.app import run
 
         run(task, _collect_garbage_seldom)
+    elif task.role == "forwarder":
+        from .forward.process import run as run_forwarder
+
+        run_forwarder(task)
     elif task.role == "console":
         from .console.app import run as run_console
 

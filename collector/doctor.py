@@ -36,7 +36,9 @@ from .store import (
     refuse_newer,
     time_ago,
 )
+from .store.forward_state import list_destinations
 from .store.sightings import TRACKER_FILE
+from .targets import parse_targets
 
 FSYNCS = 20
 SLOW_FSYNC = 20.0  # milliseconds
@@ -78,6 +80,7 @@ def examine(
     yield from _bundle(settings, tracker_sources)
     yield from _alias(settings)
     yield from _countries(settings)
+    yield from _destinations(settings)
 
 
 def _versions(_: Settings) -> Iterator[Finding]:
@@ -312,3 +315,25 @@ def _countries(settings: Settings) -> Iterator[Finding]:
         yield Finding("countries", "ok", f"{settings.countries} is of {built:%Y-%m-%d}.")
     except SettingsError as error:
         yield Finding("countries", "problem", str(error))
+
+
+def _destinations(settings: Settings) -> Iterator[Finding]:
+    wanted = {target.name for target in parse_targets(settings.forward)}
+    known = set()
+    # Without a database, or with one of a former version, nothing was forwarded.
+    with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
+        for state in list_destinations(settings.db, connection):
+            known.add(state.name)
+            if state.name not in wanted:
+                detail = (
+                    f"{state.name} is in no setting here, and {state.backlog_rows:,} events wait for it."
+                    " If it gets them no more: thamesthrive forward ADDRESS --remove"
+                )
+                yield Finding("forward", "warning", detail)
+                continue
+            detail = f"{state.name} has all but {state.backlog_rows:,} events."
+            yield Finding("forward", "warning" if state.problem else "ok", state.problem or detail)
+    for name in sorted(wanted - known):
+        yield Finding(
+            "forward", "warning", f"Nothing was sent to {name} yet; `thamesthrive serve` does so."
+        )

@@ -34,7 +34,8 @@ T = TypeVar("T")
 class Task(Struct, frozen=True, forbid_unknown_fields=True):
     """What a child process does."""
 
-    # "writer", "worker", "console", or "supervisor" for a collector that another program embeds
+    # "writer", "worker", "console", "forwarder", or "supervisor" for a collector that another program
+    # embeds
     role: str
     settings: Settings
     # Of the socket that it serves: for a worker the public one, for the writer and the console that
@@ -44,6 +45,7 @@ class Task(Struct, frozen=True, forbid_unknown_fields=True):
     console: int = -1  # of that through which it passes the console one; -1 if there is none
     counters: int = -1  # of the memory for the metrics; -1 if there is none
     database: DatabaseFile | None = None  # as the supervisor found it
+    destination: str = ""  # of a forwarder, by its name
     number: int = 0  # of the process, among those that share that memory
     processes: int = 1  # how many those are
 

@@ -8,7 +8,7 @@ processes share (counters.py), so counting needs no disk, and each worker can sh
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -94,6 +94,38 @@ _REQUEST_SECONDS = _declare(
     bounds=SECONDS,
 )
 _GAUGES = [metric for metric in METRICS if metric.kind == "gauge"]
+
+# Of destinations, which say these of themselves: what is in memory is not what was on disk.
+_DESTINATION = ("destination",)
+FORWARD_ROWS = _declare(
+    "counter",
+    "thamesthrive_forwarded_events_total",
+    "Events sent, repeats among them.",
+    _DESTINATION,
+)
+FORWARD_FAILURES = _declare(
+    "counter", "thamesthrive_forward_failures_total", "Tries to send that failed.", _DESTINATION
+)
+FORWARD_BACKLOG = _declare(
+    "gauge",
+    "thamesthrive_forward_waiting_events",
+    "Events that wait to be sent, about.",
+    _DESTINATION,
+)
+FORWARD_LAG = _declare(
+    "gauge",
+    "thamesthrive_forward_waiting_seconds",
+    "How long the first of them has waited.",
+    _DESTINATION,
+)
+FORWARD_REFUSED = _declare(
+    "gauge",
+    "thamesthrive_forward_refused_rows",
+    "Rows that the destination refuses, set aside.",
+    _DESTINATION,
+)
+Given = Mapping[Described, Mapping[tuple[str, ...], float]]
+"""Metrics that are not counted here: their values by their labels."""
 
 
 class _Process:
@@ -258,21 +290,21 @@ def _quantile(counts: Sequence[float], part: float) -> float:
     return low
 
 
-def render() -> bytes:
-    """The metrics of all processes, in Prometheus' text format."""
+def render(given: Given) -> bytes:
+    """The metrics of all processes, and others that are given, in Prometheus' text format."""
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.registry import Collector
 
     class Sums(Collector):
         def collect(self) -> Iterator["Metric"]:
-            return _families()
+            return _families(given)
 
     registry = CollectorRegistry()
     registry.register(Sums())
     return generate_latest(registry)
 
 
-def _families() -> Iterator["Metric"]:
+def _families(given: Given) -> Iterator["Metric"]:
     from prometheus_client.metrics_core import (
         CounterMetricFamily,
         GaugeMetricFamily,
@@ -284,12 +316,17 @@ def _families() -> Iterator["Metric"]:
         name, *labels = key.decode().split(_SEPARATOR)
         sums[name][tuple(labels)] = number
     for metric in METRICS:
-        found = sums[metric.name]
+        found = given.get(metric, sums[metric.name])
         if metric.kind == "counter":
             family = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
             for label_values, number in found.items():
                 family.add_metric(label_values, number)
             yield family
+        elif metric.kind == "gauge" and metric.labels:
+            labeled = GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
+            for label_values, number in found.items():
+                labeled.add_metric(label_values, number)
+            yield labeled
         elif metric.kind == "gauge":
             of_all = _process.counters.gauges(_GAUGES.index(metric))
             yield GaugeMetricFamily(metric.name, metric.meaning, metric.combine(of_all))
@@ -301,7 +338,9 @@ def _families() -> Iterator["Metric"]:
             )
 
 
-def _cumulative(metric: Described, counts: dict[tuple[str, ...], float]) -> list[tuple[str, float]]:
+def _cumulative(
+    metric: Described, counts: Mapping[tuple[str, ...], float]
+) -> list[tuple[str, float]]:
     """A histogram's buckets as Prometheus wants them: each with all that is below its bound."""
     below = 0.0
     found: list[tuple[str, float]] = []

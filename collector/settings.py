@@ -11,6 +11,7 @@ from typing import Any
 
 from .alias import Alias, parse_aliases
 from .errors import SettingsError
+from .targets import parse_targets
 
 CONFIG_FILE = "thamesthrive.toml"
 ENV_PREFIX = "THAMESTHRIVE_"
@@ -99,6 +100,12 @@ class Settings:
         "Sites on private addresses, as host:port separated by commas, that the console may fetch to verify them; all others must have public addresses.",
         shown="none",
         check=parse_hosts,
+    )
+    forward: str = _setting(
+        "",
+        "Stores that get all events as well, as postgresql:// and clickhouse:// addresses with spaces between them. Passwords are safer in the variable or the file.",
+        shown="none",
+        check=parse_targets,
     )
     proxies: int = _setting(
         0,

@@ -30,6 +30,7 @@ from .errors import SettingsError
 from .ipc import Task, start_process
 from .settings import Settings
 from .store import migrate
+from .targets import parse_targets, require_driver
 
 log = logging.getLogger("collector")
 
@@ -57,6 +58,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
             raise SettingsError(f"{name}: there is no folder {wanted}.")
     settings = _for_tests(settings)
     _check_alias(settings)
+    for target in parse_targets(settings.forward):
+        require_driver(target)
     if settings.countries:
         Countries(settings.countries)  # raises SettingsError
     raise_limit()
@@ -147,8 +150,8 @@ class Child:
 
 
 class Supervisor:
-    """Keeps one writer and `settings.workers` workers running, and starts another for each that
-    ends on its own."""
+    """Keeps one writer, `settings.workers` workers and a forwarder for each destination running, and
+    starts another for each that ends on its own."""
 
     def __init__(
         self,
@@ -174,6 +177,10 @@ class Supervisor:
             *(
                 Task("worker", settings, public, writer, console, number=number, **shared)
                 for number in range(1, processes - 1)
+            ),
+            *(
+                Task("forwarder", settings, database=database, destination=target.name)
+                for target in parse_targets(settings.forward)
             ),
         ]
         # It is started when it is asked for, and again when it has ended and is asked for.
@@ -256,7 +263,7 @@ class Supervisor:
             child.process.pid,
             child.process.returncode,
         )
-        if self._counters:
+        if self._counters and child.task.counters >= 0:
             self._counters.clear_gauges(child.task.number)  # nothing waits in it; its counts stay
         if not self._is_signaled(child.pause):
             child.pause = min(child.pause * 2, MAX_PAUSE)

@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from collector.settings import Settings, env_of, help_of, read_settings
+from collector.targets import parse_targets
 
 from ..output import show as print_result
 from ..output import table
@@ -29,6 +30,9 @@ def show(as_json: JsonOption = False) -> None:
     given = read_settings()
     if "metrics_token" in given:  # what is shown here ends in tickets and screenshots
         given["metrics_token"] = "(hidden)", given["metrics_token"][1]
+    if "forward" in given:
+        text, origin = given["forward"]
+        given["forward"] = " ".join(target.name for target in parse_targets(text)), origin
     found: list[tuple[str, Any, str]] = [
         (spec.name, *given.get(spec.name, (spec.default, "default"))) for spec in fields(Settings)
     ]

@@ -7,6 +7,7 @@ from .. import __version__, metrics, store
 from ..doctor import Finding, examine
 from ..errors import StoreError
 from ..store import AuditEntry
+from ..store.forward_state import list_destinations
 from .page import Call, Html, Page, get
 
 ENTRIES = 50  # of the audit, on a page
@@ -24,6 +25,7 @@ def _system(call: Call) -> Html:
         "size": size,
         "sizes": size.sizes,
         "sources": call.sources(),
+        "destinations": list_destinations(call.settings.db, call.db),
         "retention_problem": store.paused(call.db),
         "audit": list(store.iter_audit(call.db, limit=LATEST)) if call.session.is_admin else [],
     }

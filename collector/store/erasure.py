@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from ..errors import NotFound
 from .audit import add_entry, complete_entry
-from .connection import snapshot, transaction
+from .connection import path_of, snapshot, transaction
+from .edge import add_forgotten
+from .forward_state import state_path
 from .rejected import remove_rejected
 from .rollups import removing
 from .rows import PAGE_ROWS, load_json
@@ -130,6 +132,7 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     NotFound.
     """
     require_profile(connection, profile_id)
+    is_elsewhere = state_path(path_of(connection)).exists()
     removed = dict.fromkeys(_COUNTS, 0)
     entry = 0
     more = True
@@ -139,6 +142,8 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
             entry = entry or add_entry(connection, "profile.forget")
             more = _forget_some(connection, profile_id, removed)
             if not more:
+                if is_elsewhere:
+                    add_forgotten(connection, profile_id)
                 complete_entry(connection, entry, removed)
     return removed
 

@@ -17,6 +17,7 @@ from . import (
     clock,
     console_sessions,
     countries,
+    edge,
     former_ids,
     former_layouts,
     layout,
@@ -141,6 +142,13 @@ def m016_countries(db: Database) -> None:
     for statement in countries.TABLES:
         db.execute(statement)
     countries.add_to_rollups(db.conn)
+
+
+@migrations()
+def m018_edge(db: Database) -> None:
+    for statement in edge.TABLES:
+        db.execute(statement)
+    edge.name_edge(db.conn)
 
 
 def migrate(path: Path) -> None:

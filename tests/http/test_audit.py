@@ -27,7 +27,7 @@ NO_CHANGES = {
     "rejected groups", "schema try", "schema diff", "schema infer", "schema types",
     "verify", "qa record", "qa show", "qa tail", "qa diff",
     "stats overview", "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
-    "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site",
+    "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site", "forward",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
 }  # fmt: skip

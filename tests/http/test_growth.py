@@ -134,7 +134,7 @@ def test_the_load_is_that_of_all_processes() -> None:
         metrics.show_connections(7, 0)
         metrics.share(memory, 2)
         load = metrics.load()
-        rendered = metrics.render().decode()
+        rendered = metrics.render({}).decode()
     finally:
         metrics._process.counters = before
     assert (load.commits, load.events_per_commit) == (100, 3)

@@ -17,6 +17,7 @@ from ...database_file import DatabaseFile
 from ...errors import NewerDatabase, ReplacedDatabase
 from ...settings import Settings
 from ...store import connect_readonly, paused, refuse_newer
+from ...store.forward_state import DestinationState, list_destinations
 from ..log_limit import LogLimit
 from ..sender import hops_of
 from ..writer_client import WriterClient
@@ -141,11 +142,32 @@ class Health:
     @property
     def _warnings(self) -> list[str]:
         """What should be looked at, although events are stored."""
+        found = []
         with contextlib.suppress(sqlite3.Error, ReplacedDatabase):
             self._file.require()
             if problem := paused(self._database):
-                return [problem]
-        return []
+                found.append(problem)
+            found += [problem for state in self._destinations() if (problem := state.problem)]
+        return found
+
+    def _destinations(self) -> list[DestinationState]:
+        return list_destinations(self._settings.db, self._database)
+
+    def metrics(self) -> bytes:
+        """What /metrics says."""
+        self.refresh()
+        given: dict[metrics.Described, dict[tuple[str, ...], float]] = {}
+        with contextlib.suppress(sqlite3.Error):  # /ready says what is wrong
+            for state in self._destinations():
+                for metric, value in (
+                    (metrics.FORWARD_ROWS, state.rows),
+                    (metrics.FORWARD_FAILURES, state.failures),
+                    (metrics.FORWARD_BACKLOG, state.backlog_rows),
+                    (metrics.FORWARD_LAG, state.backlog_seconds),
+                    (metrics.FORWARD_REFUSED, state.aside),
+                ):
+                    given.setdefault(metric, {})[state.name,] = value
+        return metrics.render(given)
 
 
 def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
@@ -166,8 +188,7 @@ def add(app: Sanic[Any, Any], health: Health) -> list[Route]:
         if not health.may_read(request.headers.get("authorization", "")):
             headers = {"WWW-Authenticate": "Bearer"}
             return json_response(401, {"detail": "Send the token of --metrics-token."}, headers)
-        health.refresh()
-        return HTTPResponse(metrics.render(), headers=NO_STORE, content_type=metrics.CONTENT_TYPE)
+        return HTTPResponse(health.metrics(), headers=NO_STORE, content_type=metrics.CONTENT_TYPE)
 
     ready = openapi.ref("Ready")
     routes = [
