@@ -35,6 +35,7 @@ COMMANDS = {
     "doctor": "Operate",
     "config": "Operate",
     "db": "Operate",
+    "cluster": "Operate",
     "qa": "Develop",
     "build": "Develop",
 }
