@@ -97,8 +97,8 @@ class KnownSessions:
 
 
 class Identities:
-    """The owners of requests, inside the writer's transaction. `profile_ids`: of the secret that
-    machines share, if there is one."""
+    """The owners of requests, inside one transaction of the writer. `profile_ids`: of the secret
+    that machines share, if there is one."""
 
     def __init__(
         self,
@@ -111,6 +111,7 @@ class Identities:
         self._keys = keys
         self._known = known
         self._profile_ids = profile_ids
+        self._first_ids: dict[str, str] = {}
 
     def owner_of(self, request: WriteRequest) -> Owner:
         """The owner of a request. Its session and profile exist when this returns."""
@@ -170,13 +171,18 @@ class Identities:
         connection, scope, ids = self._connection, request.profile_scope, self._profile_ids
         if ids is None:
             return self._add_profile(uuid7(), request)
-        source = first_id(connection, request.source_id)
+        source = self._first_id(request.source_id)
         issued = (ids.issue(session_id, source, scope, attempt) for attempt in count())
         derived = next(one for one in issued if not is_forgotten_profile(connection, one))
-        # It exists if another request of the same session has brought it, and the session has
-        # expired since.
-        found = sessions.find_profile(connection, derived, scope)
-        return found or self._add_profile(derived, request)
+        # It is stored if another machine's visitor has brought it, or the session has expired.
+        return sessions.ensure_profile(connection, derived, scope, request.received_at)
+
+    def _first_id(self, source_id: str) -> str:
+        """What a source is known by on all machines, also while one does not know its new id yet."""
+        found = self._first_ids.get(source_id)
+        if found is None:
+            found = self._first_ids[source_id] = first_id(self._connection, source_id)
+        return found
 
     def _add_profile(self, profile_id: str, request: WriteRequest) -> tuple[int, str]:
         scope, at = request.profile_scope, request.received_at

@@ -69,6 +69,7 @@ def test_what_nobody_has_issued_does_not_verify(text: str, scope: str) -> None:
     assert not HERE.verifies(text, scope)
     assert not HERE.verifies(uuid7(), scope)
     assert not HERE.verifies(f"{text[:28]:0>28}00000000", scope)
+    assert not HERE.verifies(f"{HERE.issue(text, '', scope)[:28]}0000000ü", scope)
 
 
 @given(uuid7s, uuid7s)
