@@ -36,6 +36,7 @@ COMMANDS = {
     "config": "Operate",
     "db": "Operate",
     "forward": "Operate",
+    "cluster": "Operate",
     "qa": "Develop",
     "build": "Develop",
 }

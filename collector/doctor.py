@@ -23,12 +23,15 @@ from urllib.request import urlopen
 
 from . import __version__
 from .aliased_bundle import aliased_files
+from .cluster import cluster_state
+from .cluster_secret import is_open_to_others
 from .countries import Countries
 from .descriptors import highest, most_connections
 from .errors import NewerDatabase, SettingsError, UnknownSource
 from .settings import Settings
 from .store import (
     Sighting,
+    cluster_fingerprint,
     connect_readonly,
     database_state,
     describe_clock,
@@ -81,6 +84,7 @@ def examine(
     yield from _alias(settings)
     yield from _countries(settings)
     yield from _destinations(settings)
+    yield from _cluster(settings)
 
 
 def _versions(_: Settings) -> Iterator[Finding]:
@@ -337,3 +341,23 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "forward", "warning", f"Nothing was sent to {name} yet; `thamesthrive serve` does so."
         )
+
+
+def _cluster(settings: Settings) -> Iterator[Finding]:
+    stored, file = None, settings.cluster_secret
+    # Another finding says so if there is no database, or one of a former version.
+    with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
+        stored = cluster_fingerprint(connection)
+    state = cluster_state(stored, file)
+    if state.problem:
+        yield Finding("cluster", "problem", state.problem)
+    elif file and is_open_to_others(file):
+        yield Finding(
+            "cluster",
+            "warning",
+            f"Every user of this machine can read the cluster's secret, or change it. Run: chmod 600"
+            f" {shlex.quote(str(file))}",
+        )
+    elif state.secret:
+        when = "" if state.matches else "; the database joins it when the collector starts"
+        yield Finding("cluster", "ok", f"The cluster's fingerprint is {state.secret}{when}.")

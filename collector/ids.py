@@ -1,6 +1,7 @@
 """Ids the collector makes."""
 
 import os
+import re
 import threading
 import time
 import uuid
@@ -27,7 +28,9 @@ class _Pool(threading.local):
 _pool = _Pool()
 # A fork must not give the ids that its parent gives.
 os.register_at_fork(after_in_child=lambda: setattr(_pool, "digits", ""))
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+_UUID8 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The digit of a UUID that has the variant, for each digit that two bits of it come from."""
 
 
 def uuid7() -> str:
@@ -38,7 +41,7 @@ def uuid7() -> str:
     """
     r = _pool.take(19)
     t = f"{time.time_ns() // 1_000_000:012x}"
-    return f"{t[:8]}-{t[8:]}-7{r[:3]}-{_VARIANT[r[3]]}{r[4:7]}-{r[7:]}"
+    return f"{t[:8]}-{t[8:]}-7{r[:3]}-{VARIANT[r[3]]}{r[4:7]}-{r[7:]}"
 
 
 def event_id(request_id: str, index: int) -> str:
@@ -53,3 +56,8 @@ def time_of_uuid7(text: str) -> float | None:
     except ValueError:
         return None
     return (found.int >> 80) / 1000 if found.version == 7 else None
+
+
+def is_uuid8(text: str) -> bool:
+    """Whether a text is a UUIDv8 as the collector writes it: with small letters and dashes."""
+    return _UUID8.fullmatch(text) is not None

@@ -118,6 +118,11 @@ class Settings:
         "A file in MaxMind's format (.mmdb) that knows the countries of addresses. Each visit's is stored then.",
         shown="none, and no country is looked up",
     )
+    cluster_secret: Path | None = _setting(
+        None,
+        "A file with the secret that several machines share, so that a visitor has one profile on all of them. `cluster init` creates it.",
+        shown="none: one machine",
+    )
     allowed_hosts: str = _setting(
         "",
         "Names, separated by commas, by which /console, /api, /metrics, /docs and /qa may be asked for in Host; localhost and addresses may always.",

@@ -21,7 +21,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 from urllib.request import urlopen
 
+from . import cluster
 from .aliased_bundle import aliased_files
+from .cluster_secret import read_profile_ids
 from .counters import share_memory
 from .countries import Countries
 from .database_file import DatabaseFile
@@ -51,7 +53,8 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
 
     `on_ready` is called with the address, from another thread, once the collector answers there.
 
-    Raises SettingsError if the address cannot be had, sqlite3.Error if the database cannot.
+    Raises SettingsError if the address cannot be had, or the secret is not that of the database;
+    sqlite3.Error if the database cannot.
     """
     for name, wanted in (("site", settings.site), ("bundle", settings.bundle)):
         if wanted and not wanted.is_dir():
@@ -62,9 +65,11 @@ def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> 
         require_driver(target)
     if settings.countries:
         Countries(settings.countries)  # raises SettingsError
+    profile_ids = read_profile_ids(settings.cluster_secret)
     raise_limit()
     with _listen(settings) as public:
         migrate(settings.db)  # only now: who cannot listen leaves no empty database behind
+        cluster.join(settings.db, profile_ids)
         # Workers put connections in at one end, the writer takes them out at the other. What a
         # killed writer has not taken out is there for the next.
         taken, put = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -6,13 +6,14 @@ from collector.settings import load_settings
 from ..errors import ProblemsFound
 from ..output import note, show_list
 from ..paths import JS
-from .options import DbOption, HostOption, JsonOption, PortOption
+from .options import ClusterSecretOption, DbOption, HostOption, JsonOption, PortOption
 
 
 def doctor(
     db: DbOption = None,
     host: HostOption = None,
     port: PortOption = None,
+    cluster_secret: ClusterSecretOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Looks at versions, disk, database, port, clock and bundle. Exit code 1 if something is wrong.
@@ -22,7 +23,9 @@ def doctor(
     - `thamesthrive doctor`
     - `thamesthrive doctor --db /var/lib/thamesthrive/events.db --json`
     """
-    settings = load_settings({"db": db, "host": host, "port": port})
+    settings = load_settings(
+        {"db": db, "host": host, "port": port, "cluster_secret": cluster_secret}
+    )
     sources = JS / "src"
     found = [*examine(settings, sources if sources.is_dir() else None)]
     show_list(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DbOption = Annotated[Path | None, setting_option("db")]
 HostOption = Annotated[str | None, setting_option("host")]
 PortOption = Annotated[int | None, setting_option("port")]
+ClusterSecretOption = Annotated[Path | None, setting_option("cluster_secret")]
 ApiOption = Annotated[
     str | None,
     typer.Option(

@@ -128,7 +128,8 @@ def forget(
 ) -> None:
     """Removes a visitor: profile, sessions, events and rejected payloads. This cannot be undone.
 
-    Hashes of the events' ids remain, so that a late repeat does not bring them back.
+    Hashes of the events' ids remain, so that a late repeat does not bring them back; and of the
+    profile's id, if several machines can verify it. Run it on each of them.
 
     Examples:
 

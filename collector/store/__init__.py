@@ -2,6 +2,7 @@
 
 from .audit import Actor, AuditEntry, acting_as, iter_audit
 from .clock import accept_clock, describe_clock, last_known
+from .cluster import cluster_fingerprint, join_cluster, leave_cluster, require_cluster
 from .conditions import OPERATORS, parse_condition
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
 from .erasure import count_profile, export_profile, forget_profile, require_profile
@@ -119,6 +120,7 @@ __all__ = [
     "apply_plan",
     "backup",
     "check_database",
+    "cluster_fingerprint",
     "connect",
     "connect_readonly",
     "connect_writer",
@@ -146,8 +148,10 @@ __all__ = [
     "iter_events",
     "iter_group",
     "iter_rejected",
+    "join_cluster",
     "last_known",
     "last_seq",
+    "leave_cluster",
     "likely_causes",
     "list_events",
     "list_former_ids",
@@ -171,6 +175,7 @@ __all__ = [
     "remove_schema",
     "remove_source",
     "remove_traces",
+    "require_cluster",
     "require_profile",
     "revoke_token",
     "rotate_source",

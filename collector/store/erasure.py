@@ -12,7 +12,7 @@ from .forward_state import state_path
 from .rejected import remove_rejected
 from .rollups import removing
 from .rows import PAGE_ROWS, load_json
-from .tombstones import add_tombstones
+from .tombstones import add_profile_tombstone, add_tombstones
 
 CHUNK = 200  # requests, or rejected events, removed in one transaction: no sender waits longer than that takes
 PROFILE_TABLES = ("profiles", "sessions", "events", "rejected")  # in the order of an export
@@ -128,8 +128,9 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     """Removes a profile and all that belongs to it. Returns the removed rows per table.
 
     It works in small transactions and may be called again if it was interrupted. Tombstones of the
-    events remain, so that a repeat that is still on its way does not store them again. Raises
-    NotFound.
+    events remain, so that a repeat that is still on its way does not store them again; and one of an
+    id that verifies (profile_ids.py), so that a browser that still names it does not bring it back.
+    Raises NotFound.
     """
     require_profile(connection, profile_id)
     is_elsewhere = state_path(path_of(connection)).exists()
@@ -140,6 +141,7 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
         with transaction(connection):
             # Without the id, and any hash of it: who it was is what must be forgotten.
             entry = entry or add_entry(connection, "profile.forget")
+            add_profile_tombstone(connection, profile_id)
             more = _forget_some(connection, profile_id, removed)
             if not more:
                 if is_elsewhere:

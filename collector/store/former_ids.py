@@ -95,6 +95,13 @@ def _tables_with_source_ids(connection: sqlite3.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
+def first_id(connection: sqlite3.Connection, source_id: str) -> str:
+    """What a source was called at first: that does not change when it gets another id."""
+    find = "SELECT coalesce(first_id, id) FROM sources WHERE id = ?"
+    row = connection.execute(find, [source_id]).fetchone()
+    return str(row[0]) if row else source_id
+
+
 def list_former_ids(connection: sqlite3.Connection, source_id: str | None = None) -> list[FormerId]:
     """Former ids of one source, or of all, that are still accepted; the latest first."""
     rows = connection.execute(

@@ -15,6 +15,7 @@ from ..errors import NewerDatabase
 from . import (
     audit,
     clock,
+    cluster,
     console_sessions,
     countries,
     edge,
@@ -142,6 +143,12 @@ def m016_countries(db: Database) -> None:
     for statement in countries.TABLES:
         db.execute(statement)
     countries.add_to_rollups(db.conn)
+
+
+@migrations()
+def m017_cluster(db: Database) -> None:
+    for statement in cluster.TABLES:
+        db.execute(statement)
 
 
 @migrations()

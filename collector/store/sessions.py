@@ -139,3 +139,18 @@ def add_profile(
     """Stores a new profile. Returns key and id."""
     insert = "INSERT INTO profile_rows (id, scope, first_seen_at) VALUES (?, ?, ?)"
     return int(connection.execute(insert, (profile_id, scope, at)).lastrowid or 0), profile_id
+
+
+def ensure_profile(
+    connection: sqlite3.Connection, profile_id: str, scope: str, at: str
+) -> tuple[int, str]:
+    """Stores a profile unless it is stored. Returns key and id."""
+    insert = (
+        "INSERT INTO profile_rows (id, scope, first_seen_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (id, scope) DO NOTHING"
+    )
+    added = connection.execute(insert, (profile_id, scope, at))
+    if added.rowcount:
+        return int(added.lastrowid or 0), profile_id
+    find = "SELECT key FROM profile_rows WHERE id = ? AND scope = ?"
+    return int(connection.execute(find, (profile_id, scope)).fetchone()[0]), profile_id

@@ -21,6 +21,8 @@ from ..errors import (
 )
 from ..event.types import Event
 from ..ipc import WriteRequest, WriteResult
+from ..profile_ids import ProfileIds
+from ..store.cluster import require_cluster
 from ..store.connection import BUSY_TIMEOUT, connect_writer, set_busy_timeout, transaction
 from ..store.events import EventWriter, MissingSource, Repeated, stored_ids
 from ..store.former_ids import renamed_sources
@@ -55,12 +57,20 @@ class Writer:
     """Owns the write connection. Nothing else in the collector stores events."""
 
     def __init__(
-        self, path: Path, limits: Limits | None = None, file: DatabaseFile | None = None
+        self,
+        path: Path,
+        limits: Limits | None = None,
+        file: DatabaseFile | None = None,
+        profile_ids: ProfileIds | None = None,
     ) -> None:
-        """Raises sqlite3.Error if the database cannot be opened. `limits`: by default those that
-        sources have of their own. `file`: what is expected at the path; by default what is
-        there."""
+        """Raises sqlite3.Error if the database cannot be opened, SettingsError if it belongs to
+        another secret. `limits`: by default those that sources have of their own. `file`: what is
+        expected at the path; by default what is there. `profile_ids`: of the secret, if machines
+        share one."""
         self._connection = connect_writer(path, refuse_newer)
+        if profile_ids:  # a replay needs none: it makes no profiles
+            require_cluster(self._connection, profile_ids.fingerprint)
+        self._profile_ids = profile_ids
         self._file = file or DatabaseFile.at(path)
         self._problem = ""
         self._paused: str | None = None
@@ -212,7 +222,7 @@ class Writer:
         """Writes a group's rows in the caller's transaction. Raises Repeated as `EventWriter`."""
         connection = self._connection
         events_of, repeats_of = self._new_events(group, expect_repeats=expect_repeats)
-        identities = Identities(connection, self._keys, self._sessions)
+        identities = Identities(connection, self._keys, self._sessions, self._profile_ids)
         writer = EventWriter(connection, self._keys)
         rejected: list[RejectedEvent] = []
         results = []

@@ -13,11 +13,14 @@ import logging
 import selectors
 import signal
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import cast
 
+from ..cluster_secret import read_profile_ids
+from ..errors import SettingsError
 from ..ipc import BULK_AT_ONCE, Frames, Task, WriteRequest, WriteResult
 from .counting import Counting
 from .group import Writer
@@ -42,7 +45,13 @@ def run(task: Task, on_start: Callable[[], None]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = task.settings
     limits = Limits(settings.source_quota_mb, settings.address_quota_mb)
-    writer = Writer(settings.db, limits, task.database)
+    try:
+        profile_ids = read_profile_ids(settings.cluster_secret)
+        writer = Writer(settings.db, limits, task.database, profile_ids)
+    except SettingsError as error:
+        # It replaces a writer that has ended, and the secret was changed meanwhile.
+        log.error("nothing is stored: %s", error)
+        sys.exit(1)
     on_start()
     WriterServer(writer, socket.socket(fileno=task.descriptor)).run()
     writer.mark_end()

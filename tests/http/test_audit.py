@@ -27,12 +27,12 @@ NO_CHANGES = {
     "rejected groups", "schema try", "schema diff", "schema infer", "schema types",
     "verify", "qa record", "qa show", "qa tail", "qa diff",
     "stats overview", "report events", "report rejected", "report visits", "report top", "report numbers", "profile export", "profile show",
-    "audit list", "doctor", "config show", "db backup", "db check", "db size", "build bundle", "build site", "forward",
+    "audit list", "doctor", "config show", "cluster init", "cluster show", "db backup", "db check", "db size", "build bundle", "build site", "forward",
     # These make a source of their own by the same library call as `source add`.
     "serve", "dev", "demo",
 }  # fmt: skip
 CHANGED = (
-    "sources", "schemas", "redirects", "tokens", "saved_reports", "registry", "event_rows", "request_rows",
+    "sources", "schemas", "redirects", "tokens", "saved_reports", "cluster", "registry", "event_rows", "request_rows",
     "session_rows", "profile_rows", "rejected", "tombstones",
 )  # fmt: skip
 SCHEMAS = "/api/sources/{source_id}/schemas"
@@ -96,6 +96,7 @@ def shop(collector: Collector) -> Shop:
         store.set_schema(database, source, "order", '{"required": ["price"]}')
         token, secret = store.create_token(database, "deploy")
         other = store.add_source(database, "Other").id
+        store.join_cluster(database.conn, "fingerprint")
         return Shop(collector, source, listing, other, profile, redirect.id, token, secret)
 
 
@@ -130,6 +131,7 @@ def command_changes(shop: Shop, folder: Path) -> dict[str, tuple[list[str], str,
         "profile forget": ([shop.profile, "--yes"], "profile.forget", None),
         "db clock": (["--accept"], "clock.accept", None),
         "db rollups rebuild": ([], "rollups.rebuild", None),
+        "cluster leave": (["--yes"], "cluster.leave", None),
         "source remove": ([source, "--with-events"], "source.remove", source),
     }
 

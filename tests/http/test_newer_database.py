@@ -29,6 +29,8 @@ COMMANDS = [
     ["db", "check"],
     ["db", "clock", "--accept"],
     ["db", "rollups", "rebuild"],
+    ["cluster", "show"],
+    ["cluster", "leave", "--yes"],
 ]
 
 

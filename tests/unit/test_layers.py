@@ -37,7 +37,9 @@ ROOMS = {
     },
     # Other people's tests: they talk to a collector over HTTP, and start one.
     "testing": {"collector", "embedded", "errors", "install", "plan", "settings", "store"},
-    "writer": {"database_file", "errors", "event", "ids", "ipc", "metrics", "store"},
+    "writer": {
+        "cluster_secret", "database_file", "errors", "event", "ids", "ipc", "metrics", "profile_ids", "store",
+    },
 }  # fmt: skip
 
 
@@ -106,7 +108,7 @@ def test_sql_is_only_in_the_store(path: Path) -> None:
     )
 
 
-ADMINISTERED = r"(sources|schemas|redirects|tokens|saved_reports)\b"
+ADMINISTERED = r"(sources|schemas|redirects|tokens|saved_reports|cluster)\b"
 CHANGE = re.compile(rf"\s*(INSERT( OR \w+)? INTO|UPDATE( OR \w+)?|DELETE FROM) {ADMINISTERED}")
 TABLE_CHANGES = ("insert", "upsert", "update", "delete", "insert_all", "upsert_all", "delete_where")
 

@@ -49,6 +49,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m014_saved_reports",),
             ("m015_runs",),
             ("m016_countries",),
+            ("m017_cluster",),
         ]
 
 
