@@ -66,10 +66,10 @@ class PostgresServer:
         self._settings |= settings
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        folder.chmod(0o755)
-        for parent in [*folder.parents][:3]:
-            if parent.owner() == "root" and parent != Path("/tmp"):
-                parent.chmod(0o755)
+        # The other user has to get there.
+        for place in (folder, *folder.parents):
+            if place.stat().st_uid == os.geteuid() and not place.stat().st_mode & 0o001:
+                place.chmod(place.stat().st_mode | 0o011)
         self._data.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self._data, _as_other_user()[1].partition("=")[2])

@@ -50,6 +50,7 @@ def test_migrating_again_changes_nothing(db: Path) -> None:
             ("m015_runs",),
             ("m016_countries",),
             ("m017_cluster",),
+            ("m018_edge",),
         ]
 
 
