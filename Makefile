@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # PORT=8711 make demo
 WITH_PORT := $(if $(PORT),--port $(PORT))
 
-.PHONY: demo test check unit test-browsers test-deploy faults fuzz storm storm-peers bench bench-attacks bench-console bench-tracker bench-site bench-long dev build clean
+.PHONY: demo test check unit test-browsers test-deploy test-engines faults fuzz storm storm-peers bench bench-attacks bench-console bench-forward bench-tracker bench-site bench-long dev build clean
 
 demo: $(VENV)/.demo js/node_modules/.ready
 	@$(BIN)/thamesthrive demo $(WITH_PORT)
@@ -49,6 +49,13 @@ test-deploy: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m pytest tests/deploy -n 2 -rs
 
+# Forwarding to real engines: PostgreSQL as Debian's package, ClickHouse's engine as a Python package of 180 MB. `make test` runs what
+# is installed.
+test-engines: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.engines.install
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	ENGINES=required $(BIN)/python -m pytest tests/engines -n 2 --dist worksteal
+
 # The long form of what `make test` has a short one of: more rounds of each fault, about half an hour.
 faults: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/python -m tests.browser.install
@@ -86,6 +93,12 @@ bench-attacks: $(VENV)/.dev js/node_modules/.ready
 bench-console: $(VENV)/.dev js/node_modules/.ready
 	@$(BIN)/thamesthrive build bundle --json >/dev/null
 	$(BIN)/python -m tests.bench.console $(if $(HISTORY),--history $(HISTORY))
+
+# What forwarding to PostgreSQL and ClickHouse costs, on this machine.
+bench-forward: $(VENV)/.dev js/node_modules/.ready
+	@$(BIN)/python -m tests.engines.install
+	@$(BIN)/thamesthrive build bundle --json >/dev/null
+	$(BIN)/python -m tests.bench.forwarding
 
 # What the tracker costs a page.
 bench-tracker: $(VENV)/.dev js/node_modules/.ready

@@ -28,7 +28,7 @@ from .destination import Destination, Refused, Unreachable, Unsuitable
 
 log = logging.getLogger("collector.forward")
 
-INTERVAL = 0.2  # seconds between two batches that are not full
+INTERVAL = 0.1  # seconds between two batches that are not full
 IDLE = 0.05  # seconds between two looks for new events
 MIN_PAUSE, MAX_PAUSE = 0.5, 30.0  # seconds before another try
 FORGOTTEN_AT_ONCE = 100

@@ -57,15 +57,17 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-async def send(host: str, port: int, source: str, seconds: float) -> list[float]:
-    """Milliseconds from when each request was due to its answer, at REQUESTS a second."""
+async def send(
+    host: str, port: int, source: str, seconds: float, rate: int = REQUESTS
+) -> list[float]:
+    """Milliseconds from when each request was due to its answer, at `rate` requests a second."""
     times: list[float] = []
     until = time.perf_counter() + seconds
     rand = random.Random(1)
 
     async def one() -> None:
         reader, writer = await asyncio.open_connection(host, port)
-        due = time.perf_counter() + rand.random() * CONNECTIONS / REQUESTS
+        due = time.perf_counter() + rand.random() * CONNECTIONS / rate
         while due < until:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             events = [
@@ -77,7 +79,7 @@ async def send(host: str, port: int, source: str, seconds: float) -> list[float]
             if await read_answer(reader) != 200:
                 raise AssertionError("a request was refused")
             times.append((time.perf_counter() - due) * 1000)
-            due += rand.expovariate(REQUESTS / CONNECTIONS)
+            due += rand.expovariate(rate / CONNECTIONS)
         writer.close()
 
     await asyncio.gather(*(one() for _ in range(CONNECTIONS)))
