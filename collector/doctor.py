@@ -27,7 +27,7 @@ from .cluster import cluster_state
 from .cluster_secret import is_open_to_others
 from .countries import Countries
 from .descriptors import highest, most_connections
-from .errors import NewerDatabase, SettingsError, UnknownSource
+from .errors import NewerDatabase, SettingsError, StoreError, UnknownSource
 from .settings import Settings
 from .store import (
     Sighting,
@@ -39,7 +39,7 @@ from .store import (
     refuse_newer,
     time_ago,
 )
-from .store.forward_state import list_destinations
+from .store.forward_state import DestinationState, list_destinations
 from .store.sightings import TRACKER_FILE
 from .targets import parse_targets
 
@@ -323,20 +323,25 @@ def _countries(settings: Settings) -> Iterator[Finding]:
 
 def _destinations(settings: Settings) -> Iterator[Finding]:
     wanted = {target.name for target in parse_targets(settings.forward)}
-    known = set()
-    # Without a database, or with one of a former version, nothing was forwarded.
-    with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
-        for state in list_destinations(settings.db, connection):
-            known.add(state.name)
-            if state.name not in wanted:
-                detail = (
-                    f"{state.name} is in no setting here, and {state.backlog_rows:,} events wait for it."
-                    " If it gets them no more: thamesthrive forward ADDRESS --remove"
-                )
-                yield Finding("forward", "warning", detail)
-                continue
-            detail = f"{state.name} has all but {state.backlog_rows:,} events."
-            yield Finding("forward", "warning" if state.problem else "ok", state.problem or detail)
+    states: list[DestinationState] = []
+    try:
+        # Without a database, or with one of a former version, nothing was forwarded.
+        with suppress(sqlite3.Error), closing(connect_readonly(settings.db)) as connection:
+            states = list_destinations(settings.db, connection)
+    except StoreError as error:
+        yield Finding("forward", "problem", str(error))
+        return
+    for state in states:
+        if state.name not in wanted:
+            detail = (
+                f"{state.name} is in no setting here, and {state.backlog_rows:,} events wait for it."
+                " If it gets them no more: thamesthrive forward ADDRESS --remove"
+            )
+            yield Finding("forward", "warning", detail)
+            continue
+        detail = f"{state.name} has all but {state.backlog_rows:,} events."
+        yield Finding("forward", "warning" if state.problem else "ok", state.problem or detail)
+    known = {state.name for state in states}
     for name in sorted(wanted - known):
         yield Finding(
             "forward", "warning", f"Nothing was sent to {name} yet; `thamesthrive serve` does so."

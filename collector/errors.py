@@ -29,6 +29,7 @@ CollectorError
 ├── NotBuilt             the tracker is not built
 ├── PlanError            a tracking plan's files cannot be used
 └── StoreError           the database cannot do what an administrator asked
+    ├── BrokenState      the file that says how far destinations are
     ├── NewerDatabase
     ├── ReplacedDatabase
     ├── NotFound
@@ -302,6 +303,12 @@ class StoreError(CollectorError):
     """The database cannot do what was asked."""
 
     exit_code = 2
+
+
+class BrokenState(StoreError):
+    """The file beside the database that says how far each destination is cannot be used."""
+
+    exit_code = 1
 
 
 class NewerDatabase(StoreError):

@@ -46,6 +46,7 @@ BACKLOG = 1024
 # Seconds before a process is replaced. The pause doubles while it keeps ending within `LONG_LIVED`.
 MIN_PAUSE, MAX_PAUSE = 0.05, 5.0
 LONG_LIVED = 1.5
+LOOK = 0.1  # seconds between two looks at the children
 
 
 def serve(settings: Settings, on_ready: Callable[[str], None] | None = None) -> None:
@@ -152,6 +153,7 @@ class Child:
     process: subprocess.Popen[bytes]
     started: float  # monotonic seconds
     pause: float = MIN_PAUSE  # before it is replaced; doubles while it keeps ending at once
+    due: float | None = None  # when another is started for it; None while it runs
 
 
 class Supervisor:
@@ -212,7 +214,7 @@ class Supervisor:
         arguments = (url_of(self._doors.public), on_ready)
         threading.Thread(target=self._announce, args=arguments, daemon=True).start()
         try:
-            while not self._is_signaled(0.1):
+            while not self._is_signaled(self._next_look()):
                 for child in [*self._children]:
                     self._revive(child)
                 self._start_console()
@@ -255,24 +257,36 @@ class Supervisor:
             self._signaled.send(bytes([number]))
 
     def _revive(self, child: Child) -> None:
+        """Starts another process for one that has ended, after a pause in which others are seen to."""
         if child.process.poll() is None:
             return
         if child.task.role == "console":
             self._children = [other for other in self._children if other is not child]
             return
-        if time.monotonic() - child.started > LONG_LIVED:
-            child.pause = MIN_PAUSE
-        log.warning(
-            "%s %d ended (%s), starting another",
-            child.task.role,
-            child.process.pid,
-            child.process.returncode,
-        )
-        if self._counters and child.task.counters >= 0:
-            self._counters.clear_gauges(child.task.number)  # nothing waits in it; its counts stay
-        if not self._is_signaled(child.pause):
+        now = time.monotonic()
+        if child.due is None:
+            if now - child.started > LONG_LIVED:
+                child.pause = MIN_PAUSE
+            log.warning(
+                "%s %d ended (%s), starting another",
+                child.task.role,
+                child.process.pid,
+                child.process.returncode,
+            )
+            if self._counters and child.task.counters >= 0:
+                self._counters.clear_gauges(
+                    child.task.number
+                )  # nothing waits in it; its counts stay
+            child.due = now + child.pause
             child.pause = min(child.pause * 2, MAX_PAUSE)
-            child.process, child.started = start_process(child.task), time.monotonic()
+        elif now >= child.due:
+            child.due = None
+            child.process, child.started = start_process(child.task), now
+
+    def _next_look(self) -> float:
+        """Seconds until a child may have to be started."""
+        dues = [child.due for child in self._children if child.due is not None]
+        return max(0.0, min([LOOK, *(due - time.monotonic() for due in dues)]))
 
     def _announce(self, address: str, on_ready: Callable[[str], None] | None) -> None:
         """Says where the collector listens, once it answers there."""

@@ -1,6 +1,7 @@
 """The setting `forward`: stores that get all events as well, by their addresses."""
 
 import importlib.util
+import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
@@ -17,7 +18,14 @@ class Target(NamedTuple):
 SCHEMES = {"postgresql": "postgresql", "postgres": "postgresql", "clickhouse": "clickhouse",
            "clickhouses": "clickhouse"}  # fmt: skip
 _EXAMPLE = "Write it like 'postgresql://user@host/database' or 'clickhouse://user@host/database'"
-_SECRETS = ("password", "sslpassword")
+_ENCODED = (
+    "Characters of a user or password that are not letters or digits are written as % and two digits:"
+    " %40 is @, %2F is /"
+)
+# Of what follows the question mark, all that makes two destinations of one server different.
+_SHOWN = ("host", "hostaddr", "port", "dbname", "user", "service")
+_SCHEME = re.compile(r"[a-z]{1,20}://")
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 def parse_targets(text: str) -> tuple[Target, ...]:
@@ -32,14 +40,18 @@ def parse_targets(text: str) -> tuple[Target, ...]:
 
 
 def _parse(text: str) -> Target:
+    # Nothing of the address is in the errors, as it may be the password.
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
     except ValueError as error:
-        raise SettingsError(f"has an address that cannot be read ({error}). {_EXAMPLE}") from error
+        raise SettingsError(f"has an address that cannot be read. {_ENCODED}") from error
     scheme = SCHEMES.get(url.scheme)
     if scheme is None:
-        raise SettingsError(f"does not know {url.scheme or text!r}. {_EXAMPLE}")
+        known = f"does not know {url.scheme}://" if _SCHEME.match(text) else "has no address"
+        raise SettingsError(f"{known}. {_EXAMPLE}")
+    if "@" in f"{url.path}{url.query}" or "#" in text or _BAD_ESCAPE.search(text):
+        raise SettingsError(f"has an address that can be read in two ways. {_ENCODED}")
     if scheme == "clickhouse" and not host:
         raise SettingsError(f"has an address without a host. {_EXAMPLE}")
     return Target(_without_secrets(url, scheme), text)
@@ -48,7 +60,7 @@ def _parse(text: str) -> Target:
 def _without_secrets(url: SplitResult, scheme: str) -> str:
     user, _, place = url.netloc.rpartition("@")
     place = f"{user.partition(':')[0]}@{place}" if user else place
-    query = [(name, value) for name, value in parse_qsl(url.query) if name not in _SECRETS]
+    query = [(name, value) for name, value in parse_qsl(url.query) if name in _SHOWN]
     return url._replace(scheme=scheme, netloc=place, query=urlencode(query), fragment="").geturl()
 
 

@@ -12,6 +12,7 @@ import typer
 from collector import store
 from collector.errors import CollectorError, SettingsError
 from collector.settings import Settings, env_of, load_settings
+from collector.store.edge import set_forwards
 from collector.store.forward_state import (
     DestinationState,
     list_aside,
@@ -22,7 +23,7 @@ from collector.targets import Target, parse_targets
 
 from ..errors import CliError, Missing, ProblemsFound, Usage
 from ..output import note, progress, show, table
-from .options import DbOption, JsonOption, database_errors_explained, open_readonly
+from .options import DbOption, JsonOption, database_errors_explained, open_database, open_readonly
 
 if TYPE_CHECKING:
     from collector.forward.forwarder import Forwarder
@@ -216,9 +217,19 @@ def _check(
 
 
 def _remove(settings: Settings, targets: tuple[Target, ...]) -> None:
+    from collector.forward.lock import lock_destination
+
     for target in targets:
-        if not remove_destination(settings.db, target.name):
-            raise Missing(f"Nothing was ever sent to {target.name}.")
+        with lock_destination(settings.db, target.name) as had:
+            if not had:
+                raise CliError(
+                    f"A collector sends to {target.name}. Take it out of the setting, and restart that."
+                )
+            if not remove_destination(settings.db, target.name):
+                raise Missing(f"Nothing was ever sent to {target.name}.")
+        if not list_destinations(settings.db):
+            with open_database(settings.db) as database, store.transaction(database.conn):
+                set_forwards(database.conn, False)
         note(f"{target.name} is forgotten. What is stored there stays.")
 
 

@@ -25,11 +25,18 @@ def _system(call: Call) -> Html:
         "size": size,
         "sizes": size.sizes,
         "sources": call.sources(),
-        "destinations": list_destinations(call.settings.db, call.db),
+        **_destinations(call),
         "retention_problem": store.paused(call.db),
         "audit": list(store.iter_audit(call.db, limit=LATEST)) if call.session.is_admin else [],
     }
     return Html("system.html", shown)
+
+
+def _destinations(call: Call) -> dict[str, Any]:
+    try:
+        return {"destinations": list_destinations(call.settings.db, call.db)}
+    except StoreError as error:
+        return {"forwarding_problem": str(error)}
 
 
 def _load(_: Call) -> Html:

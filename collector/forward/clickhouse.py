@@ -7,7 +7,7 @@ of an id, see clickhouse_tables.py.
 import gzip
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection, RemoteDisconnected
 from typing import Any
@@ -15,10 +15,9 @@ from urllib.parse import unquote, urlencode, urlsplit
 
 import msgspec
 
-from ..event.timestamps import now
 from ..store.forwarding import COLUMNS, EVENT_COLUMNS, Batch
 from .clickhouse_tables import MIGRATIONS
-from .destination import Refused, Unreachable, Unsuitable
+from .destination import Interrupted, Refused, Unreachable, Unsuitable
 
 MIN_VERSION = (23, 8)
 PORTS = {"clickhouse": 8123, "clickhouses": 8443}
@@ -31,7 +30,7 @@ _ID = EVENT_COLUMNS.index("id")
 _TABLES = {"events": "event_rows", "sessions": "session_rows", "profiles": "profile_rows"}
 _ERROR = re.compile(r"Code: (\d+)\. DB::Exception: (.*)", re.DOTALL)
 # Codes of ClickHouse by what is at fault: the rows, or what the user may do.
-_ROWS = {6, 26, 27, 33, 38, 41, 53, 72, 117, 131, 321}
+_ROWS = {6, 26, 27, 33, 38, 41, 53, 72, 117, 131, 321, 469}
 _RIGHTS = {60, 81, 164, 497}
 _INSERT = {
     "async_insert": "0",
@@ -54,10 +53,11 @@ class ClickHouse:
         self._port = parts.port or PORTS[parts.scheme]
         self._database = unquote(parts.path.strip("/")) or "thamesthrive"
         self._headers = {
-            "X-ClickHouse-User": unquote(parts.username or "default"),
-            "X-ClickHouse-Key": unquote(parts.password or ""),
+            "X-ClickHouse-User": unquote(parts.username or "default").encode(),
+            "X-ClickHouse-Key": unquote(parts.password or "").encode(),
         }
         self._connection: HTTPConnection | None = None
+        self._answers = 0  # on this connection
 
     def open(self) -> None:
         """Connects, and makes or migrates the tables. Raises Unreachable, Unsuitable."""
@@ -71,6 +71,7 @@ class ClickHouse:
     def _connect(self) -> None:
         self.close()
         kind = HTTPSConnection if self._secure else HTTPConnection
+        self._answers = 0
         self._connection = kind(self._host, self._port, timeout=TIMEOUT)
 
     def close(self) -> None:
@@ -130,15 +131,21 @@ class ClickHouse:
             except UnicodeEncodeError as error:
                 raise Refused(str(error)) from error
             self._insert(_TABLES[kind], columns, body)
-        self._insert(
-            "edges", ["id", "cursor", "sent_at"], _encode([(batch.edge, batch.last, now())])
+        # Later than what is there in any case: a clock may have been ahead.
+        self._run(
+            f"INSERT INTO {self._quoted}.edges SELECT {{edge:String}}, {batch.last},"
+            " greatest(now64(3), max(sent_at) + INTERVAL 1 MILLISECOND)"
+            f" FROM {self._quoted}.edges WHERE id = {{edge:String}}",
+            edge=batch.edge,
         )
 
     def _insert(self, table: str, columns: Sequence[str], lines: bytes) -> None:
         query = (
             f"INSERT INTO {self._quoted}.{table} ({', '.join(columns)}) FORMAT JSONCompactEachRow"
         )
-        self._request({"query": query, **_INSERT}, gzip.compress(lines, 1), gzipped=True)
+        _require_nothing(
+            self._request({"query": query, **_INSERT}, gzip.compress(lines, 1), gzipped=True)
+        )
 
     def forget(self, profiles: Sequence[str]) -> None:
         """Removes all rows of these profiles, and the events of their sessions."""
@@ -167,13 +174,23 @@ class ClickHouse:
         return set(ids) - {(row[0], row[1]) for row in found}
 
     def _ask(self, query: str, **values: str) -> list[list[Any]]:
-        body = self._run(f"{query} FORMAT JSONCompactEachRow", **values)
-        return [json.loads(line) for line in body.splitlines()]
+        body = self._query(f"{query} FORMAT JSONCompactEachRow", **values)
+        try:
+            return [json.loads(line) for line in body.splitlines()]
+        except json.JSONDecodeError as error:
+            raise _no_clickhouse(body) from error
 
-    def _run(self, query: str, **values: str) -> str:
-        """Runs a statement. `values`: of its {name:Type} places."""
-        settings = {f"param_{name}": value for name, value in values.items()}
-        return self._request({"mutations_sync": "1"}, query.encode(), parameters=settings)
+    def _run(self, statement: str, **values: str) -> None:
+        """Runs a statement that has no rows. `values`: of its {name:Type} places."""
+        _require_nothing(self._query(statement, **values))
+
+    def _query(self, query: str, **values: str) -> str:
+        # Values are read as a field of a tab-separated file.
+        parameters = {
+            f"param_{name}": value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+            for name, value in values.items()
+        }
+        return self._request({"mutations_sync": "1"}, query.encode(), parameters=parameters)
 
     def _request(
         self,
@@ -183,33 +200,39 @@ class ClickHouse:
         parameters: dict[str, str] | None = None,
         gzipped: bool = False,
     ) -> str:
-        headers = {**self._headers, **({"Content-Encoding": "gzip"} if gzipped else {})}
+        headers: dict[str, str | bytes] = {
+            **self._headers,
+            **({"Content-Encoding": "gzip"} if gzipped else {}),
+        }
         if parameters:
             # As a form: an address has no room for thousands of ids.
             body, kind = _form({"query": body.decode(), **parameters})
             headers["Content-Type"] = kind
         path = f"/?{urlencode(settings)}"
         try:
-            try:
-                status, text = self._post(path, body, headers)
-            except (ConnectionError, RemoteDisconnected):
-                # Servers end connections that were idle for some seconds. What is sent again does no
-                # harm.
-                self._connect()
-                status, text = self._post(path, body, headers)
-        except (OSError, HTTPException) as error:
+            status, text = self._post(path, body, headers)
+        except (UnicodeError, ValueError) as error:
             self.close()
+            raise Unsuitable(
+                "Its host, user or password has characters that HTTP has none for."
+            ) from error
+        except (OSError, HTTPException) as error:
+            is_reused = self._answers > 0
+            self.close()
+            if is_reused and isinstance(error, ConnectionError | RemoteDisconnected):
+                raise Interrupted(f"{self._host}:{self._port} ended the connection") from error
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Unreachable(f"{self._host}:{self._port}: {reason}") from error
         if status != HTTPStatus.OK:
             raise _error_of(status, text)
         return text
 
-    def _post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str | bytes]) -> tuple[int, str]:
         if self._connection is None:
             raise Unreachable("not connected")
         self._connection.request("POST", path, body, headers)
         answer = self._connection.getresponse()
+        self._answers += 1
         return answer.status, answer.read().decode("utf-8", "replace")
 
 
@@ -219,6 +242,17 @@ def id_time(event_id: str) -> int:
         return 0
     seconds = int(event_id[:8] + event_id[9:13], 16) // 1000
     return seconds if EARLIEST <= seconds < LATEST else 0
+
+
+def _require_nothing(body: str) -> None:
+    """What changes something is answered with nothing: a text is somebody else's, as of a proxy."""
+    if body.strip():
+        raise _no_clickhouse(body)
+
+
+def _no_clickhouse(body: str) -> Unreachable:
+    start = " ".join(body.split())[:60]
+    return Unreachable(f"Something else than ClickHouse answers, a proxy perhaps: {start}")
 
 
 def _form(fields: dict[str, str]) -> tuple[bytes, str]:

@@ -3,7 +3,7 @@
 ClickHouse keeps rows of the same sorting key apart until it merges them, so what is read goes through
 views with FINAL. Sorting key and partition follow from the id alone: two deliveries of one event may
 differ in everything else, and would else never meet. `id_at` is the time in a UUIDv7, 1970 for other
-ids.
+ids. Partitions are years: senders choose ids, and with months one of them could make a thousand.
 """
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -30,7 +30,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             edge LowCardinality(String),
             seq UInt64
         ) ENGINE = ReplacingMergeTree
-        PARTITION BY toYYYYMM(id_at)
+        PARTITION BY toYear(id_at)
         ORDER BY (source_id, toStartOfHour(id_at), id)
         """,
         """

@@ -12,6 +12,11 @@ class Unreachable(CollectorError):
     """The destination cannot take anything now. It is tried again."""
 
 
+class Interrupted(Unreachable):
+    """The connection ended between two requests, as servers end those that are idle. It may be opened
+    again at once."""
+
+
 class Refused(CollectorError):
     """The destination will never take one of these rows. The others are sent without it."""
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..event.timestamps import now
 from ..store import connect, connect_readonly, transaction
-from ..store.edge import drop_forgotten, edge_id, forgotten_after
+from ..store.edge import drop_forgotten, edge_id, forgotten_profiles, forwards, set_forwards
 from ..store.events import last_seq, seq_range
 from ..store.forward_state import ForwardState, SetAside
 from ..store.forwarding import (
@@ -24,7 +24,7 @@ from ..store.forwarding import (
     read_batch,
 )
 from ..targets import Target
-from .destination import Destination, Refused, Unreachable, Unsuitable
+from .destination import Destination, Interrupted, Refused, Unreachable, Unsuitable
 
 log = logging.getLogger("collector.forward")
 
@@ -32,6 +32,7 @@ INTERVAL = 0.1  # seconds between two batches that are not full
 IDLE = 0.05  # seconds between two looks for new events
 MIN_PAUSE, MAX_PAUSE = 0.5, 30.0  # seconds before another try
 FORGOTTEN_AT_ONCE = 100
+TOLD_EVERY = 60.0  # seconds between two lines about refused rows
 
 Wait = Callable[[float], bool]
 """Waits for so many seconds. Returns whether it is time to stop."""
@@ -66,8 +67,12 @@ class Forwarder:
         self._database = connect_readonly(database)
         self._state = ForwardState(database, target.name)
         self._edge = edge_id(self._database)
+        if not forwards(self._database):
+            with closing(connect(database)) as connection, transaction(connection):
+                set_forwards(connection, True)
         self._is_open = False
         self._failed = 0  # tries in a row
+        self._told = -TOLD_EVERY  # when a refused row was in the log
 
     def close(self) -> None:
         self._destination.close()
@@ -85,7 +90,7 @@ class Forwarder:
                     # What comes meanwhile makes the next batch larger, and each batch cheaper.
                     pause = max(0.0, INTERVAL - (time.monotonic() - started))
                     pause = 0.0 if sent.is_full else pause
-            except (Unreachable, Unsuitable, sqlite3.OperationalError) as error:
+            except (Unreachable, Unsuitable, Refused, sqlite3.Error) as error:
                 pause = self._note_failure(error)
             if wait(pause):
                 return
@@ -123,6 +128,14 @@ class Forwarder:
     def step(self) -> Sent | None:
         """Sends one batch, and what was forgotten. None if there is nothing to send. Raises
         Unreachable, Unsuitable."""
+        try:
+            return self._step()
+        except Interrupted:
+            # As after it was idle. What is there now may not be what was: that is looked at again.
+            self._is_open = False
+            return self._step()
+
+    def _step(self) -> Sent | None:
         self.open()
         batch = read_batch(self._database, self._after())
         sent = None
@@ -150,27 +163,32 @@ class Forwarder:
 
     def _send(self, batch: Batch) -> None:
         """Sends a batch, without the rows that the destination refuses: those are set aside."""
-        if not any(batch.rows.values()):
-            return
         try:
             self._destination.send(batch)
         except Refused as error:
             row = _only_row(batch.rows)
             if row:
-                self._set_aside(*row, str(error))
+                self._set_aside(batch, *row, str(error))
+            elif not any(batch.rows.values()):
+                raise
             else:
                 for part in _halves(batch.rows):
                     self._send(batch._replace(rows=part))
 
-    def _set_aside(self, kind: str, row: tuple[Any, ...], reason: str) -> None:
+    def _set_aside(self, batch: Batch, kind: str, row: tuple[Any, ...], reason: str) -> None:
         values = dict(zip(COLUMNS[kind], row, strict=True))
-        log.error("%s refuses one of the %s, %s: %s", self._target.name, kind, values["id"], reason)
+        if time.monotonic() - self._told >= TOLD_EVERY:  # there may be thousands
+            self._told = time.monotonic()
+            log.error(
+                "%s refuses one of the %s, %s: %s", self._target.name, kind, values["id"], reason
+            )
         self._state.set_aside(
             SetAside(
                 kind=kind,
-                seq=values.get("seq"),
+                seq=values.get("seq", batch.first),
                 id=values["id"],
-                source_id=values.get("source_id"),
+                source_id=values.get("source_id") or "",
+                profile_id=values["id"] if kind == "profiles" else values["profile_id"],
                 reason=reason,
                 at=now(),
             )
@@ -179,13 +197,19 @@ class Forwarder:
     def _forget(self) -> None:
         """Has the destination forget the profiles that were forgotten here. Behind the events: those
         that were read before the profile was forgotten are there by now."""
-        forgotten = forgotten_after(self._database, self._state.forgotten, FORGOTTEN_AT_ONCE)
-        if not forgotten:
+        waiting = forgotten_profiles(self._database)
+        if not waiting:
             return
-        self._destination.forget([profile for _, profile in forgotten])
-        by_all = self._state.has_forgotten(forgotten[-1][0])
-        with closing(connect(self._path)) as connection, transaction(connection):
-            drop_forgotten(connection, by_all)
+        known = self._state.forgotten
+        todo = [profile for profile in waiting if profile.key not in known]
+        for start in range(0, len(todo), FORGOTTEN_AT_ONCE):
+            some = todo[start : start + FORGOTTEN_AT_ONCE]
+            self._destination.forget([profile.id for profile in some])
+            self._state.has_forgotten(some)
+        if by_all := self._state.forgotten_by_all():
+            with closing(connect(self._path)) as connection, transaction(connection):
+                drop_forgotten(connection, by_all)
+            self._state.drop_forgotten(by_all)
 
     def drain(self, progress: Progress) -> int:
         """Sends all that waits now. Returns how many events that were. Raises Unreachable,
@@ -207,19 +231,24 @@ class Forwarder:
         self.open()
         starts = [self._after()]
         if since:
-            starts.append(seq_range(self._database, since=since)[0])
+            starts.append(self._before(since))
         if retry:
             first = self._state.first_aside()
             starts += [first - 1] if first else []
             self._state.drop_aside()
         self._state.rewind(anchor_at(self._database, min(starts)))
 
+    def _before(self, since: str) -> int:
+        """The number of the last event before a time."""
+        first, end = seq_range(self._database, since=since)
+        return first if end else last_seq(self._database)
+
     def check(self, since: str | None, progress: Progress) -> Checked:
         """Looks for each event that was sent, or that came in since a time. Raises Unreachable,
         Unsuitable."""
         self.open()
         end = self._after()
-        at = seq_range(self._database, since=since)[0] if since else 0
+        at = self._before(since) if since else 0
         start, checked, missing = at, 0, []
         while rows := ids_between(self._database, at, end, MAX_ROWS):
             ids = [(source, id_) for _, source, id_ in rows]

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict
 
 from ..store.forwarding import COLUMNS, Batch
 from .destination import Refused, Unreachable, Unsuitable
@@ -43,7 +44,7 @@ _REFUSALS = (
     errors.StatementTooComplex,
     UnicodeEncodeError,
 )
-_RIGHTS = (errors.InsufficientPrivilege, errors.InvalidSchemaName, errors.UndefinedTable)
+_CHANGED = (errors.InvalidSchemaName, errors.UndefinedTable, errors.UndefinedColumn)
 
 
 class PostgreSQL:
@@ -57,6 +58,14 @@ class PostgreSQL:
     def open(self) -> None:
         """Connects, and makes or migrates the tables. Raises Unreachable, Unsuitable."""
         with _explained():
+            try:
+                conninfo_to_dict(self._url)
+            except psycopg.ProgrammingError:
+                # What libpq says of it has the password in it.
+                raise Unsuitable(
+                    "libpq cannot read the address. Characters of the password that are not letters or"
+                    " digits are written as % and two digits."
+                ) from None
             connection = psycopg.connect(
                 self._url,
                 connect_timeout=CONNECT_TIMEOUT,
@@ -264,7 +273,12 @@ def _explained() -> Iterator[None]:
         yield
     except _REFUSALS as error:
         raise Refused(_first_line(error)) from error
-    except _RIGHTS as error:
+    except _CHANGED as error:
+        raise Unsuitable(
+            f"{_first_line(error)}. Somebody has changed the tables. Put them back, or drop the schema"
+            " thamesthrive: then it is made and filled again."
+        ) from error
+    except errors.InsufficientPrivilege as error:
         raise Unsuitable(
             f"{_first_line(error)}. See the how-to on many machines for the rights that are needed."
         ) from error

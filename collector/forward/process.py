@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from types import FrameType
 
+from ..errors import StoreError
 from ..ipc import Task
 from ..targets import parse_targets
 from .destination import destination_for
@@ -18,6 +19,7 @@ from .lock import lock_destination
 
 log = logging.getLogger("collector.forward")
 
+LAST_SECONDS = 1.0  # for the batch on its way, before the system ends the process
 NICENESS = 10  # ingestion goes first where there are not enough cores
 
 
@@ -32,8 +34,8 @@ def run(task: Task) -> None:
             return
         try:
             forwarder = Forwarder(task.settings.db, target, destination_for(target))
-        except sqlite3.Error as error:
-            log.error("%s: the state beside the database cannot be used: %s", target.name, error)
+        except (StoreError, sqlite3.Error) as error:
+            log.error("%s: nothing is sent: %s", target.name, error)
             sys.exit(1)
         with contextlib.closing(forwarder):
             forwarder.run(stop.wait)
@@ -52,6 +54,9 @@ class Stop:
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         with contextlib.suppress(BlockingIOError):  # full of signals that came before
             self._signaled.send(bytes([number]))
+        # A store that has stopped answering holds up nobody's end: what it has not confirmed is sent
+        # again.
+        signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
 
     def wait(self, seconds: float) -> bool:
         """Waits for so many seconds, or until a signal has come. Returns whether one has."""

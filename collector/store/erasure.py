@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 
 from ..errors import NotFound
 from .audit import add_entry, complete_entry
-from .connection import path_of, snapshot, transaction
-from .edge import add_forgotten
-from .forward_state import state_path
+from .connection import snapshot, transaction
+from .edge import add_forgotten, forwards
 from .rejected import remove_rejected
 from .rollups import removing
 from .rows import PAGE_ROWS, load_json
@@ -100,7 +99,10 @@ def _decoded(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def require_profile(connection: sqlite3.Connection, profile_id: str) -> None:
-    """Raises NotFound if nothing is stored of a profile."""
+    """Raises NotFound if nothing is stored of a profile, here or in a store that gets the events as
+    well: there may be what has expired here."""
+    if forwards(connection):
+        return
     known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
     if not connection.execute(known, [profile_id]).fetchone():
         raise no_profile(profile_id)
@@ -133,7 +135,6 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     Raises NotFound.
     """
     require_profile(connection, profile_id)
-    is_elsewhere = state_path(path_of(connection)).exists()
     removed = dict.fromkeys(_COUNTS, 0)
     entry = 0
     more = True
@@ -144,7 +145,7 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
             add_profile_tombstone(connection, profile_id)
             more = _forget_some(connection, profile_id, removed)
             if not more:
-                if is_elsewhere:
+                if forwards(connection):
                     add_forgotten(connection, profile_id)
                 complete_entry(connection, entry, removed)
     return removed

@@ -15,8 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..errors import BrokenState
 from ..event.timestamps import now, stored
 from .connection import connect, connect_readonly, transaction
+from .edge import Forgotten
 from .forwarding import Anchor, Backlog, Batch, backlog, holds
 from .moments import length_text
 
@@ -29,7 +31,6 @@ _TABLES = (
     CREATE TABLE IF NOT EXISTS destinations (
         name TEXT PRIMARY KEY,
         cursor INTEGER NOT NULL DEFAULT 0,
-        forgotten INTEGER NOT NULL DEFAULT 0,
         rows INTEGER NOT NULL DEFAULT 0,
         failures INTEGER NOT NULL DEFAULT 0,
         failing_since TEXT,
@@ -47,12 +48,20 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
     """
+    CREATE TABLE IF NOT EXISTS forgotten (
+        destination TEXT NOT NULL,
+        key TEXT NOT NULL,
+        PRIMARY KEY (destination, key)
+    ) WITHOUT ROWID
+    """,
+    """
     CREATE TABLE IF NOT EXISTS set_aside (
         destination TEXT NOT NULL,
         kind TEXT NOT NULL,
-        seq INTEGER,
+        seq INTEGER NOT NULL,
         id TEXT NOT NULL,
-        source_id TEXT,
+        source_id TEXT NOT NULL,
+        profile_id TEXT,
         reason TEXT NOT NULL,
         at TEXT NOT NULL,
         UNIQUE (destination, kind, id, source_id)
@@ -69,7 +78,6 @@ class DestinationState:
 
     name: str
     cursor: int
-    forgotten: int
     rows: int
     failures: int
     failing_since: str | None
@@ -109,12 +117,14 @@ class DestinationState:
 
 
 class SetAside(NamedTuple):
-    """A row that a destination refuses. `kind`: events, sessions or profiles; `seq`: of an event."""
+    """A row that a destination refuses. `kind`: events, sessions or profiles; `seq`: of the event, or
+    of the first one it was to be sent with; `source_id`: empty for a profile."""
 
     kind: str
-    seq: int | None
+    seq: int
     id: str
-    source_id: str | None
+    source_id: str
+    profile_id: str | None
     reason: str
     at: str
 
@@ -128,13 +138,14 @@ class ForwardState:
     """The part of the file that is about one destination. `name`: it is known by that."""
 
     def __init__(self, database: Path, name: str) -> None:
-        """Raises sqlite3.Error if the file cannot be written."""
+        """Raises BrokenState if the file cannot be used."""
         self._name = name
-        self._connection = connect(state_path(database))
-        with transaction(self._connection):
-            for table in _TABLES:
-                self._run(table)
-            self._run("INSERT OR IGNORE INTO destinations (name) VALUES (?)", name)
+        with _explained(database):
+            self._connection = connect(state_path(database))
+            with transaction(self._connection):
+                for table in _TABLES:
+                    self._run(table)
+                self._run("INSERT OR IGNORE INTO destinations (name) VALUES (?)", name)
 
     def close(self) -> None:
         self._connection.close()
@@ -145,16 +156,14 @@ class ForwardState:
     @property
     def cursor(self) -> int:
         """The number of the last event that the destination has."""
-        return int(self._one("cursor"))
+        find = "SELECT cursor FROM destinations WHERE name = ?"
+        return int(self._run(find, self._name).fetchone()[0])
 
     @property
-    def forgotten(self) -> int:
-        """The number of the last forgotten profile that the destination has forgotten."""
-        return int(self._one("forgotten"))
-
-    def _one(self, column: str) -> Any:
-        find = f"SELECT {column} FROM destinations WHERE name = ?"
-        return self._run(find, self._name).fetchone()[0]
+    def forgotten(self) -> set[str]:
+        """The keys of profiles that the destination has forgotten, while others have not."""
+        find = "SELECT key FROM forgotten WHERE destination = ?"
+        return {str(key) for (key,) in self._run(find, self._name)}
 
     def anchors(self) -> Iterator[Anchor]:
         """Events that were the last of a batch, the latest first."""
@@ -202,12 +211,29 @@ class ForwardState:
     def _add_anchor(self, anchor: Anchor) -> None:
         self._run("INSERT OR REPLACE INTO anchors VALUES (?, ?, ?, ?)", self._name, *anchor)
 
-    def has_forgotten(self, upto: int) -> int:
-        """The destination has forgotten profiles up to a number. Returns the number up to which all
-        destinations have."""
+    def has_forgotten(self, profiles: Sequence[Forgotten]) -> None:
+        """The destination has forgotten profiles. What it refused of them is no more, either."""
         with transaction(self._connection):
-            self._run("UPDATE destinations SET forgotten = ? WHERE name = ?", upto, self._name)
-            return int(self._run("SELECT min(forgotten) FROM destinations").fetchone()[0])
+            for profile in profiles:
+                self._run("INSERT OR IGNORE INTO forgotten VALUES (?, ?)", self._name, profile.key)
+                self._run(
+                    "DELETE FROM set_aside WHERE destination = ? AND profile_id = ?",
+                    self._name, profile.id,
+                )  # fmt: skip
+
+    def forgotten_by_all(self) -> list[str]:
+        """The keys of profiles that all destinations have forgotten."""
+        found = self._run(
+            "SELECT key FROM forgotten JOIN destinations ON name = destination GROUP BY key"
+            " HAVING count(*) = (SELECT count(*) FROM destinations)"
+        )
+        return [str(key) for (key,) in found]
+
+    def drop_forgotten(self, keys: Sequence[str]) -> None:
+        """The database keeps these ids no more."""
+        with transaction(self._connection):
+            for key in keys:
+                self._run("DELETE FROM forgotten WHERE key = ?", key)
 
     def fail(self, error: str) -> None:
         """A try has failed."""
@@ -231,7 +257,7 @@ class ForwardState:
         """The destination will never take this row."""
         with transaction(self._connection):
             values = (self._name, *row._replace(reason=row.reason[:MAX_ERROR]))
-            self._run("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?)", *values)
+            self._run("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *values)
 
     def drop_aside(self) -> None:
         """Forgets which rows it refuses: they are tried again."""
@@ -246,13 +272,25 @@ class ForwardState:
 
 
 @contextmanager
+def _explained(database: Path) -> Iterator[None]:
+    """Says which file it is that SQLite cannot use, and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise BrokenState(
+            f"The file {state_path(database)} cannot be used: {error}. It only says how far each"
+            " destination is: remove it, and everything is sent again, which does no harm."
+        ) from error
+
+
+@contextmanager
 def _reading(database: Path) -> Iterator[sqlite3.Connection | None]:
     """The file, for reading; None if nothing was ever forwarded."""
     path = state_path(database)
     if not path.exists():
         yield None
         return
-    with closing(connect_readonly(path)) as connection:
+    with _explained(database), closing(connect_readonly(path)) as connection:
         has_tables = "SELECT 1 FROM sqlite_schema WHERE name = 'set_aside'"
         yield connection if connection.execute(has_tables).fetchone() else None
 
@@ -261,7 +299,7 @@ def list_destinations(
     path: Path, database: sqlite3.Connection | None = None
 ) -> list[DestinationState]:
     """Where the events of a database were ever forwarded to. `database`: with it, also what waits.
-    Raises sqlite3.Error if the file cannot be read."""
+    Raises BrokenState if the file cannot be read."""
     with _reading(path) as connection:
         if connection is None:
             return []
@@ -285,7 +323,8 @@ def list_aside(database: Path, name: str) -> Sequence[SetAside]:
         if connection is None:
             return []
         find = (
-            "SELECT kind, seq, id, source_id, reason, at FROM set_aside WHERE destination = ?"
+            "SELECT kind, seq, id, source_id, profile_id, reason, at FROM set_aside"
+            " WHERE destination = ?"
             " ORDER BY seq"
         )
         return [SetAside(*row) for row in connection.execute(find, [name])]
@@ -296,7 +335,11 @@ def remove_destination(database: Path, name: str) -> bool:
     known."""
     if not state_path(database).exists():
         return False
-    with closing(connect(state_path(database))) as connection, transaction(connection):
-        for table in ("anchors", "set_aside"):
+    with (
+        _explained(database),
+        closing(connect(state_path(database))) as connection,
+        transaction(connection),
+    ):
+        for table in ("anchors", "set_aside", "forgotten"):
             connection.execute(f"DELETE FROM {table} WHERE destination = ?", [name])
         return connection.execute("DELETE FROM destinations WHERE name = ?", [name]).rowcount > 0

@@ -16,7 +16,7 @@ from .rows import of_run
 
 MAX_ROWS = 5000
 MAX_BYTES = 16 * 1024 * 1024  # characters of JSON, about: a batch is in memory
-_PAGE = 250
+_PAGE = 25  # rows between two looks at their size, which may be a megabyte each
 
 EVENT_COLUMNS = (
     "seq", "id", "source_id", "type", "session_id", "profile_id", "properties", "context",
@@ -66,11 +66,12 @@ class Anchor(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What is sent together. `last`: the number up to which everything is in it; `rows`: by the
+    """What is sent together. `first` and `last`: the numbers between which everything is in it; `rows`: by the
     names in COLUMNS, in the order of those columns; `oldest`: when the first event came in, None
     without any. `anchor`: its last event. `is_full`: whether there may be more behind it."""
 
     edge: str
+    first: int
     last: int
     rows: Mapping[str, Rows]
     oldest: str | None
@@ -96,7 +97,13 @@ def read_batch(
             rows["profiles"] = _plain(connection, _PROFILES, bounds)
         oldest = min((str(event[_RECEIVED]) for event in events), default=None)
         return Batch(
-            edge_id(connection), last, rows, oldest, anchor_at(connection, last), not is_all
+            edge_id(connection),
+            after + 1,
+            last,
+            rows,
+            oldest,
+            anchor_at(connection, last),
+            not is_all,
         )
 
 

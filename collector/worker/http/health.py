@@ -14,7 +14,7 @@ from sanic import HTTPResponse, Request, Sanic
 
 from ... import __version__, metrics
 from ...database_file import DatabaseFile
-from ...errors import NewerDatabase, ReplacedDatabase
+from ...errors import NewerDatabase, ReplacedDatabase, StoreError
 from ...settings import Settings
 from ...store import connect_readonly, paused, refuse_newer
 from ...store.forward_state import DestinationState, list_destinations
@@ -147,7 +147,10 @@ class Health:
             self._file.require()
             if problem := paused(self._database):
                 found.append(problem)
-            found += [problem for state in self._destinations() if (problem := state.problem)]
+            try:
+                found += [problem for state in self._destinations() if (problem := state.problem)]
+            except StoreError as error:
+                found.append(str(error))
         return found
 
     def _destinations(self) -> list[DestinationState]:
@@ -157,7 +160,7 @@ class Health:
         """What /metrics says."""
         self.refresh()
         given: dict[metrics.Described, dict[tuple[str, ...], float]] = {}
-        with contextlib.suppress(sqlite3.Error):  # /ready says what is wrong
+        with contextlib.suppress(StoreError, sqlite3.Error):  # /ready says what is wrong
             for state in self._destinations():
                 for metric, value in (
                     (metrics.FORWARD_ROWS, state.rows),
