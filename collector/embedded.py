@@ -1,6 +1,7 @@
 """A collector for tests and for programs that embed one: real processes, as `serve` has them."""
 
 import json
+import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from .errors import SettingsError
 from .ipc import Task, start_process
 from .settings import Settings
 
+START_TIMEOUT = 40.0  # seconds until it answers
 STOP_TIMEOUT = 30.0  # seconds to finish what was accepted
 
 
@@ -33,6 +35,12 @@ def running(settings: Settings) -> Iterator[Running]:
     process = start_process(Task("supervisor", settings), stdout=subprocess.PIPE)
     output = cast("IO[bytes]", process.stdout)
     try:
+        if not select.select([output], [], [], START_TIMEOUT)[0]:
+            # Its processes end again and again, each with a traceback.
+            raise SettingsError(
+                f"The collector has not answered within {START_TIMEOUT:.0f} s. Its log on standard"
+                " error says why."
+            )
         line = output.readline()
         message = json.loads(line) if line else {"error": "The collector ended while starting."}
         if "error" in message:

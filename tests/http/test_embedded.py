@@ -11,7 +11,7 @@ import httpx
 import pytest
 from sqlite_utils import Database
 
-from collector import Settings, running, store
+from collector import Settings, embedded, running, store
 from collector.errors import SettingsError
 
 from ..support import ROOT, wait_for
@@ -41,6 +41,18 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
         ):
             pass
     assert not (tmp_path / "b.db").exists()
+
+
+def test_one_that_never_answers_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where each of its processes ends with a traceback."""
+    monkeypatch.setattr(embedded, "START_TIMEOUT", 0.0)
+    with (
+        pytest.raises(SettingsError, match="has not answered within 0 s"),
+        running(Settings(db=tmp_path / "x.db", port=0, workers=1)),
+    ):
+        pass
 
 
 def test_it_ends_with_the_program_that_runs_it(tmp_path: Path) -> None:
