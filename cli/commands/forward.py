@@ -35,13 +35,14 @@ def forward(
     destinations: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[DESTINATION]...",
+            metavar="DESTINATION",
             help="Addresses, as postgresql://user@host/database or clickhouse://user@host/database.",
             show_default="those of the setting `forward`",
         ),
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Send what waits, and end. Exit code 1 if some is left.")
+        bool,
+        typer.Option("--once", help="Send what waits, and end. Exit code 1 if a row is refused."),
     ] = False,
     check: Annotated[
         bool,
