@@ -334,7 +334,7 @@ def _destinations(settings: Settings) -> Iterator[Finding]:
     for state in states:
         if state.name not in wanted:
             detail = (
-                f"{state.name} is in no setting here, and {state.backlog_rows:,} events wait for it."
+                f"{state.name} is in no setting here, and {state.backlog_rows:,} of the events wait for it."
                 " If it gets them no more: thamesthrive forward ADDRESS --remove"
             )
             yield Finding("forward", "warning", detail)

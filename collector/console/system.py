@@ -34,9 +34,10 @@ def _system(call: Call) -> Html:
 
 def _destinations(call: Call) -> dict[str, Any]:
     try:
-        return {"destinations": list_destinations(call.settings.db, call.db)}
+        found = list_destinations(call.settings.db, call.db)
     except StoreError as error:
-        return {"forwarding_problem": str(error)}
+        return {"destinations": [], "forwarding_problem": str(error)}
+    return {"destinations": found, "forwarding_problem": ""}
 
 
 def _load(_: Call) -> Html:

@@ -101,9 +101,7 @@ class DestinationState:
     @property
     def problem(self) -> str | None:
         """What is wrong with it, for somebody who has to see to it; None if nothing is."""
-        waits = (
-            f"{self.backlog_rows:,} events wait, the first for {length_text(self.backlog_seconds)}"
-        )
+        waits = f"{self.backlog_rows:,} event{'s wait' if self.backlog_rows != 1 else ' waits'}, the first for {length_text(self.backlog_seconds)}"
         if self.error and self.failing_since:
             at = stored(self.failing_since).at
             if datetime.now(UTC) - at >= PATIENCE:

@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from collector import store as collector_store
@@ -15,6 +16,7 @@ from collector.ids import uuid7
 from collector.store.forward_state import list_aside, list_destinations, state_path
 from collector.targets import parse_targets
 
+from ..bench.console_pages import logged_in
 from ..support import Collector, QuietServer, run, running
 from .clickhouse_server import ClickHouseServer
 from .edges import ClickHouse, Postgres, Store, body, collecting, ids_in, send
@@ -431,3 +433,9 @@ def test_a_broken_state_is_an_error_of_one_line(tmp_path: Path, engine: Store) -
             assert "-forward" in done.stderr
         done = run("doctor", "--db", str(collector.db))
         assert "-forward" in done.stdout + done.stderr
+        cookie = logged_in(collector)
+        page = httpx.get(f"{collector.url}/console/system", headers={"Cookie": cookie})
+        assert page.status_code == 200
+        assert "events.db-forward cannot be used" in page.text
+        assert "-forward" in str(httpx.get(f"{collector.url}/ready").json()["warnings"])
+        assert httpx.get(f"{collector.url}/metrics").status_code == 200

@@ -10,6 +10,7 @@ import pytest
 from collector.ids import uuid7
 from collector.store.forward_state import list_destinations
 
+from ..bench.console_pages import logged_in
 from ..support import run, wait_for
 from .edges import Postgres, body, collecting, send, wait_for_ids
 from .postgres_server import PostgresServer
@@ -85,6 +86,10 @@ def test_a_database_that_is_down_costs_nothing(tmp_path: Path) -> None:
         assert ready["ready"]
         metrics = httpx.get(f"{collector.url}/metrics").text
         assert f'thamesthrive_forward_waiting_events{{destination="{url}"}} 3.0' in metrics
+        cookie = logged_in(collector)
+        page = httpx.get(f"{collector.url}/console/system", headers={"Cookie": cookie})
+        assert page.status_code == 200
+        assert url in page.text
         failures = re.search(r"thamesthrive_forward_failures_total\{.*\} ([0-9.]+)", metrics)
         assert failures
         assert float(failures[1]) >= 1
