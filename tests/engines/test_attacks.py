@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from collector import store as collector_store
 from collector.errors import CollectorError, SettingsError
 from collector.forward.destination import destination_for
 from collector.forward.forwarder import Forwarder
 from collector.ids import uuid7
+from collector.store.edge import add_forgotten
 from collector.store.forward_state import list_aside, list_destinations, state_path
 from collector.targets import parse_targets
 
@@ -139,7 +139,7 @@ def test_once_forgets_all_who_wait(tmp_path: Path, engine: Store) -> None:
         drain(forwarder)
         with collector.database() as database:
             for _ in range(250):
-                collector_store.edge.add_forgotten(database.conn, uuid7())
+                add_forgotten(database.conn, uuid7())
         drain(forwarder)
         forwarder.close()
         assert collector.rows("SELECT * FROM forgotten_profiles") == []
@@ -169,7 +169,7 @@ def test_a_profile_with_a_quote_in_its_id_holds_up_no_other(tmp_path: Path, engi
         forwarder = forwarder_to(collector, engine.url)
         drain(forwarder)
         with collector.database() as database:
-            collector_store.edge.add_forgotten(database.conn, 'a"b')
+            add_forgotten(database.conn, 'a"b')
         forget(collector, profile)
         drain(forwarder)
         forwarder.close()
