@@ -8,6 +8,7 @@ import typer
 
 from collector import store
 from collector.store import Profile, ProfileSession, StoredEvent
+from collector.store.edge import forwards
 
 from ..errors import ProblemsFound, Usage
 from ..output import MAX_CELL, Table, data, key_values, note, show, tables
@@ -142,13 +143,16 @@ def forget(
         show(found, lambda: note(f"This would remove {_counted(found)}."), as_json=as_json)
         return
     with open_database(db) as database:
-        store.require_profile(database.conn, profile_id)
+        store.require_forgettable(database.conn, profile_id)
         if not yes and not typer.confirm(
             f"Remove everything about profile {profile_id}?", err=True
         ):
             raise Usage("Nothing was removed.")
         removed = store.forget_profile(database.conn, profile_id)
+        is_elsewhere = forwards(database.conn)
     show(removed, lambda: note(f"Removed {_counted(removed)}."), as_json=as_json)
+    if is_elsewhere:
+        note("Stores that get the events as well remove theirs when they are reached.")
 
 
 def _counted(rows: dict[str, int]) -> str:

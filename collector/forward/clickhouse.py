@@ -17,7 +17,7 @@ import msgspec
 
 from ..store.forwarding import COLUMNS, EVENT_COLUMNS, Batch
 from .clickhouse_tables import MIGRATIONS
-from .destination import Interrupted, Refused, Unreachable, Unsuitable
+from .destination import Refused, Unreachable, Unsuitable, pending
 
 MIN_VERSION = (23, 8)
 PORTS = {"clickhouse": 8123, "clickhouses": 8443}
@@ -92,12 +92,7 @@ class ClickHouse:
             " ENGINE = ReplacingMergeTree ORDER BY number"
         )
         version = int(self._ask(f"SELECT max(number) FROM {name}.migrations")[0][0])
-        if version > len(MIGRATIONS):
-            raise Unsuitable(
-                f"Its tables are of a newer version of ThamesThrive (migration {version}). Update this"
-                " one first."
-            )
-        for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        for number, statements in pending(MIGRATIONS, version):
             for statement in statements:
                 self._run(statement.replace("{database}", name))
             self._run(f"INSERT INTO {name}.migrations VALUES ({number}, now())")
@@ -210,17 +205,21 @@ class ClickHouse:
             headers["Content-Type"] = kind
         path = f"/?{urlencode(settings)}"
         try:
-            status, text = self._post(path, body, headers)
+            try:
+                status, text = self._post(path, body, headers)
+            except (ConnectionError, RemoteDisconnected):
+                if not self._answers:
+                    raise
+                # Servers end connections that were idle. What is sent again does no harm.
+                self._connect()
+                status, text = self._post(path, body, headers)
         except (UnicodeError, ValueError) as error:
             self.close()
             raise Unsuitable(
                 "Its host, user or password has characters that HTTP has none for."
             ) from error
         except (OSError, HTTPException) as error:
-            is_reused = self._answers > 0
             self.close()
-            if is_reused and isinstance(error, ConnectionError | RemoteDisconnected):
-                raise Interrupted(f"{self._host}:{self._port} ended the connection") from error
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise Unreachable(f"{self._host}:{self._port}: {reason}") from error
         if status != HTTPStatus.OK:

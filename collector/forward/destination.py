@@ -1,6 +1,6 @@
 """What a destination is, and which one an address names."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from ..errors import CollectorError
@@ -10,11 +10,6 @@ from ..targets import Target, require_driver
 
 class Unreachable(CollectorError):
     """The destination cannot take anything now. It is tried again."""
-
-
-class Interrupted(Unreachable):
-    """The connection ended between two requests, as servers end those that are idle. It may be opened
-    again at once."""
 
 
 class Refused(CollectorError):
@@ -52,6 +47,19 @@ class Destination(Protocol):
     def missing(self, ids: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
         """Which of these events, each by source and id, it does not have. Raises Unreachable."""
         ...
+
+
+def pending(
+    migrations: Sequence[tuple[str, ...]], version: int
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The migrations behind a version, each with its number. Raises Unsuitable for a version of which
+    this program knows nothing."""
+    if version > len(migrations):
+        raise Unsuitable(
+            f"Its tables are of a newer version of ThamesThrive (migration {version}). Update this one"
+            " first."
+        )
+    yield from enumerate(migrations[version:], version + 1)
 
 
 def destination_for(target: Target) -> Destination:

@@ -24,7 +24,7 @@ from ..store.forwarding import (
     read_batch,
 )
 from ..targets import Target
-from .destination import Destination, Interrupted, Refused, Unreachable, Unsuitable
+from .destination import Destination, Refused, Unreachable, Unsuitable
 
 log = logging.getLogger("collector.forward")
 
@@ -109,37 +109,33 @@ class Forwarder:
         return float(pause * random.uniform(0.5, 1.0))  # noqa: S311 - nothing depends on it
 
     def open(self) -> None:
-        """Connects. Where the destination has less than the cursor says, as after it was restored
-        from a backup, it gets the rest again. Raises Unreachable, Unsuitable."""
-        if self._is_open:
-            return
-        self._destination.open()
-        has = self._destination.cursor(self._edge)
-        if (has or 0) < self._state.cursor:
+        """Connects. Raises Unreachable, Unsuitable."""
+        if not self._is_open:
+            self._destination.open()
+            self._compare()
+            self._is_open = True
+
+    def _compare(self) -> None:
+        """Where the destination has less than the cursor says, as after it was restored from a backup,
+        it gets the rest again. Before each batch, as it may be restored while it is connected."""
+        has = self._destination.cursor(self._edge) or 0
+        if has < self._state.cursor:
             log.warning(
                 "%s has events up to %d of %d: the rest is sent again",
                 self._target.name,
-                has or 0,
+                has,
                 self._state.cursor,
             )
-            self._state.rewind(anchor_at(self._database, has or 0))
-        self._is_open = True
+            self._state.rewind(anchor_at(self._database, has))
 
     def step(self) -> Sent | None:
         """Sends one batch, and what was forgotten. None if there is nothing to send. Raises
         Unreachable, Unsuitable."""
-        try:
-            return self._step()
-        except Interrupted:
-            # As after it was idle. What is there now may not be what was: that is looked at again.
-            self._is_open = False
-            return self._step()
-
-    def _step(self) -> Sent | None:
         self.open()
-        batch = read_batch(self._database, self._after())
         sent = None
-        if batch:
+        if last_seq(self._database) > self._after():
+            self._compare()
+        if batch := read_batch(self._database, self._after()):
             self._send(batch)
             self._state.advance(batch)
             sent = Sent(len(batch.rows["events"]), batch.is_full)

@@ -15,7 +15,7 @@ from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 
 from ..store.forwarding import COLUMNS, Batch
-from .destination import Refused, Unreachable, Unsuitable
+from .destination import Refused, Unreachable, Unsuitable, pending
 from .postgresql_tables import MIGRATIONS
 
 MIN_VERSION = 140000
@@ -179,12 +179,7 @@ def _migrate(connection: psycopg.Connection[Any]) -> None:
             "SELECT coalesce(max(number), 0) FROM thamesthrive.migrations"
         ).fetchone()
         version = int(row[0]) if row else 0
-        if version > len(MIGRATIONS):
-            raise Unsuitable(
-                f"Its tables are of a newer version of ThamesThrive (migration {version}). Update this"
-                " one first."
-            )
-        for number, statements in enumerate(MIGRATIONS[version:], version + 1):
+        for number, statements in pending(MIGRATIONS, version):
             for statement in statements:
                 connection.execute(statement.encode())
             connection.execute("INSERT INTO thamesthrive.migrations (number) VALUES (%s)", [number])

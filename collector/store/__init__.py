@@ -5,7 +5,7 @@ from .clock import accept_clock, describe_clock, last_known
 from .cluster import cluster_fingerprint, join_cluster, leave_cluster, require_cluster
 from .conditions import OPERATORS, parse_condition
 from .connection import connect, connect_readonly, connect_writer, path_of, snapshot, transaction
-from .erasure import count_profile, export_profile, forget_profile, require_profile
+from .erasure import count_profile, export_profile, forget_profile, require_forgettable
 from .event_schemas import EventSchema, get_schema, list_schemas, remove_schema, set_schema
 from .events import StoredEvent, first_of_latest, iter_events, last_seq, list_events, seq_range
 from .former_ids import GRACE, FormerId, list_former_ids, rotate_source
@@ -176,7 +176,7 @@ __all__ = [
     "remove_source",
     "remove_traces",
     "require_cluster",
-    "require_profile",
+    "require_forgettable",
     "revoke_token",
     "rotate_source",
     "sample_of",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..event.timestamps import now
 from ..ids import uuid7
 
-# A forgotten profile has a key of its own: numbers would be given again after a backup was restored.
+# The key is no number: after a backup was restored, a number would be given again.
 TABLES = (
     "CREATE TABLE edge (id TEXT NOT NULL, forwards INTEGER NOT NULL DEFAULT 0)",
     """

@@ -99,13 +99,17 @@ def _decoded(row: sqlite3.Row) -> dict[str, Any]:
 
 
 def require_profile(connection: sqlite3.Connection, profile_id: str) -> None:
-    """Raises NotFound if nothing is stored of a profile, here or in a store that gets the events as
-    well: there may be what has expired here."""
-    if forwards(connection):
-        return
+    """Raises NotFound if nothing is stored of a profile."""
     known = "SELECT 1 FROM profile_rows WHERE id = ?1 UNION SELECT 1 FROM rejected WHERE profile_id = ?1"
     if not connection.execute(known, [profile_id]).fetchone():
         raise no_profile(profile_id)
+
+
+def require_forgettable(connection: sqlite3.Connection, profile_id: str) -> None:
+    """Raises NotFound if nothing can be stored of a profile, here or in stores that get the events as
+    well: those may have what has expired here."""
+    if not forwards(connection):
+        require_profile(connection, profile_id)
 
 
 def no_profile(profile_id: str) -> NotFound:
@@ -119,7 +123,7 @@ def no_profile(profile_id: str) -> NotFound:
 def count_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str, int]:
     """How many rows of each table `forget_profile` would remove now. Raises NotFound."""
     with snapshot(connection):
-        require_profile(connection, profile_id)
+        require_forgettable(connection, profile_id)
         return {
             table: connection.execute(count, [profile_id]).fetchone()[0]
             for table, count in _COUNTS.items()
@@ -134,7 +138,7 @@ def forget_profile(connection: sqlite3.Connection, profile_id: str) -> dict[str,
     id that verifies (profile_ids.py), so that a browser that still names it does not bring it back.
     Raises NotFound.
     """
-    require_profile(connection, profile_id)
+    require_forgettable(connection, profile_id)
     removed = dict.fromkeys(_COUNTS, 0)
     entry = 0
     more = True

@@ -83,7 +83,7 @@ def stores(folder: Path) -> Iterator[dict[str, Store]]:
 
 
 def drain(db: Path, url: str, *options: str) -> Drained:
-    """Sends what waits, as a process of its own."""
+    """Sends what waits, in another process."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     words = ["forward", url, "--once", "--json", "--db", str(db), *options]

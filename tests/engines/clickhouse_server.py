@@ -1,4 +1,4 @@
-"""ClickHouse's engine of today, in a process of its own, behind as much of its HTTP interface as a
+"""The current ClickHouse engine in a separate process, behind as much of the HTTP interface as a
 destination uses: `python -m tests.engines.clickhouse_server FOLDER PORT`.
 
 The engine comes as a Python package without its server, and answers one query at a time.

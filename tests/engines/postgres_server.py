@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests: the programs of the system, a folder and a port of its own."""
+"""A PostgreSQL server for tests, with the system's programs, its own folder and its own port."""
 
 import functools
 import os

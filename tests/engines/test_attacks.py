@@ -195,6 +195,38 @@ def test_a_store_that_was_restored_while_the_forwarder_runs(
         assert ids_in(engine) == sorted(ids)
 
 
+def test_a_store_that_was_restored_while_it_is_connected(tmp_path: Path, engine: Store) -> None:
+    """Without a new connection, which would have told."""
+    with collecting(tmp_path) as collector:
+        source = collector.add_source()
+        ids = send(collector, source, 10)
+        forwarder = forwarder_to(collector, engine.url)
+        drain(forwarder)
+        engine.lose_after(4)
+        ids += send(collector, source, 1)
+        drain(forwarder)
+        forwarder.close()
+        assert ids_in(engine) == sorted(ids)
+
+
+def test_a_visitor_whom_nobody_knows_is_not_shown(tmp_path: Path, engine: Store) -> None:
+    """Who may be forgotten in a store is still unknown here."""
+    with collecting(tmp_path) as collector:
+        collector.add_source()
+        forwarder_to(collector, engine.url).close()
+        words = ("--db", str(collector.db))
+        done = run("profile", "show", "nobody", *words)
+        assert done.returncode == 1
+        assert done.stderr.startswith("Error: There is no profile 'nobody'")
+        page = httpx.get(
+            f"{collector.url}/console/profiles/nobody", headers={"Cookie": logged_in(collector)}
+        )
+        assert page.status_code == 404
+        done = run("profile", "forget", "nobody", "--yes", *words)
+        assert done.returncode == 0
+        assert "Stores that get the events as well" in done.stderr
+
+
 def test_a_date_after_the_last_event_sends_nothing_again(tmp_path: Path, engine: Store) -> None:
     with collecting(tmp_path) as collector:
         source = collector.add_source()

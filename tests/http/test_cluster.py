@@ -26,7 +26,7 @@ ORIGIN = "https://a.example.com"
 
 
 class Cluster(NamedTuple):
-    """Two machines with the same sources, each with a database of its own."""
+    """Two machines with the same sources, each with its own database."""
 
     one: Collector
     other: Collector
