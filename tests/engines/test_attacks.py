@@ -1,9 +1,10 @@
 """What was found by attacking the forwarder: each of these lost, leaked, kept or blocked something."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -30,6 +31,26 @@ def forwarder_to(collector: Collector, url: str) -> Forwarder:
 
 def drain(forwarder: Forwarder) -> int:
     return forwarder.drain(lambda *_: None)
+
+
+class Edge(NamedTuple):
+    """A collector, a source of it with events, their ids, and what has sent them."""
+
+    collector: Collector
+    source: str
+    ids: list[str]
+    forwarder: Forwarder
+
+
+@contextmanager
+def sent(folder: Path, engine: Store, count: int) -> Iterator[Edge]:
+    """Some events that are in the store as well."""
+    with collecting(folder) as collector:
+        source = collector.add_source()
+        ids = send(collector, source, count)
+        with closing(forwarder_to(collector, engine.url)) as forwarder:
+            drain(forwarder)
+            yield Edge(collector, source, ids, forwarder)
 
 
 def connect(address: str) -> None:
@@ -79,36 +100,27 @@ def test_a_visitor_whose_events_expired_here_is_forgotten_there(
     tmp_path: Path, engine: Store
 ) -> None:
     """The store keeps what the collector no longer has."""
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        send(collector, source, 2)
+    with sent(tmp_path, engine, 2) as (collector, source, _, forwarder):
         profile = profile_of(collector, source)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
         with collector.database() as database:
             for table in ("event_rows", "request_rows", "session_rows", "profile_rows"):
                 database.conn.execute(f"DELETE FROM {table}")
         run("profile", "forget", profile, "--yes", "--db", str(collector.db))
         drain(forwarder)
-        forwarder.close()
         assert profile not in str(engine.rows("SELECT profile_id FROM {}.event_rows"))
 
 
 def test_a_visitor_is_forgotten_although_the_state_was_lost(tmp_path: Path, engine: Store) -> None:
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        send(collector, source, 2)
+    with sent(tmp_path, engine, 2) as (collector, source, _, forwarder):
         profile = profile_of(collector, source)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
         forwarder.close()
         for suffix in ("", "-wal", "-shm"):
             path = state_path(collector.db)
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         forget(collector, profile)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
-        forwarder.close()
+        again = forwarder_to(collector, engine.url)
+        drain(again)
+        again.close()
         assert profile not in str(engine.rows("SELECT profile_id FROM {}.event_rows"))
 
 
@@ -132,16 +144,11 @@ def test_ids_are_not_kept_for_a_destination_that_was_removed(tmp_path: Path, eng
 
 
 def test_once_forgets_all_who_wait(tmp_path: Path, engine: Store) -> None:
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        send(collector, source, 1)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
+    with sent(tmp_path, engine, 1) as (collector, _, _, forwarder):
         with collector.database() as database:
             for _ in range(250):
                 add_forgotten(database.conn, uuid7())
         drain(forwarder)
-        forwarder.close()
         assert collector.rows("SELECT * FROM forgotten_profiles") == []
 
 
@@ -162,17 +169,12 @@ def test_ids_may_have_any_character(tmp_path: Path, engine: Store, mark: str) ->
 
 def test_a_profile_with_a_quote_in_its_id_holds_up_no_other(tmp_path: Path, engine: Store) -> None:
     """In ClickHouse, none of the hundred that are forgotten at once would be."""
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        send(collector, source, 1)
+    with sent(tmp_path, engine, 1) as (collector, source, _, forwarder):
         profile = profile_of(collector, source)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
         with collector.database() as database:
             add_forgotten(database.conn, 'a"b')
         forget(collector, profile)
         drain(forwarder)
-        forwarder.close()
         assert ids_in(engine) == []
 
 
@@ -181,32 +183,22 @@ def test_a_store_that_was_restored_while_the_forwarder_runs(
 ) -> None:
     """ClickHouse is reached over a new connection without a look at what it has."""
     engine = ClickHouse(clickhouse, clickhouse.add_database())
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        ids = send(collector, source, 10)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
+    with sent(tmp_path, engine, 10) as (collector, source, ids, forwarder):
         clickhouse.stop()
         clickhouse.start()
         engine.lose_after(4)
-        ids += send(collector, source, 1)
+        more = send(collector, source, 1)
         drain(forwarder)
-        forwarder.close()
-        assert ids_in(engine) == sorted(ids)
+        assert ids_in(engine) == sorted(ids + more)
 
 
 def test_a_store_that_was_restored_while_it_is_connected(tmp_path: Path, engine: Store) -> None:
     """Without a new connection, which would have told."""
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        ids = send(collector, source, 10)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
+    with sent(tmp_path, engine, 10) as (collector, source, ids, forwarder):
         engine.lose_after(4)
-        ids += send(collector, source, 1)
+        more = send(collector, source, 1)
         drain(forwarder)
-        forwarder.close()
-        assert ids_in(engine) == sorted(ids)
+        assert ids_in(engine) == sorted(ids + more)
 
 
 def test_a_visitor_whom_nobody_knows_is_not_shown(tmp_path: Path, engine: Store) -> None:
@@ -228,15 +220,10 @@ def test_a_visitor_whom_nobody_knows_is_not_shown(tmp_path: Path, engine: Store)
 
 
 def test_a_date_after_the_last_event_sends_nothing_again(tmp_path: Path, engine: Store) -> None:
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        send(collector, source, 5)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
+    with sent(tmp_path, engine, 5) as (_, _, _, forwarder):
         forwarder.rewind("2100-01-01T00:00:00.000Z", retry=False)
         assert drain(forwarder) == 0
         assert forwarder.check("2100-01-01T00:00:00.000Z", lambda *_: None).checked == 0
-        forwarder.close()
 
 
 def test_runs_of_tests_at_the_end_are_not_looked_for_in_the_store(
@@ -355,17 +342,12 @@ def test_a_page_in_place_of_an_answer_acknowledges_nothing(
 
 
 def test_an_owners_constraint_does_not_hold_up_other_rows(tmp_path: Path, engine: Store) -> None:
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        ids = send(collector, source, 2)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
+    with sent(tmp_path, engine, 2) as (collector, source, ids, forwarder):
         engine.change("ALTER TABLE {}.event_rows ADD CONSTRAINT c CHECK (type <> 'bad')")
         assert collector.post(body(source, [{"type": "bad"}])).status_code == 200
-        ids += send(collector, source, 2)
+        more = send(collector, source, 2)
         drain(forwarder)
-        forwarder.close()
-        assert ids_in(engine) == sorted(ids)
+        assert ids_in(engine) == sorted(ids + more)
 
 
 def test_a_session_that_was_refused_is_tried_again(
@@ -440,16 +422,11 @@ def test_a_clock_that_was_ahead_does_not_keep_the_cursor(
     tmp_path: Path, clickhouse: ClickHouseServer
 ) -> None:
     engine = ClickHouse(clickhouse, clickhouse.add_database())
-    with collecting(tmp_path) as collector:
-        source = collector.add_source()
-        send(collector, source, 2)
-        forwarder = forwarder_to(collector, engine.url)
-        drain(forwarder)
+    with sent(tmp_path, engine, 2) as (collector, source, _, forwarder):
         edge = engine.rows("SELECT id FROM {}.edges FINAL")[0]
         engine.change(f"INSERT INTO {{}}.edges VALUES ('{edge}', 2, '2099-01-01 00:00:00')")
         send(collector, source, 2)
         drain(forwarder)
-        forwarder.close()
         assert engine.rows("SELECT cursor FROM {}.edges FINAL") == [4]
 
 
