@@ -115,27 +115,29 @@ class Forwarder:
             self._compare()
             self._is_open = True
 
-    def _compare(self) -> None:
+    def _compare(self) -> bool:
         """Where the destination has less than the cursor says, as after it was restored from a backup,
-        it gets the rest again. Before each batch, as it may be restored while it is connected."""
+        it gets the rest again. Before each batch, as it may be restored while it is connected. Returns
+        whether it has less."""
         has = self._destination.cursor(self._edge) or 0
-        if has < self._state.cursor:
-            log.warning(
-                "%s has events up to %d of %d: the rest is sent again",
-                self._target.name,
-                has,
-                self._state.cursor,
-            )
-            self._state.rewind(anchor_at(self._database, has))
+        cursor = self._state.cursor
+        if has >= cursor:
+            return False
+        log.warning(
+            "%s has events up to %d of %d: the rest is sent again", self._target.name, has, cursor
+        )
+        self._state.rewind(anchor_at(self._database, has))
+        return True
 
     def step(self) -> Sent | None:
         """Sends one batch, and what was forgotten. None if there is nothing to send. Raises
         Unreachable, Unsuitable."""
         self.open()
         sent = None
-        if last_seq(self._database) > self._after():
-            self._compare()
-        if batch := read_batch(self._database, self._after()):
+        after = self._after()
+        if last_seq(self._database) > after and self._compare():
+            after = self._after()
+        if batch := read_batch(self._database, after):
             self._send(batch)
             self._state.advance(batch)
             sent = Sent(len(batch.rows["events"]), batch.is_full)

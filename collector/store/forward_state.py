@@ -166,7 +166,7 @@ class ForwardState:
     def anchors(self) -> Iterator[Anchor]:
         """Events that were the last of a batch, the latest first."""
         find = "SELECT seq, id, source FROM anchors WHERE destination = ? ORDER BY seq DESC"
-        for row in self._run(find, self._name).fetchall():
+        for row in self._run(find, self._name):
             yield Anchor(*row)
 
     def verified(self, database: sqlite3.Connection) -> Anchor | None:
